@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Bounded mailbox from one thread to one other: a ring of pointers and an eventfd. Sending never
+ * blocks; who reads is woken only when asleep. What a pointer points at belongs to the receiver
+ * from the moment of ring_push(). */
+#ifndef ERSA_LOOP_RING_H
+#define ERSA_LOOP_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "loop/loop.h"
+
+struct ring;
+typedef void (*ring_fn)(void *ctx, void *item);
+
+/* `cap` is rounded up to a power of two. NULL when out of memory or descriptors. */
+struct ring *ring_new(size_t cap);
+void ring_free(struct ring *r); /* must be empty */
+
+/* Sender's thread. 0, or ERSA_EFULL and nothing changed. */
+int ring_push(struct ring *r, void *item);
+/* Sender's thread: wakes the reader if it sleeps; called once per turn after pushes. */
+void ring_flush(struct ring *r);
+size_t ring_room(const struct ring *r);
+
+/* Receiver's thread: takes the next item, NULL when empty. */
+void *ring_pop(struct ring *r);
+/* Receiver's thread: from now on `l` calls fn for each item as they come, at most `batch` a turn. */
+int ring_watch(struct ring *r, struct loop *l, ring_fn fn, void *ctx, unsigned batch);
+void ring_unwatch(struct ring *r);
+
+#endif

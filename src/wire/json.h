@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* JSON trees for cold paths: jansson behind two functions that know what Python writes (octets
+ * that are not UTF-8 are replaced, not refused). Everything else is jansson's own API. */
+#ifndef ERSA_WIRE_JSON_H
+#define ERSA_WIRE_JSON_H
+
+#include <jansson.h>
+
+#include "ersa/error.h"
+#include "util/str.h"
+
+/* A new reference, or NULL with ERSA_EPARSE / ERSA_ENOMEM in err. */
+json_t *json_parse(struct slice text, struct ersa_error *err);
+/* Compact text, owned (free()), or NULL when out of memory. */
+char *json_text(const json_t *j);
+/* String member of an object, NULL when absent or of another type; borrowed. */
+const char *json_str(const json_t *object, const char *key);
+
+#endif
