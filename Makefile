@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Thin names over meson, pytest and the scripts in tools/. `make help` lists them.
+.DEFAULT_GOAL := all
+PYTHON ?= python3
+export PYTHON
+
+
+
+
+help:            ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+deps:            ## install what building and testing needs (Debian packages, .venv*)
+	@tools/deps.sh all
+
+deps-build:
+	@tools/deps.sh build
+
+all: deps-build  ## build the programs (build/bin) and the Python package (build/python)
+	@tools/build.sh build
+
+check: deps      ## all tests; ends with the line "N passed, N failed, N skipped"
+	@.venv/bin/python tools/check.py
+
+unit: all        ## C unit tests only, seconds
+	@.venv/bin/python tools/check.py unit
+
+asan: deps-build ## build with ASan and UBSan (build-asan)
+	@tools/build.sh build-asan
+
+tsan: deps-build ## build with TSan (build-tsan)
+	@tools/build.sh build-tsan
+
+demo: deps all   ## a controller, 4 engines and a real job on them
+	@.venv-ref/bin/python tools/demo.py
+
+bench: deps all  ## figures side by side with the reference (ONLY=key,key)
+	@tools/build.sh build-bench
+	@.venv-ref/bin/python tests/bench/bench.py $(if $(ONLY),--only $(ONLY))
+
+fuzz: deps-build ## one libFuzzer target, bounded: make fuzz T=zmtp S=60
+	@tools/build.sh build-fuzz
+	@tools/fuzz.sh $(T) $(or $(S),60)
+
+fmt:             ## clang-format on all C
+	@git ls-files -- '*.c' '*.h' | xargs clang-format -i
+
+lint: deps-build ## formatting, include order, file length, clang-tidy
+	@.venv/bin/python tools/check.py lint tidy
+
+clean:           ## remove the build folders (keeps the virtual environments)
+	rm -rf build build-*
+
+.PHONY: help deps deps-build all check unit asan tsan demo bench fuzz fmt lint clean

@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Configures (once) and builds one of the build folders; quiet when there is nothing to do.
+#
+#     tools/build.sh build | build-clang | build-asan | build-tsan | build-bench | build-fuzz
+set -eu
+cd "$(dirname "$0")/.."
+dir=$1
+py=$PWD/.venv/bin/python3
+case $dir in
+    build) cc=gcc; opts= ;;
+    build-clang) cc=clang; opts=-Dwerror=true ;;
+    build-asan) cc=gcc; opts='-Db_sanitize=address,undefined -Dwerror=true' ;;
+    build-tsan) cc=gcc; opts='-Db_sanitize=thread -Db_pie=false' ;;
+    build-bench) cc=gcc; opts='--buildtype=release -Db_ndebug=true' ;;
+    build-fuzz) cc=clang; opts='-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false' ;;
+    *) echo "build: no such folder: $dir" >&2; exit 2 ;;
+esac
+if [ ! -f "$dir/build.ninja" ]; then
+    # shellcheck disable=SC2086  # words on purpose
+    CC=$cc meson setup "$dir" -Dpython="$py" $opts >"$dir.log" 2>&1 || { cat "$dir.log" >&2; exit 1; }
+    mv "$dir.log" "$dir/setup.log"
+fi
+out=$(ninja -C "$dir" 2>&1) || { printf '%s\n' "$out" | tail -n 60 >&2; exit 1; }
+case $out in
+    *"no work to do"*) ;;
+    *) printf 'built %s\n' "$dir" ;;
+esac

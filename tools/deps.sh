@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Installs what Ersa needs to build and test: Debian packages, and Python packages into virtual
+# environments in the checkout. Does nothing for what is there already.
+#
+#     tools/deps.sh build          compilers and libraries, .venv
+#     tools/deps.sh all            that, and the reference in .venv-ref and .venv-ref-old
+set -eu
+cd "$(dirname "$0")/.."
+what=${1:-all}
+py=${PYTHON:-python3}
+
+# $1: a list of names, one a line, comments allowed.
+names() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"; }
+
+missing=
+for p in $(names tools/requirements/debian.txt); do
+    dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+if [ -n "$missing" ]; then
+    echo "deps: installing$missing"
+    sudo=
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || { echo "deps: need root or sudo to install$missing" >&2; exit 1; }
+        sudo=sudo
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    $sudo apt-get -o DPkg::Lock::Timeout=300 -qq update
+    # shellcheck disable=SC2086  # one word a package
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y \
+        --no-install-recommends $missing >/dev/null
+fi
+
+# $1: folder, $2: list of packages. Made anew when the list or the interpreter changed.
+venv() {
+    want=$( (cat "$2"; "$py" -c 'import sys; print(sys.version, sys.executable)') | sha256sum)
+    if [ -f "$1/.stamp" ] && [ "$(cat "$1/.stamp")" = "$want" ]; then
+        return
+    fi
+    echo "deps: making $1 from $2"
+    rm -rf "$1"
+    "$py" -m venv "$1"
+    "$1/bin/pip" --quiet --disable-pip-version-check install -r "$2"
+    printf '%s\n' "$want" > "$1/.stamp"
+}
+
+venv .venv tools/requirements/venv.txt
+if [ "$what" = all ]; then
+    venv .venv-ref tools/requirements/ref.txt
+    venv .venv-ref-old tools/requirements/ref-old.txt
+fi
