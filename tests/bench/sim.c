@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Addresses, requests and simulated engines of the load generator (sim.h). An engine opens the same
+ * sockets as a stock one: registration DEALER, shell ROUTER to mux and task, control ROUTER,
+ * iopub PUB, heartbeat SUB and DEALER. */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/clock.h"
+#include "wire/jscan.h"
+#include "wire/json.h"
+
+struct sim_engine {
+    struct sim_target target;
+    struct session *session;
+    struct port *registration, *shell, *control, *iopub, *ping, *pong;
+    bool publishes;
+    struct buf scratch;
+    char uuid[RAND_SESSION_ID_LEN + 1];
+    char topic[32];
+};
+
+static void die(const char *what, const char *why)
+{
+    fprintf(stderr, "loadgen: %s: %s\n", what, why);
+    exit(1);
+}
+
+/* ---- addresses ---------------------------------------------------------------------------- */
+
+static int port_of(const json_t *file, const char *key)
+{
+    return (int)json_integer_value(json_object_get(file, key));
+}
+
+static json_t *load(const char *path)
+{
+    json_error_t why;
+    json_t *file = json_load_file(path, 0, &why);
+    if (!file)
+        die(path, why.text);
+    return file;
+}
+
+void sim_target_load(struct sim_target *t, const char *client_file, const char *engine_file)
+{
+    json_t *client = load(client_file), *engine = load(engine_file);
+    const char *interface = json_str(client, "interface"), *key = json_str(client, "key");
+
+    snprintf(t->interface, sizeof t->interface, "%s", interface ? interface : "");
+    snprintf(t->key, sizeof t->key, "%s", key ? key : "");
+    t->broker = json_is_true(json_object_get(client, "broker"));
+    t->registration = port_of(client, "registration");
+    t->notification = port_of(client, "notification");
+    t->client_task = port_of(client, "task");
+    t->client_mux = port_of(client, "mux");
+    t->client_iopub = port_of(client, "iopub");
+    t->engine_task = port_of(engine, "task");
+    t->engine_mux = port_of(engine, "mux");
+    t->engine_control = port_of(engine, "control");
+    t->engine_iopub = port_of(engine, "iopub");
+    t->hb_ping = port_of(engine, "hb_ping");
+    t->hb_pong = port_of(engine, "hb_pong");
+    json_decref(client);
+    json_decref(engine);
+}
+
+void sim_connect(struct port *p, const struct sim_target *t, int port)
+{
+    struct ersa_error err = {0};
+    char endpoint[PORT_ENDPOINT_MAX];
+    snprintf(endpoint, sizeof endpoint, "%s:%d", t->interface, port);
+    if (port_connect(p, endpoint, &err))
+        die(endpoint, err.text);
+}
+
+/* ---- requests ----------------------------------------------------------------------------- */
+
+/* As large as a stock client's `lambda x: x`, its call info and a small argument. */
+static const uint8_t function_buffer[560], info_buffer[52], argument_buffer[5];
+
+int sim_request(struct port *p, struct session *s, struct buf *scratch, const char *engine)
+{
+    static const char metadata[] = "{\"targets\": [], \"follow\": [], \"after\": [], \"timeout\": null, "
+                                   "\"retries\": 0, \"label\": null}";
+    struct outgoing o = {.msg_type = "apply_request", .metadata = SLICE_LIT(metadata)};
+    struct frame frames[1 + SESSION_FRAMES + 3];
+    unsigned n = 0;
+
+    if (engine)
+        frames[n++] = (struct frame){(const uint8_t *)engine, strlen(engine), NULL};
+    int rc = session_frames(s, &o, scratch, frames + n);
+    if (rc)
+        return rc;
+    n += SESSION_FRAMES;
+    frames[n++] = (struct frame){function_buffer, sizeof function_buffer, NULL};
+    frames[n++] = (struct frame){info_buffer, sizeof info_buffer, NULL};
+    frames[n++] = (struct frame){argument_buffer, sizeof argument_buffer, NULL};
+    return port_send(p, frames, n);
+}
+
+/* ---- engines ------------------------------------------------------------------------------ */
+
+static void publish_status(struct sim_engine *e, struct slice parent, const char *content)
+{
+    struct frame frames[1 + SESSION_FRAMES];
+    struct outgoing o = {
+        .msg_type = "status", .parent = parent, .content = {content, strlen(content)}};
+    frames[0] = (struct frame){(const uint8_t *)e->topic, strlen(e->topic), NULL};
+    if (session_frames(e->session, &o, &e->scratch, frames + 1) == 0)
+        port_publish(e->iopub, frames, 1 + SESSION_FRAMES);
+}
+
+static void on_request(void *ctx, struct peer *p, const struct msg *m)
+{
+    static const uint8_t none[] = {0x80, 4, 'N', '.'};
+    struct sim_engine *e = ctx;
+    struct parts parts;
+    char metadata[400], started[CLOCK_ISO_MAX];
+
+    if (parts_split(m->frames, m->n, &parts))
+        return;
+    struct jfield type = {.key = "msg_type"};
+    if (jscan(parts.header, &type, 1) || !slice_is(type.raw, "apply_request"))
+        return;
+    if (e->publishes)
+        publish_status(e, parts.header, "{\"execution_state\": \"busy\"}");
+    clock_iso(clock_utc_us(), started);
+    int len = snprintf(metadata, sizeof metadata,
+                       "{\"started\": \"%s\", \"dependencies_met\": true, \"engine\": \"%s\", "
+                       "\"is_broadcast\": false, \"is_coalescing\": false, \"original_msg_id\": "
+                       "\"\", \"label\": null, \"status\": \"ok\"}",
+                       started, e->uuid);
+    struct outgoing o = {.msg_type = "apply_reply",
+                         .parent = parts.header,
+                         .metadata = {metadata, (size_t)len},
+                         .content = SLICE_LIT("{\"status\": \"ok\"}")};
+    struct frame frames[4 + SESSION_FRAMES + 1];
+    if (parts.n_idents > 4)
+        return;
+    memcpy(frames, parts.idents, parts.n_idents * sizeof *frames);
+    if (session_frames(e->session, &o, &e->scratch, frames + parts.n_idents))
+        return;
+    unsigned n = parts.n_idents + SESSION_FRAMES;
+    frames[n++] = (struct frame){none, sizeof none, NULL};
+    peer_send(p, frames, n);
+    if (e->publishes)
+        publish_status(e, parts.header, "{\"execution_state\": \"idle\"}");
+}
+
+static void on_registered(void *ctx, struct peer *p, const struct msg *m)
+{
+    struct sim_engine *e = ctx;
+    struct parts parts;
+    struct jfield f[] = {{.key = "status"}, {.key = "id"}};
+
+    if (parts_split(m->frames, m->n, &parts) || jscan(parts.content, f, 2) || !slice_is(f[0].raw, "ok"))
+        die("registration", "refused");
+    snprintf(e->topic, sizeof e->topic, "engine.%.*s.status", SLICE_FMT(f[1].raw));
+    sim_connect(e->ping, &e->target, e->target.hb_ping);
+}
+
+static void on_ping(void *ctx, struct peer *p, const struct msg *m)
+{
+    struct sim_engine *e = ctx;
+    port_send(e->pong, m->frames, m->n);
+}
+
+static struct port *open_port(struct sim_engine *e, struct wire *w, enum port_kind kind,
+                              const struct port_ops *ops, int to)
+{
+    struct ersa_error err = {0};
+    struct port_config cfg = {.kind = kind,
+                              .name = "sim",
+                              .identity = e->uuid,
+                              .identity_len = RAND_SESSION_ID_LEN,
+                              .ops = ops,
+                              .ctx = e,
+                              .prio = LOOP_NORMAL};
+    struct port *p = port_new(w, &cfg, &err);
+    if (!p)
+        die("port", err.text);
+    if (to)
+        sim_connect(p, &e->target, to);
+    return p;
+}
+
+struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct sim_target *t,
+                                  bool iopub)
+{
+    static const struct port_ops request_ops = {.message = on_request};
+    static const struct port_ops registration_ops = {.message = on_registered};
+    static const struct port_ops ping_ops = {.message = on_ping};
+    static const struct port_ops no_ops = {0};
+    struct ersa_error err = {0};
+    struct sim_engine *e = calloc(1, sizeof *e);
+
+    if (!e)
+        die("engine", "out of memory");
+    e->target = *t;
+    e->publishes = iopub;
+    rand_session_id(e->uuid);
+    snprintf(e->topic, sizeof e->topic, "engine.0.status");
+    buf_init(&e->scratch, 1 << 20);
+    if (session_new(&e->session, t->key, strlen(t->key), "hmac-sha256", e->uuid, "bench", &err))
+        die("session", err.text);
+    e->shell = open_port(e, w, PORT_ROUTER, &request_ops, t->engine_mux);
+    if (t->engine_task)
+        sim_connect(e->shell, t, t->engine_task);
+    e->iopub = open_port(e, w, PORT_PUB, &no_ops, t->engine_iopub);
+    if (t->broker)
+        return e;
+    e->control = open_port(e, w, PORT_ROUTER, &no_ops, t->engine_control);
+    e->pong = open_port(e, w, PORT_DEALER, &no_ops, t->hb_pong);
+    e->ping = open_port(e, w, PORT_SUB, &ping_ops, 0);
+    port_subscribe(e->ping, "", 0);
+    e->registration = open_port(e, w, PORT_DEALER, &registration_ops, t->registration);
+
+    char content[80];
+    int len = snprintf(content, sizeof content, "{\"uuid\": \"%s\"}", e->uuid);
+    struct outgoing o = {.msg_type = "registration_request", .content = {content, (size_t)len}};
+    struct frame frames[SESSION_FRAMES];
+    if (session_frames(e->session, &o, &e->scratch, frames) == 0)
+        port_send(e->registration, frames, SESSION_FRAMES);
+    return e;
+}
+
+void sim_engine_free(struct sim_engine *e)
+{
+    struct port *ports[] = {e->registration, e->shell, e->control, e->iopub, e->ping, e->pong};
+    for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
+        if (ports[i])
+            port_close(ports[i], 0);
+    session_free(e->session);
+    buf_fini(&e->scratch);
+    free(e);
+}
+
+const char *sim_engine_uuid(const struct sim_engine *e)
+{
+    return e->uuid;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the load generator is made of: simulated engines and clients that speak the real protocol to a
+ * controller or to the bare broker, all on one loop. */
+#ifndef ERSA_BENCH_SIM_H
+#define ERSA_BENCH_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loop/loop.h"
+#include "wire/port.h"
+#include "wire/session.h"
+
+/* Addresses as in the two connection files; 0 where there is no such port. */
+struct sim_target {
+    char interface[128];
+    char key[128];
+    int registration, notification;
+    int client_task, client_mux, client_iopub;
+    int engine_task, engine_mux, engine_control, engine_iopub, hb_ping, hb_pong;
+    bool broker; /* no registration; the client names the engine */
+};
+
+/* Reads both files into *t; exits with a sentence on failure. */
+void sim_target_load(struct sim_target *t, const char *client_file, const char *engine_file);
+/* Connects `p` to a port of the target; exits on failure. */
+void sim_connect(struct port *p, const struct sim_target *t, int port);
+
+struct sim_engine;
+/* An engine that answers each apply_request at once with a correct apply_reply, and where `iopub` is
+ * set publishes busy before and idle after it. Registers and echoes heartbeats like a stock one. */
+struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct sim_target *t,
+                                  bool iopub);
+void sim_engine_free(struct sim_engine *e);
+const char *sim_engine_uuid(const struct sim_engine *e);
+
+/* One apply_request of a stock client's shape and size, for the task port or, with `engine` set,
+ * for one engine. Returns 0 or what the port said. */
+int sim_request(struct port *p, struct session *s, struct buf *scratch, const char *engine);
+
+#endif
