@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Registration, unregistration, announcement. Order matters: the scheduler knows an engine
+ * before any client does, and clients hear of its end before the scheduler judges its tasks. */
+#include "router/registration.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "router/caps.h"
+#include "router/core.h"
+#include "router/direct.h"
+#include "router/notify.h"
+#include "router/reply.h"
+#include "util/clock.h"
+#include "util/err.h"
+#include "util/log.h"
+#include "wire/json.h"
+
+#define UUID_MAX 255 /* octets of an identity */
+#define CAUSE_MAX 400
+
+/* What is announced */
+
+static json_t *id_content(const struct engine *e)
+{
+    return json_pack("{s:I, s:s%}", "id", (json_int_t)e->id, "uuid", e->uuid.data, e->uuid.len);
+}
+
+static void on_alive(void *ctx, struct engine *e)
+{
+    struct router *r = ctx;
+    int64_t ms = (loop_now_ns(r->loop) - e->registered_ns) / 1000000;
+    log_info("registration::finished registering engine %" PRId64 ":%.*s in %" PRId64 "ms",
+             e->id, SLICE_FMT(e->uuid), ms);
+    sched_engine_add(r->sched, e);
+    notify(r, "registration_notification", (struct slice){NULL, 0}, id_content(e));
+    log_info("engine::Engine Connected: %" PRId64, e->id);
+}
+
+static void on_tasks_closed(void *ctx, struct engine *e)
+{
+    engine_close_tasks(e);
+}
+
+static void on_gone(void *ctx, struct engine *e, bool was_alive)
+{
+    struct router *r = ctx;
+    log_info("registration::unregister_engine(%" PRId64 ")%s%s", e->id, e->cause ? ": " : "",
+             e->cause ? e->cause : "");
+    direct_on_gone(r, e, was_alive);
+    if (!was_alive)
+        return;
+    const char *cause = r->cfg.caps & CAP_death_cause ? e->cause : NULL;
+    json_t *content = id_content(e);
+    if (cause)
+        json_object_set_new(content, "ersa", json_pack("{s:s}", "cause", cause));
+    notify(r, "unregistration_notification", (struct slice){NULL, 0}, content);
+    sched_engine_gone(r->sched, e, e->reported, cause, on_tasks_closed);
+}
+
+/* The client has failed this request itself when it heard of the end: it is closed for the
+ * records. */
+static void strand_request(void *ctx, struct engine *e, struct slice msg_id)
+{
+    struct router *r = ctx;
+    struct letter letter = {
+        .type = MAIL_ENGINE_LOST, .queue = 'm', .msg_id = msg_id, .engine = e->uuid};
+    mailer_post(r, &letter, NULL);
+}
+
+static void on_strand(void *ctx, struct engine *e)
+{
+    struct router *r = ctx;
+    ledger_close(&r->ledger, e, strand_request, r);
+}
+
+static void on_absent(void *ctx, struct engine *e)
+{
+    on_strand(ctx, e);
+    link_unbind_all(e);
+}
+
+const struct engine_ops registration_ops = {
+    .alive = on_alive,
+    .gone = on_gone,
+    .strand = on_strand,
+    .absent = on_absent,
+};
+
+/* Requests */
+
+static bool is_identity(const char *uuid, size_t len)
+{
+    return len > 0 && len <= UUID_MAX && uuid[0] != '\0';
+}
+
+static json_t *connection_info(const struct router *r)
+{
+    struct router_endpoints ep;
+    router_endpoints(r, &ep);
+    json_t *leaves = json_array();
+    for (unsigned i = 0; i < ep.n_broadcast_leaves; i++)
+        json_array_append_new(leaves, json_integer(ep.broadcast_leaves[i]));
+    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "interface",
+                     r->cfg.engine_interface, "registration", ep.registration, "control",
+                     ep.engine.control, "mux", ep.engine.mux, "task", ep.engine.task, "iopub",
+                     ep.engine.iopub, "hb_ping", ep.hb_ping, "hb_pong", ep.hb_pong, "broadcast",
+                     leaves);
+}
+
+/* The wished id, REGISTRY_NO_ID when there is none to be had. -1: it is no integer. */
+static int read_wish(const json_t *content, int64_t *ret)
+{
+    const json_t *id = json_object_get(content, "id");
+    *ret = REGISTRY_NO_ID;
+    if (!id || json_is_null(id))
+        return 0;
+    if (!json_is_integer(id))
+        return -1;
+    json_int_t wish = json_integer_value(id);
+    if (wish >= 0 && wish <= INT32_MAX)
+        *ret = wish;
+    return 0;
+}
+
+/* Makes the engine known to everything that serves it; it is PENDING. */
+static int start_engine(struct router *r, struct slice uuid, int64_t wish, unsigned caps,
+                        struct engine **ret, struct ersa_error *err)
+{
+    int rc = registry_add(&r->registry, uuid, wish, caps, ret, err);
+    if (rc < 0)
+        return rc;
+    sched_engine_init(r->sched, *ret, &(*ret)->task, (*ret)->uuid, caps & CAP_begun);
+    link_bind_all(r, *ret);
+    return 0;
+}
+
+void registration_on_request(struct query *q)
+{
+    struct router *r = q->r;
+    const json_t *uuid = json_object_get(q->content, "uuid");
+    int64_t wish;
+    if (!uuid) {
+        log_error("registration::queue not specified");
+        return;
+    }
+    if (!json_is_string(uuid)) {
+        hub_error(q, "TypeError", "uuid must be a string");
+        return;
+    }
+    if (!is_identity(json_string_value(uuid), json_string_length(uuid))) {
+        hub_error(q, "ValueError", "uuid must be 1 to 255 octets and an identity");
+        return;
+    }
+    if (read_wish(q->content, &wish) < 0) {
+        hub_error(q, "TypeError", "id must be an integer");
+        return;
+    }
+
+    struct slice id = {json_string_value(uuid), json_string_length(uuid)};
+    unsigned caps = r->cfg.caps & caps_read(q->content);
+    struct engine *e;
+    struct ersa_error err = {0};
+    int rc = start_engine(r, id, wish, caps, &e, &err);
+    if (rc < 0) {
+        log_error("registration::registration of %.*s failed: %s", SLICE_FMT(id), err.text);
+        hub_reply_orphan(q, "registration_reply",
+                         rc == ERSA_EEXIST ? error_content_key(err.text)
+                                           : error_content("RuntimeError", err.text));
+        return;
+    }
+    log_info("registration::accepting registration %" PRId64 ":%.*s", e->id, SLICE_FMT(id));
+    json_t *content =
+        json_pack("{s:I, s:s, s:I, s:o}", "id", (json_int_t)e->id, "status", "ok", "hb_period",
+                  (json_int_t)r->cfg.heart_period_ms, "connection_info", connection_info(r));
+    if (json_object_get(q->content, "ersa"))
+        json_object_set_new(content, "ersa", caps_json(caps));
+    hub_reply_orphan(q, "registration_reply", content);
+    if (!(caps & CAP_ready))
+        heart_hurry(r);
+}
+
+/* Who sent it decides, where its identity is an engine's: the id may be a mere wish. */
+static struct engine *find_leaver(const struct query *q)
+{
+    if (q->link->engine)
+        return q->link->engine;
+    const json_t *id = json_object_get(q->content, "id");
+    if (!json_is_integer(id)) {
+        log_error("registration::unregistration without an engine id");
+        return NULL;
+    }
+    return registry_by_id(&q->r->registry, json_integer_value(id));
+}
+
+void registration_on_unregister(struct query *q)
+{
+    struct engine *e = find_leaver(q);
+    if (!e)
+        return;
+    const json_t *ersa = json_object_get(q->content, "ersa");
+    const json_t *begun = json_object_get(ersa, "begun");
+    size_t i;
+    json_t *id;
+    if (engine_is_live(e)) {
+        json_array_foreach(begun, i, id) if (json_is_string(id)) sched_begun(
+            q->r->sched, e, (struct slice){json_string_value(id), json_string_length(id)});
+    }
+    const char *cause = json_str(ersa, "cause");
+    char text[CAUSE_MAX];
+    if (cause)
+        snprintf(text, sizeof(text), "%s", cause);
+    engine_end(e, EV_UNREGISTER, cause ? text : NULL);
+}
+
+void registration_on_ready(struct query *q)
+{
+    struct engine *e = q->link->engine;
+    if (e && e->caps & CAP_ready)
+        engine_ready(e);
+    else
+        link_reject(q->link, REJECT_STRANGER);
+}
+
+void registration_on_connection_request(struct query *q)
+{
+    json_t *engines = json_object();
+    list_for_each (&q->r->registry.live, it) {
+        const struct engine *e = container_of(it, struct engine, link);
+        char id[24];
+        snprintf(id, sizeof(id), "%" PRId64, e->id);
+        json_object_set_new(engines, id, json_stringn(e->uuid.data, e->uuid.len));
+    }
+    hub_reply(q, "connection_reply",
+              json_pack("{s:s, s:o}", "status", "ok", "engines", engines));
+}
+
+void registration_revive(struct link *l)
+{
+    struct router *r = l->router;
+    struct slice uuid = link_identity(l);
+    struct engine *e;
+    int64_t id;
+    unsigned caps;
+    if (registry_by_uuid(&r->registry, uuid) ||
+        !registry_lost_heart(&r->registry, uuid, &id, &caps))
+        return;
+    if (start_engine(r, uuid, id, caps, &e, NULL) < 0)
+        return;
+    log_warn("heartbeat::the heart of engine %" PRId64 ":%.*s beats again", e->id,
+             SLICE_FMT(uuid));
+    engine_ready(e);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Engines come and go: the hub requests about it (controller.md 7, 9, 14.1), and what everybody
+ * is told when an engine's life changes. */
+#ifndef ERSA_ROUTER_REGISTRATION_H
+#define ERSA_ROUTER_REGISTRATION_H
+
+#include "router/hub.h"
+
+extern const struct engine_ops registration_ops; /* ctx: struct router */
+
+void registration_on_request(struct query *q);
+void registration_on_unregister(struct query *q);
+void registration_on_ready(struct query *q);
+void registration_on_connection_request(struct query *q);
+
+/* A pong of an engine that isn't registered: one whose heart had stopped is announced again. */
+void registration_revive(struct link *l);
+
+#endif
