@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Relays between clients and engines. Mux requests and replies are told to the ledger and
+ * mailed to records; control is not recorded, but the scheduler hears of abort requests. */
+#include "router/direct.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "router/core.h"
+#include "router/reply.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "wire/jscan.h"
+#include "wire/json.h"
+
+#define ID_MAX 512 /* octets of a message id or type */
+#define ABORT_IDS_MAX 100000
+
+struct waiting {
+    struct list link; /* in the engine's list, by age */
+    enum channel channel;
+    int64_t until_ns;
+    struct held *msg; /* owned: [client, ...] */
+    bool paused;      /* its client isn't read meanwhile */
+};
+
+/* The two fields of a header that a relay looks at; each in `buf` or in the header. */
+struct head {
+    struct slice msg_id, msg_type;
+    char buf[2][ID_MAX];
+};
+
+static bool read_head(struct slice header, struct head *ret)
+{
+    struct jfield f[] = {{.key = "msg_id"}, {.key = "msg_type"}};
+    return jscan(header, f, 2) == 0 &&
+           jscan_string(&f[0], ret->buf[0], ID_MAX, &ret->msg_id) == 0 &&
+           jscan_string(&f[1], ret->buf[1], ID_MAX, &ret->msg_type) == 0;
+}
+
+static enum route client_route(enum channel ch)
+{
+    return ch == CH_MUX ? RT_MUX_CLIENT : RT_CONTROL_CLIENT;
+}
+
+/* Requests */
+
+/* Only what gets a reply is recorded: comm messages would be pending for ever. */
+static void record_request(struct router *r, struct engine *e, const struct parts *p,
+                           const struct head *h, struct link *source)
+{
+    char type[MSG_TYPE_MAX];
+    if (!reply_type(h->msg_type, type))
+        return;
+    struct letter letter = {
+        .type = MAIL_REQUEST,
+        .queue = 'm',
+        .msg_id = h->msg_id,
+        .engine = e->uuid,
+        .frames = p->wire,
+        .n = p->n_wire,
+    };
+    mailer_post(r, &letter, source);
+    ledger_open(&r->ledger, e, h->msg_id);
+}
+
+/* The scheduler answers tasks that it still holds; engines see to the others. */
+static void tell_scheduler_of_abort(struct router *r, const struct parts *p)
+{
+    json_t *content = json_parse(p->content, NULL);
+    const json_t *ids = json_object_get(content, "msg_ids");
+    size_t n = json_array_size(ids);
+    struct slice *list = n && n <= ABORT_IDS_MAX ? calloc(n, sizeof(*list)) : NULL;
+    unsigned n_list = 0;
+    for (size_t i = 0; list && i < n; i++) {
+        const json_t *id = json_array_get(ids, i);
+        if (json_is_string(id))
+            list[n_list++] = (struct slice){json_string_value(id), json_string_length(id)};
+    }
+    if (n_list)
+        sched_abort(r->sched, list, n_list);
+    free(list);
+    json_decref(content);
+}
+
+static void refuse(struct router *r, enum channel ch, struct slice client, struct slice uuid,
+                   const struct parts *p)
+{
+    struct head h;
+    char type[MSG_TYPE_MAX], sentence[512], date[CLOCK_ISO_MAX];
+    struct link *to = ports_find(r, client_route(ch), client);
+    if (!to || !read_head(p->header, &h) || !reply_type(h.msg_type, type))
+        return;
+    snprintf(sentence, sizeof(sentence), "Engine b'%.*s' is not connected: '%.*s' was not sent",
+             SLICE_FMT(uuid), SLICE_FMT(h.msg_id));
+    clock_iso(clock_utc_us(), date);
+    json_t *content = error_content("EngineError", sentence);
+    json_t *metadata = json_pack("{s:s, s:s%, s:s}", "status", "error", "engine", uuid.data,
+                                 uuid.len, "date", date);
+    char *content_text = json_text(content), *metadata_text = json_text(metadata);
+    struct frame own[SESSION_FRAMES];
+    struct outgoing o = {.msg_type = type, .parent = p->header};
+    if (content_text && metadata_text) {
+        o.content = (struct slice){content_text, strlen(content_text)};
+        o.metadata = (struct slice){metadata_text, strlen(metadata_text)};
+        struct frame front = {(const uint8_t *)uuid.data, uuid.len, NULL};
+        const struct frame *all = router_compose(r, &o, own) == 0
+                                      ? router_prepend(r, &front, 1, own, SESSION_FRAMES)
+                                      : NULL;
+        if (all)
+            link_send(to, all, SESSION_FRAMES + 1, NULL);
+    }
+    free(content_text);
+    free(metadata_text);
+    json_decref(content);
+    json_decref(metadata);
+}
+
+static void free_waiting(struct router *r, struct engine *e, struct waiting *w)
+{
+    if (w->paused) {
+        struct link *client =
+            ports_find(r, client_route(w->channel), frame_slice(w->msg->frames));
+        if (client)
+            peer_resume(client->peer);
+    }
+    e->waiting_bytes -= w->msg->bytes;
+    list_remove(&w->link);
+    held_free(w->msg);
+    free(w);
+}
+
+static void fail_waiting(struct router *r, struct engine *e, struct waiting *w)
+{
+    struct parts p;
+    if (w->channel != CH_TASK && parts_split(w->msg->frames + 1, w->msg->n - 1, &p) == 0)
+        refuse(r, w->channel, frame_slice(w->msg->frames), e->uuid, &p);
+    free_waiting(r, e, w);
+}
+
+static struct router *engine_router(const struct engine *e)
+{
+    struct registry *registry = e->env->ctx;
+    return registry->ctx;
+}
+
+static void arm_patience(struct router *r, struct engine *e);
+
+static void on_patience(struct timer *t)
+{
+    struct engine *e = container_of(t, struct engine, patience);
+    struct router *r = engine_router(e);
+    int64_t now = loop_now_ns(r->loop);
+    list_for_each (&e->waiting, it) {
+        struct waiting *w = container_of(it, struct waiting, link);
+        if (w->channel != CH_TASK && w->until_ns <= now)
+            fail_waiting(r, e, w);
+    }
+    arm_patience(r, e);
+}
+
+/* A task waits as long as its engine lives: the scheduler deals with its end. */
+static void arm_patience(struct router *r, struct engine *e)
+{
+    list_for_each (&e->waiting, it) {
+        const struct waiting *w = container_of(it, struct waiting, link);
+        if (w->channel == CH_TASK)
+            continue;
+        e->patience.fn = on_patience;
+        loop_after(r->loop, &e->patience, w->until_ns - loop_now_ns(r->loop));
+        return;
+    }
+}
+
+static void wait_for_engine(struct router *r, struct engine *e, enum channel ch,
+                            const struct frame *frames, unsigned n, struct link *source)
+{
+    struct waiting *w = calloc(1, sizeof(*w));
+    struct held *held = w ? msg_hold(frames, n) : NULL;
+    if (!held) {
+        free(w);
+        if (source)
+            link_reject(source, REJECT_NO_MEMORY);
+        return;
+    }
+    w->channel = ch;
+    w->until_ns = loop_now_ns(r->loop) + MS_TO_NS(DIRECT_PATIENCE_MS);
+    w->msg = held;
+    list_push_back(&e->waiting, &w->link);
+    e->waiting_bytes += held->bytes;
+    if (e->waiting_bytes > DIRECT_WAITING_MAX && source && ch != CH_TASK) {
+        w->paused = true;
+        peer_pause(source->peer);
+    }
+    if (!timer_is_set(&e->patience))
+        arm_patience(r, e);
+}
+
+void direct_to_engine(struct engine *e, enum channel ch, const struct frame *frames, unsigned n,
+                      struct link *source)
+{
+    struct link *to = engine_link(e, ch);
+    if (to)
+        link_send_channel(to, ch, frames, n, source);
+    else
+        wait_for_engine(engine_router(e), e, ch, frames, n, source);
+}
+
+void direct_from_client(struct link *l, const struct msg *m)
+{
+    struct router *r = l->router;
+    enum channel ch = l->gate == &r->ports.gates[RT_MUX_CLIENT] ? CH_MUX : CH_CONTROL;
+    struct parts p;
+    struct head h;
+    if (!link_admit(l, m->frames, m->n, &p))
+        return;
+    if (p.n_idents == 0 || !read_head(p.header, &h)) {
+        link_reject(l, p.n_idents ? REJECT_HEADER : REJECT_MALFORMED);
+        return;
+    }
+    struct slice uuid = frame_slice(&p.idents[0]), client = link_identity(l);
+    struct engine *e = registry_by_uuid(&r->registry, uuid);
+    if (e && ch == CH_MUX)
+        record_request(r, e, &p, &h, l);
+    if (ch == CH_CONTROL && slice_is(h.msg_type, "abort_request"))
+        tell_scheduler_of_abort(r, &p);
+
+    struct frame front = {(const uint8_t *)client.data, client.len, NULL};
+    const struct frame *out = router_prepend(r, &front, 1, m->frames + 1, m->n - 1);
+    if (!out) {
+        link_reject(l, REJECT_NO_MEMORY);
+        return;
+    }
+    if (e) {
+        direct_to_engine(e, ch, out, m->n, l);
+        return;
+    }
+    /* Engines can be reached as soon as they are connected, registered or not. */
+    struct link *to = ports_find(r, ch == CH_MUX ? RT_MUX_ENGINE : RT_CONTROL_ENGINE, uuid);
+    if (!to)
+        to = ports_find(r, RT_ATTACH, uuid);
+    if (to)
+        link_send_channel(to, ch, out, m->n, l);
+    else
+        link_reject(l, REJECT_UNROUTABLE);
+}
+
+void direct_on_connected(struct engine *e)
+{
+    struct router *r = engine_router(e);
+    list_for_each (&e->waiting, it) {
+        struct waiting *w = container_of(it, struct waiting, link);
+        struct link *to = engine_link(e, w->channel);
+        if (!to)
+            continue;
+        link_send_channel(to, w->channel, w->msg->frames, w->msg->n, NULL);
+        free_waiting(r, e, w);
+    }
+}
+
+void direct_on_gone(struct router *r, struct engine *e, bool was_alive)
+{
+    loop_cancel(r->loop, &e->patience);
+    list_for_each (&e->waiting, it) {
+        struct waiting *w = container_of(it, struct waiting, link);
+        if (was_alive)
+            free_waiting(r, e, w);
+        else
+            fail_waiting(r, e, w);
+    }
+}
+
+/* Replies */
+
+/* The engine of a reply is the one that signed it, whatever connection it came by. */
+static void record_reply(struct router *r, const struct link *l, const struct parts *p,
+                         struct link *source)
+{
+    struct jfield session = {.key = "session"}, id = {.key = "msg_id"};
+    char buf[2][ID_MAX];
+    struct slice uuid, msg_id;
+    if (jscan(p->header, &session, 1) < 0 || jscan(p->parent, &id, 1) < 0 ||
+        jscan_string(&session, buf[0], ID_MAX, &uuid) < 0 ||
+        jscan_string(&id, buf[1], ID_MAX, &msg_id) < 0)
+        return;
+    struct engine *e = l->engine && slice_eq(l->engine->uuid, uuid)
+                           ? l->engine
+                           : registry_by_uuid(&r->registry, uuid);
+    if (!e)
+        return;
+    struct letter letter = {
+        .type = MAIL_RESULT,
+        .queue = 'm',
+        .msg_id = msg_id,
+        .engine = e->uuid,
+        .frames = p->wire,
+        .n = p->n_wire,
+    };
+    mailer_post(r, &letter, source);
+    if (ledger_answer(&r->ledger, e, msg_id))
+        ledger_complete(e, msg_id);
+}
+
+void direct_from_attached(struct link *l, enum channel ch, const struct msg *m)
+{
+    struct router *r = l->router;
+    struct parts p;
+    if (!link_admit(l, m->frames, m->n, &p))
+        return;
+    if (p.n_idents == 0) {
+        link_reject(l, REJECT_MALFORMED);
+        return;
+    }
+    if (ch == CH_MUX)
+        record_reply(r, l, &p, l);
+    struct link *to = ports_find(r, client_route(ch), frame_slice(&p.idents[0]));
+    if (!to)
+        return;
+    struct slice uuid = link_identity(l);
+    struct frame front = {(const uint8_t *)uuid.data, uuid.len, NULL};
+    const struct frame *out = router_prepend(r, &front, 1, m->frames + 1, m->n - 1);
+    if (out)
+        link_send(to, out, m->n, l);
+    else
+        link_reject(l, REJECT_NO_MEMORY);
+}
+
+void direct_from_engine(struct link *l, const struct msg *m)
+{
+    direct_from_attached(l, l->gate->row->channel, m);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The iopub relay. A subscriber that does not keep up misses messages beyond a large cap, and
+ * they are counted. Busy and idle, two of them a task, are told by their topic and not looked
+ * at. */
+#include "router/iopub.h"
+
+#include "router/core.h"
+#include "util/log.h"
+#include "wire/jscan.h"
+
+#define TEXT_MAX 256
+
+static bool is_status_topic(const struct parts *p)
+{
+    static const char suffix[] = ".status";
+    if (p->n_idents == 0)
+        return false;
+    struct slice topic = frame_slice(&p->idents[0]);
+    size_t len = sizeof(suffix) - 1;
+    return topic.len > len && memcmp(topic.data + topic.len - len, suffix, len) == 0;
+}
+
+static bool is_recorded(struct slice type)
+{
+    static const char *const types[] = {"stream", "error", "execute_input", "execute_result",
+                                        "display_data"};
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (slice_is(type, types[i]))
+            return true;
+    return false;
+}
+
+static void record_output(struct router *r, const struct engine *e, const struct parts *p,
+                          struct link *source)
+{
+    struct jfield id = {.key = "msg_id"};
+    char buf[TEXT_MAX];
+    struct slice msg_id;
+    if (jscan(p->parent, &id, 1) < 0 || jscan_string(&id, buf, sizeof(buf), &msg_id) < 0)
+        return;
+    struct letter letter = {
+        .type = MAIL_IOPUB,
+        .msg_id = msg_id,
+        .frames = p->wire,
+        .n = p->n_wire,
+    };
+    if (e)
+        letter.engine = e->uuid;
+    mailer_post(r, &letter, source);
+}
+
+static void publish(struct router *r, const struct msg *m)
+{
+    unsigned missed = port_publish(ports_get(&r->ports, RT_IOPUB_CLIENT), m->frames, m->n);
+    if (missed && r->iopub_dropped == 0)
+        log_warn("iopub::a client does not keep up: it misses output (further ones are only "
+                 "counted)");
+    r->iopub_dropped += missed;
+}
+
+void iopub_from_engine(struct link *l, const struct msg *m)
+{
+    struct router *r = l->router;
+    struct parts p;
+    if (!link_admit(l, m->frames, m->n, &p))
+        return;
+    if (l->engine && is_status_topic(&p)) {
+        publish(r, m);
+        return;
+    }
+    struct jfield f[] = {{.key = "msg_type"}, {.key = "session"}};
+    char buf[2][TEXT_MAX];
+    struct slice type, session;
+    if (jscan(p.header, f, 2) < 0 || jscan_string(&f[0], buf[0], TEXT_MAX, &type) < 0) {
+        link_reject(l, REJECT_HEADER);
+        return;
+    }
+    /* A PUB socket tells no identity: whose it is follows from what it signs. */
+    struct engine *e = NULL;
+    if (jscan_string(&f[1], buf[1], TEXT_MAX, &session) == 0)
+        e = registry_by_uuid(&r->registry, session);
+    if (e && !link_is_attached(l))
+        link_bind(l, e);
+    if (is_recorded(type))
+        record_output(r, e, &p, l);
+    publish(r, m);
+    if (e && slice_is(type, "shutdown_reply"))
+        engine_end(e, EV_UNREGISTER, "shut down on request");
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of ports, and how they get their numbers: the side's pool, then the common pool,
+ * then any free one (controller.md 4). A number is taken by binding it, so there is no race for
+ * it. With ipc an endpoint is "<interface>:<number>" as well, and numbers count from 1. */
+#include "router/ports.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "router/attach.h"
+#include "router/core.h"
+#include "router/direct.h"
+#include "router/iopub.h"
+#include "router/tasks.h"
+#include "util/cleanup.h"
+#include "util/err.h"
+#include "util/log.h"
+
+#define IOPUB_CAP_BYTES ((size_t)256 << 20) /* a slow subscriber loses output beyond that */
+
+static void on_broadcast(struct link *l, const struct msg *m)
+{
+    link_reject(l, REJECT_BROADCAST);
+}
+
+static const struct gate_row rows[RT_MAX] = {
+    [RT_QUERY] = {"registration", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_QUERY,
+                  .message = hub_on_message},
+    [RT_CONTROL_ENGINE] = {"control", "control_out", PORT_ROUTER, SIDE_ENGINE, LOOP_URGENT,
+                           CH_CONTROL, .message = direct_from_engine},
+    [RT_MUX_ENGINE] = {"mux", "mux_out", PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_MUX,
+                       .message = direct_from_engine},
+    [RT_TASK_ENGINE] = {"task", "task_out", PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_TASK,
+                        .message = tasks_from_engine},
+    [RT_IOPUB_ENGINE] = {"iopub", NULL, PORT_SUB, SIDE_ENGINE, LOOP_BULK, CH_IOPUB,
+                         .message = iopub_from_engine},
+    [RT_HB_PING] = {"hb_ping", NULL, PORT_PUB, SIDE_ENGINE, LOOP_URGENT, CH_MAX,
+                    .subscribed = heart_on_subscribed},
+    [RT_HB_PONG] = {"hb_pong", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_URGENT, CH_HB,
+                    .message = heart_on_pong},
+    [RT_BROADCAST_LEAF] = {"broadcast", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_MAX,
+                           .message = on_broadcast},
+    [RT_ATTACH] = {"attach", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_MAX,
+                   .up = attach_on_up, .message = attach_on_message},
+    [RT_CONTROL_CLIENT] = {"control", "control_in", PORT_ROUTER, SIDE_CLIENT, LOOP_URGENT,
+                           CH_MAX, .message = direct_from_client},
+    [RT_MUX_CLIENT] = {"mux", "mux_in", PORT_ROUTER, SIDE_CLIENT, LOOP_NORMAL, CH_MAX,
+                       .message = direct_from_client},
+    [RT_TASK_CLIENT] = {"task", "task_in", PORT_ROUTER, SIDE_CLIENT, LOOP_NORMAL, CH_MAX,
+                        .message = tasks_from_client},
+    [RT_IOPUB_CLIENT] = {"iopub", NULL, PORT_PUB, SIDE_CLIENT, LOOP_BULK, CH_MAX,
+                         .tx_cap_bytes = IOPUB_CAP_BYTES},
+    [RT_NOTIFY] = {"notification", NULL, PORT_PUB, SIDE_CLIENT, LOOP_NORMAL, CH_MAX,
+                   .tx_cap_bytes = IOPUB_CAP_BYTES},
+    [RT_BROADCAST_ROOT] = {"broadcast", "sub_scheduler_0", PORT_ROUTER, SIDE_CLIENT,
+                           LOOP_NORMAL, CH_MAX, .message = on_broadcast},
+};
+
+/* Events of the ports */
+
+static void on_peer_up(void *ctx, struct peer *p)
+{
+    struct gate *g = ctx;
+    struct link *l = link_new(g, p);
+    if (!l) {
+        peer_close(p);
+        return;
+    }
+    peer_set_user(p, l);
+    bool can_be_engine = g->row->channel != CH_MAX || link_is_attached(l);
+    struct slice id = link_identity(l);
+    struct engine *e =
+        can_be_engine && id.len ? registry_by_uuid(&g->router->registry, id) : NULL;
+    if (e) {
+        link_bind(l, e);
+        engine_connected(e);
+        direct_on_connected(e);
+    }
+    if (g->row->up)
+        g->row->up(l);
+}
+
+static void on_peer_down(void *ctx, struct peer *p, enum peer_down why)
+{
+    struct link *l = peer_user(p);
+    if (!l)
+        return;
+    struct engine *e = l->engine;
+    bool attached = link_is_attached(l);
+    link_unbind(l);
+    peer_set_user(p, NULL);
+    link_free(l);
+    if (e)
+        engine_disconnected(e, attached);
+}
+
+/* An attached engine that connects anew has lost its former connection, and with it its place:
+ * it registers again (extensions.md 2). Stock peers just go on. */
+static void on_taken_over(void *ctx, struct peer *p)
+{
+    struct link *l = peer_user(p);
+    if (l && l->engine && link_is_attached(l))
+        engine_end(l->engine, EV_DISCONNECTED, "its connection was replaced");
+}
+
+static void on_message(void *ctx, struct peer *p, const struct msg *m)
+{
+    struct gate *g = ctx;
+    struct link *l = peer_user(p);
+    if (!l || !g->row->message)
+        return;
+    if (l->engine && g->row->channel < CH_HB)
+        l->engine->heard = true;
+    g->row->message(l, m);
+}
+
+static void on_subscribed(void *ctx, struct peer *p, struct slice prefix, bool on)
+{
+    struct gate *g = ctx;
+    struct link *l = peer_user(p);
+    if (l && on && g->row->subscribed)
+        g->row->subscribed(l);
+}
+
+static void on_drained(void *ctx, struct peer *p)
+{
+    struct link *l = peer_user(p);
+    if (l)
+        link_drained(l);
+}
+
+static const struct port_ops gate_ops = {
+    .peer_up = on_peer_up,
+    .peer_down = on_peer_down,
+    .peer_taken_over = on_taken_over,
+    .message = on_message,
+    .subscribed = on_subscribed,
+    .drained = on_drained,
+};
+
+/* Numbers */
+
+struct number_pool {
+    const struct router_ports *ports;
+    size_t next;
+    bool warned;
+    const char *name;
+};
+
+struct numbers {
+    struct number_pool side[2], common;
+    int next_ipc;
+};
+
+/* The next number to try; 0: any free one. */
+static int next_number(struct numbers *n, enum side side, bool is_ipc)
+{
+    struct number_pool *pools[] = {&n->side[side], &n->common};
+    for (size_t i = 0; i < 2; i++) {
+        struct number_pool *p = pools[i];
+        if (p->next < p->ports->n)
+            return p->ports->numbers[p->next++];
+        if (p->ports->n && !p->warned) {
+            p->warned = true;
+            log_warn("Exhausted %zu %s ports", p->ports->n, p->name);
+        }
+    }
+    return is_ipc ? ++n->next_ipc : 0;
+}
+
+/* Binds one interface; `number` 0 lets the system choose. Returns the number or an error. */
+static int bind_number(struct port *p, const char *interface, int number,
+                       struct ersa_error *err)
+{
+    char endpoint[PORT_ENDPOINT_MAX], bound[PORT_ENDPOINT_MAX];
+    if ((size_t)snprintf(endpoint, sizeof(endpoint), "%s:%d", interface, number) >=
+        sizeof(endpoint))
+        return err_set(err, ERSA_EINVAL, "interface %s is too long", interface);
+    int rc = port_bind(p, endpoint, bound, err);
+    if (rc < 0)
+        return rc;
+    const char *colon = strrchr(bound, ':');
+    return number ? number : atoi(colon + 1);
+}
+
+static int open_gate(struct router *r, struct gate *g, const struct gate_row *row,
+                     struct numbers *numbers, struct ersa_error *err)
+{
+    g->router = r;
+    g->row = row;
+    const char *interface =
+        row->side == SIDE_ENGINE ? r->cfg.engine_interface : r->cfg.client_interface;
+    bool is_ipc = strncmp(interface, "ipc:", 4) == 0;
+    const char *identity = g->identity[0] ? g->identity : row->identity;
+    struct port_config cfg = {
+        .kind = row->kind,
+        .name = row->key,
+        .identity = identity,
+        .identity_len = identity ? strlen(identity) : 0,
+        .ops = &gate_ops,
+        .ctx = g,
+        .prio = row->prio,
+        .tx_cap_bytes = row->tx_cap_bytes,
+    };
+    g->port = port_new(r->wire, &cfg, err);
+    if (!g->port)
+        return err && err->code ? err->code : ERSA_ENOMEM;
+    int number;
+    do {
+        number = next_number(numbers, row->side, is_ipc);
+        g->number = bind_number(g->port, interface, number, err);
+    } while (g->number == ERSA_EEXIST && is_ipc);
+    if (g->number < 0)
+        return err_prefix(err, g->number, "port %s", row->key);
+    return 0;
+}
+
+/* Where clients use another interface, the query port listens there too, under the same number.
+ */
+static int bind_query_for_clients(struct router *r, struct ersa_error *err)
+{
+    if (strcmp(r->cfg.engine_interface, r->cfg.client_interface) == 0)
+        return 0;
+    struct gate *g = &r->ports.gates[RT_QUERY];
+    int rc = bind_number(g->port, r->cfg.client_interface, g->number, err);
+    return rc < 0 ? rc : 0;
+}
+
+/* "sub_scheduler_0" and the leaf's number in `depth` binary digits. */
+static void name_leaf(struct gate *g, unsigned leaf, unsigned depth)
+{
+    int n = snprintf(g->identity, sizeof(g->identity), "sub_scheduler_0");
+    for (unsigned bit = depth; bit-- > 0;)
+        g->identity[n++] = (leaf >> bit) & 1 ? '1' : '0';
+    g->identity[n] = '\0';
+}
+
+static int open_leaves(struct router *r, struct numbers *numbers, struct ersa_error *err)
+{
+    unsigned depth = r->cfg.broadcast_depth;
+    if (depth > BROADCAST_DEPTH_MAX)
+        return err_set(err, ERSA_EINVAL, "broadcast depth %u, at most %d", depth,
+                       BROADCAST_DEPTH_MAX);
+    r->ports.leaves = calloc(1u << depth, sizeof(*r->ports.leaves));
+    if (!r->ports.leaves)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    for (unsigned i = 0; i < 1u << depth; i++) {
+        r->ports.n_leaves = i + 1;
+        name_leaf(&r->ports.leaves[i], i, depth);
+        int rc = open_gate(r, &r->ports.leaves[i], &rows[RT_BROADCAST_LEAF], numbers, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int ports_open(struct router *r, struct ersa_error *err)
+{
+    struct numbers numbers = {
+        .side[SIDE_ENGINE] = {.ports = &r->cfg.engine_ports, .name = "engine"},
+        .side[SIDE_CLIENT] = {.ports = &r->cfg.client_ports, .name = "client"},
+        .common = {.ports = &r->cfg.ports, .name = "common"},
+    };
+    for (enum route rt = 0; rt < RT_MAX; rt++) {
+        if (rt == RT_ATTACH && !(r->cfg.caps & CAP_attach))
+            continue;
+        int rc = rt == RT_BROADCAST_LEAF
+                     ? open_leaves(r, &numbers, err)
+                     : open_gate(r, &r->ports.gates[rt], &rows[rt], &numbers, err);
+        if (rc < 0)
+            return rc;
+    }
+    int rc = port_subscribe(r->ports.gates[RT_IOPUB_ENGINE].port, "", 0);
+    if (rc < 0)
+        return err_set(err, rc, "port iopub: %s", ersa_strerror(rc));
+    return bind_query_for_clients(r, err);
+}
+
+static void close_gate(struct gate *g, unsigned linger_ms)
+{
+    if (!g->port)
+        return;
+    size_t pos = 0;
+    struct peer *p;
+    while ((p = port_next_peer(g->port, &pos))) {
+        struct link *l = peer_user(p);
+        if (!l)
+            continue;
+        link_unbind(l);
+        peer_set_user(p, NULL);
+        link_free(l);
+    }
+    port_close(TAKE_PTR(g->port), linger_ms);
+}
+
+void ports_close(struct router *r, unsigned linger_ms)
+{
+    for (enum route rt = 0; rt < RT_MAX; rt++)
+        close_gate(&r->ports.gates[rt], linger_ms);
+    for (unsigned i = 0; i < r->ports.n_leaves; i++)
+        close_gate(&r->ports.leaves[i], linger_ms);
+    free(TAKE_PTR(r->ports.leaves));
+    r->ports.n_leaves = 0;
+}
+
+size_t ports_queued_bytes(const struct router *r)
+{
+    size_t sum = 0;
+    for (enum route rt = 0; rt < RT_MAX; rt++)
+        if (r->ports.gates[rt].port)
+            sum += port_queued_bytes(r->ports.gates[rt].port);
+    return sum;
+}
+
+struct link *ports_find(const struct router *r, enum route rt, struct slice identity)
+{
+    struct port *port = r->ports.gates[rt].port;
+    struct peer *p = port && identity.len ? port_find(port, identity.data, identity.len) : NULL;
+    return p ? peer_user(p) : NULL;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Carries messages between the task ports and the scheduler. The scheduler verifies and
+ * decides; here frames get their envelopes, records hear what happened before a client does,
+ * and an engine's `ersa_begun` (extensions.md 4) is told from its replies. */
+#include "router/tasks.h"
+
+#include <string.h>
+
+#include "router/caps.h"
+#include "router/core.h"
+#include "router/direct.h"
+#include "wire/jscan.h"
+
+#define ID_MAX 512
+
+static void to_engine(void *ctx, struct engine *e, const struct frame *frames, unsigned n)
+{
+    struct router *r = ctx;
+    direct_to_engine(e, CH_TASK, frames, n, r->task_source);
+}
+
+static void to_client(void *ctx, struct slice client, const struct frame *frames, unsigned n,
+                      struct engine *source)
+{
+    struct router *r = ctx;
+    struct link *to = ports_find(r, RT_TASK_CLIENT, client);
+    if (to)
+        link_send(to, frames, n, source ? engine_link(source, CH_TASK) : NULL);
+}
+
+static bool is_aborted(struct slice metadata)
+{
+    struct jfield status = {.key = "status"};
+    return memmem(metadata.data, metadata.len, "aborted", strlen("aborted")) &&
+           jscan(metadata, &status, 1) == 0 && slice_is(status.raw, "aborted");
+}
+
+static void on_event(void *ctx, enum sched_event ev, struct slice msg_id,
+                     struct slice engine_uuid, const struct parts *m)
+{
+    static const enum mail_type types[] = {
+        [TASK_SUBMITTED] = MAIL_REQUEST,
+        [TASK_ASSIGNED] = MAIL_ASSIGNED,
+        [TASK_ENDED] = MAIL_RESULT,
+    };
+    struct router *r = ctx;
+    struct letter letter = {
+        .type = types[ev], .queue = 't', .msg_id = msg_id, .engine = engine_uuid};
+    if (ev != TASK_ASSIGNED) {
+        letter.frames = m->wire;
+        letter.n = m->n_wire;
+    }
+    mailer_post(r, &letter, r->task_source);
+    struct engine *e = ev == TASK_ENDED && engine_uuid.len
+                           ? registry_by_uuid(&r->registry, engine_uuid)
+                           : NULL;
+    if (e && !is_aborted(m->metadata))
+        ledger_complete(e, msg_id);
+}
+
+const struct sched_ops tasks_ops = {
+    .to_engine = to_engine,
+    .to_client = to_client,
+    .event = on_event,
+};
+
+/* Tells whether the message was an `ersa_begun`, and if so hands it on. */
+static bool take_begun(struct link *l, const struct msg *m)
+{
+    static const char type[] = "\"ersa_begun\"";
+    struct parts p;
+    if (!(l->engine->caps & CAP_begun) || parts_split(m->frames, m->n, &p) < 0 ||
+        !memmem(p.header.data, p.header.len, type, sizeof(type) - 1))
+        return false;
+    struct jfield msg_type = {.key = "msg_type"}, id = {.key = "msg_id"};
+    char buf[ID_MAX];
+    struct slice msg_id;
+    if (jscan(p.header, &msg_type, 1) < 0 || !slice_is(msg_type.raw, "ersa_begun"))
+        return false;
+    if (!link_admit(l, m->frames, m->n, &p))
+        return true;
+    if (jscan(p.parent, &id, 1) == 0 && jscan_string(&id, buf, sizeof(buf), &msg_id) == 0)
+        sched_begun(l->router->sched, l->engine, msg_id);
+    else
+        link_reject(l, REJECT_HEADER);
+    return true;
+}
+
+void tasks_from_client(struct link *l, const struct msg *m)
+{
+    struct router *r = l->router;
+    r->task_source = l;
+    sched_submit(r->sched, link_identity(l), m);
+    r->task_source = NULL;
+}
+
+void tasks_from_engine(struct link *l, const struct msg *m)
+{
+    struct router *r = l->router;
+    if (m->n == 1 && m->frames[0].len == 0)
+        return;
+    if (!l->engine) {
+        link_reject(l, REJECT_STRANGER);
+        return;
+    }
+    if (take_begun(l, m))
+        return;
+    r->task_source = l;
+    sched_reply(r->sched, l->engine, m);
+    r->task_source = NULL;
+}
