@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Queries: admission, dispatch, replies. Without a valid signature there is no answer at all;
+ * what is correctly signed and makes no sense is answered with a hub_error. */
+#include "router/hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "router/core.h"
+#include "router/notify.h"
+#include "router/registration.h"
+#include "router/reply.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/err.h"
+#include "util/log.h"
+#include "wire/jscan.h"
+#include "wire/json.h"
+
+#define TEXT_MAX 512
+#define ENVELOPE_MAX 65536
+#define SHUTDOWN_MS 1000
+#define IDENTS_MAX 64
+
+/* Handlers */
+
+static void on_shutdown_request(struct query *q)
+{
+    struct router *r = q->r;
+    log_critical("hub::Shutting down on the request of a client");
+    hub_reply(q, "shutdown_reply", json_pack("{s:s}", "status", "ok"));
+    notify(r, "shutdown_notification", q->parent, json_pack("{s:s}", "status", "ok"));
+    loop_after(r->loop, &r->hub.shutdown, MS_TO_NS(SHUTDOWN_MS));
+}
+
+static void on_become_dask_request(struct query *q)
+{
+    hub_error(q, "ModuleNotFoundError", "No module named 'distributed'");
+}
+
+static void on_stop_distributed_request(struct query *q)
+{
+    hub_reply(q, "stop_distributed_reply", json_pack("{s:s}", "status", "ok"));
+}
+
+/* Where an answer goes that comes later: [kind of link] and each identity frame behind its
+ * length. */
+static int put_envelope(struct buf *b, const struct query *q)
+{
+    struct slice id = link_identity(q->link);
+    if (q->parts.n_idents > IDENTS_MAX)
+        return ERSA_EFULL;
+    int rc = buf_putc(b, link_is_attached(q->link) ? 'a' : 'q');
+    for (unsigned i = 0; i <= q->parts.n_idents && rc == 0; i++) {
+        struct slice s = i == 0 ? id : frame_slice(&q->parts.idents[i - 1]);
+        uint32_t len = (uint32_t)s.len;
+        rc = buf_append(b, &len, sizeof(len));
+        if (rc == 0)
+            rc = buf_append(b, s.data, s.len);
+    }
+    return rc;
+}
+
+static void on_records_request(struct query *q)
+{
+    struct buf envelope;
+    buf_init(&envelope, ENVELOPE_MAX);
+    if (put_envelope(&envelope, q) == 0) {
+        struct letter letter = {
+            .type = MAIL_QUERY,
+            .msg_id = q->msg_id,
+            .peer = {(const char *)envelope.data, envelope.len},
+            .frames = q->parts.wire,
+            .n = q->parts.n_wire,
+        };
+        mailer_post(q->r, &letter, q->link);
+    } else {
+        hub_error(q, "ValueError", "the envelope is too large");
+    }
+    buf_fini(&envelope);
+}
+
+static const struct {
+    const char *msg_type;
+    void (*handle)(struct query *q);
+} handlers[] = {
+    {"registration_request", registration_on_request},
+    {"unregistration_request", registration_on_unregister},
+    {"ersa_ready", registration_on_ready},
+    {"connection_request", registration_on_connection_request},
+    {"queue_request", hub_queue_request},
+    {"load_request", hub_load_request},
+    {"result_request", on_records_request},
+    {"history_request", on_records_request},
+    {"db_request", on_records_request},
+    {"purge_request", on_records_request},
+    {"resubmit_request", on_records_request},
+    {"shutdown_request", on_shutdown_request},
+    {"become_dask_request", on_become_dask_request},
+    {"stop_distributed_request", on_stop_distributed_request},
+};
+
+/* Admission */
+
+/* The header to be echoed: as it came, or with the two members that old peers leave out. */
+static char *complete_header(struct slice header)
+{
+    json_t *h = json_parse(header, NULL);
+    char date[CLOCK_ISO_MAX];
+    if (!json_object_get(h, "version"))
+        json_object_set_new(h, "version", json_string("5.0"));
+    if (!json_object_get(h, "date")) {
+        clock_iso(clock_utc_us(), date);
+        json_object_set_new(h, "date", json_string(date));
+    }
+    char *text = json_text(h);
+    json_decref(h);
+    return text;
+}
+
+static void dispatch(struct query *q)
+{
+    for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        if (slice_is(q->msg_type, handlers[i].msg_type)) {
+            handlers[i].handle(q);
+            return;
+        }
+    }
+    char message[TEXT_MAX + 64];
+    struct buf b;
+    buf_init(&b, sizeof(message) - 1);
+    buf_puts(&b, "Bad Message Type: ");
+    put_repr(&b, q->msg_type);
+    snprintf(message, sizeof(message), "%.*s", (int)b.len, (const char *)b.data);
+    buf_fini(&b);
+    hub_error_key(q, message);
+}
+
+void hub_on_message(struct link *l, const struct msg *m)
+{
+    struct router *r = l->router;
+    struct query q = {.r = r, .link = l};
+    if (!link_admit(l, m->frames, m->n, &q.parts))
+        return;
+    if (r->hub.replay && replay_check(r->hub.replay, q.parts.signature) < 0) {
+        link_reject(l, REJECT_REPLAY);
+        return;
+    }
+    struct jfield f[] = {
+        {.key = "msg_id"}, {.key = "msg_type"}, {.key = "date"}, {.key = "version"}};
+    char id[TEXT_MAX], type[TEXT_MAX];
+    if (jscan(q.parts.header, f, 4) < 0 || jscan_string(&f[0], id, TEXT_MAX, &q.msg_id) < 0 ||
+        jscan_string(&f[1], type, TEXT_MAX, &q.msg_type) < 0) {
+        link_reject(l, REJECT_HEADER);
+        hub_error(&q, "ValueError",
+                  "Invalid Message: the header is no object with msg_id and msg_type");
+        return;
+    }
+    q.parent = q.parts.header;
+    CLEANUP(free_ptr) char *completed = NULL;
+    if (f[2].type == J_ABSENT || f[3].type == J_ABSENT) {
+        completed = complete_header(q.parts.header);
+        if (completed)
+            q.parent = (struct slice){completed, strlen(completed)};
+    }
+    struct slice who = link_identity(l);
+    log_info("client::client b'%.*s' requested '%.*s'",
+             who.len && who.data[0] ? (int)who.len : 0, who.data, SLICE_FMT(q.msg_type));
+    q.content = json_parse(q.parts.content, NULL);
+    if (json_is_object(q.content)) {
+        dispatch(&q);
+    } else {
+        link_reject(l, REJECT_HEADER);
+        hub_error(&q, q.content ? "TypeError" : "ValueError",
+                  "Invalid Message: the content is not a JSON object");
+    }
+    json_decref(q.content);
+}
+
+/* Replies */
+
+/* [query] identities message buffers: to whom, then what. */
+static void send_reply(struct router *r, struct link *to, const struct frame *idents,
+                       unsigned n_idents, const struct outgoing *o, const struct frame *buffers,
+                       unsigned n_buffers)
+{
+    struct frame own[SESSION_FRAMES];
+    if (router_compose(r, o, own) < 0)
+        return;
+    unsigned n = n_idents + SESSION_FRAMES + n_buffers;
+    struct frame *all = calloc(n, sizeof(*all));
+    if (!all)
+        return;
+    if (n_idents)
+        memcpy(all, idents, n_idents * sizeof(*all));
+    memcpy(all + n_idents, own, sizeof(own));
+    if (n_buffers)
+        memcpy(all + n_idents + SESSION_FRAMES, buffers, n_buffers * sizeof(*all));
+    link_send_channel(to, CH_QUERY, all, n, NULL);
+    free(all);
+}
+
+static void send_content(const struct query *q, const char *msg_type, struct slice parent,
+                         json_t *content)
+{
+    char *text = json_text(content);
+    json_decref(content);
+    if (!text) {
+        log_error("hub::%s was not sent: out of memory", msg_type);
+        return;
+    }
+    struct outgoing o = {
+        .msg_type = msg_type, .parent = parent, .content = {text, strlen(text)}};
+    send_reply(q->r, q->link, q->parts.idents, q->parts.n_idents, &o, NULL, 0);
+    free(text);
+}
+
+void hub_reply(const struct query *q, const char *msg_type, json_t *content)
+{
+    send_content(q, msg_type, q->parent, content);
+}
+
+void hub_reply_orphan(const struct query *q, const char *msg_type, json_t *content)
+{
+    send_content(q, msg_type, (struct slice){NULL, 0}, content);
+}
+
+void hub_error(const struct query *q, const char *ename, const char *evalue)
+{
+    hub_reply(q, "hub_error", error_content(ename, evalue));
+}
+
+void hub_error_key(const struct query *q, const char *message)
+{
+    hub_reply(q, "hub_error", error_content_key(message));
+}
+
+/* Answers of records */
+
+/* Reads what put_envelope() wrote. Returns the link, NULL when the peer is gone. */
+static struct link *read_envelope(struct router *r, struct slice s, struct frame *idents,
+                                  unsigned *ret_n)
+{
+    struct link *to = NULL;
+    unsigned n = 0;
+    size_t pos = 1;
+    while (pos < s.len) {
+        uint32_t len;
+        memcpy(&len, s.data + pos, sizeof(len));
+        pos += sizeof(len);
+        struct slice id = {s.data + pos, len};
+        if (!to) {
+            to = ports_find(r, s.data[0] == 'a' ? RT_ATTACH : RT_QUERY, id);
+            if (!to)
+                return NULL;
+        } else {
+            idents[n++] = (struct frame){(const uint8_t *)id.data, id.len, NULL};
+        }
+        pos += len;
+    }
+    *ret_n = n;
+    return to;
+}
+
+/* Its frames: msg_type, parent, content, buffers. */
+void hub_on_answer(void *ctx, void *item)
+{
+    struct router *r = ctx;
+    struct mail *m = item;
+    struct frame idents[IDENTS_MAX];
+    unsigned n_idents = 0;
+    struct link *to = read_envelope(r, m->peer, idents, &n_idents);
+    if (to && m->msg && m->msg->n >= 3) {
+        char type[MSG_TYPE_MAX];
+        const struct frame *f = m->msg->frames;
+        snprintf(type, sizeof(type), "%.*s", SLICE_FMT(frame_slice(&f[0])));
+        struct outgoing o = {
+            .msg_type = type, .parent = frame_slice(&f[1]), .content = frame_slice(&f[2])};
+        send_reply(r, to, idents, n_idents, &o, f + 3, m->msg->n - 3);
+    }
+    mail_free(m);
+}
+
+static void on_shutdown_time(struct timer *t)
+{
+    struct router *r = container_of(t, struct router, hub.shutdown);
+    router_stop(r, 0);
+}
+
+int hub_start(struct router *r, struct ersa_error *err)
+{
+    r->hub.shutdown.fn = on_shutdown_time;
+    if (r->cfg.digest_history == 0)
+        return 0;
+    r->hub.replay = replay_new(r->cfg.digest_history);
+    return r->hub.replay ? 0 : err_set(err, ERSA_ENOMEM, "out of memory");
+}
+
+void hub_stop(struct router *r)
+{
+    loop_cancel(r->loop, &r->hub.shutdown);
+    replay_free(r->hub.replay);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Open direct requests in a hash and in a list per engine; completed ids as text, one after the
+ * other, each behind its length in one octet-pair, the oldest half dropped at the bound. */
+#include "router/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct open_request {
+    struct list link; /* in the engine's queue */
+    struct engine *engine;
+    size_t len;
+    char msg_id[];
+};
+
+static void forget(struct ledger *l, struct open_request *q)
+{
+    map_remove(&l->open, q->msg_id, q->len);
+    list_remove(&q->link);
+    q->engine->n_queue--;
+    free(q);
+}
+
+/* Drops ids from the front until half of the room is free. */
+static void drop_oldest(struct buf *b)
+{
+    size_t pos = 0;
+    while (b->len - pos > b->max / 2) {
+        uint16_t len;
+        memcpy(&len, b->data + pos, sizeof(len));
+        pos += sizeof(len) + len;
+    }
+    buf_consume(b, pos);
+}
+
+void ledger_init(struct ledger *l)
+{
+    map_init(&l->open);
+}
+
+void ledger_fini(struct ledger *l)
+{
+    size_t pos = 0;
+    struct open_request *q;
+    while ((q = map_next(&l->open, &pos)))
+        forget(l, q);
+    map_fini(&l->open);
+}
+
+void ledger_open(struct ledger *l, struct engine *e, struct slice msg_id)
+{
+    if (map_size(&l->open) >= LEDGER_MAX)
+        return;
+    struct open_request *q = malloc(sizeof(*q) + msg_id.len);
+    if (!q)
+        return;
+    q->engine = e;
+    q->len = msg_id.len;
+    memcpy(q->msg_id, msg_id.data, msg_id.len);
+    if (map_put(&l->open, q->msg_id, q->len, q) < 0) {
+        free(q);
+        return;
+    }
+    list_push_back(&e->queue, &q->link);
+    e->n_queue++;
+}
+
+bool ledger_answer(struct ledger *l, struct engine *e, struct slice msg_id)
+{
+    struct open_request *q = map_get(&l->open, msg_id.data, msg_id.len);
+    if (!q || q->engine != e)
+        return false;
+    forget(l, q);
+    return true;
+}
+
+void ledger_complete(struct engine *e, struct slice msg_id)
+{
+    e->n_completed++;
+    uint16_t len = (uint16_t)msg_id.len;
+    size_t need = sizeof(len) + msg_id.len;
+    if (need > e->completed.max / 2)
+        return;
+    if (e->completed.len + need > e->completed.max)
+        drop_oldest(&e->completed);
+    if (buf_reserve(&e->completed, need) < 0)
+        return;
+    buf_append(&e->completed, &len, sizeof(len));
+    buf_append(&e->completed, msg_id.data, msg_id.len);
+}
+
+void ledger_close(struct ledger *l, struct engine *e,
+                  void (*fn)(void *ctx, struct engine *e, struct slice msg_id), void *ctx)
+{
+    while (!list_is_empty(&e->queue)) {
+        struct open_request *q = container_of(e->queue.next, struct open_request, link);
+        fn(ctx, e, (struct slice){q->msg_id, q->len});
+        forget(l, q);
+    }
+}
+
+void ledger_walk_open(const struct engine *e, void (*fn)(void *ctx, struct slice msg_id),
+                      void *ctx)
+{
+    list_for_each (&e->queue, it) {
+        const struct open_request *q = container_of(it, struct open_request, link);
+        fn(ctx, (struct slice){q->msg_id, q->len});
+    }
+}
+
+void ledger_walk_completed(const struct engine *e, void (*fn)(void *ctx, struct slice msg_id),
+                           void *ctx)
+{
+    const struct buf *b = &e->completed;
+    for (size_t pos = 0; pos < b->len;) {
+        uint16_t len;
+        memcpy(&len, b->data + pos, sizeof(len));
+        pos += sizeof(len);
+        fn(ctx, (struct slice){(const char *)b->data + pos, len});
+        pos += len;
+    }
+}

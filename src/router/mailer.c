@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The ring to records and the queue in front of it. */
+#include "router/mailer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "router/core.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#define RETRY_MS 1
+
+static void flush_ring(struct defer *d)
+{
+    struct mailer *m = container_of(d, struct mailer, flush);
+    ring_flush(m->ring);
+}
+
+static int wait_in_line(struct mailer *m, struct mail *mail)
+{
+    if (m->first + m->n == m->cap) {
+        if (m->first > m->cap / 2) {
+            memmove(m->waiting, m->waiting + m->first, m->n * sizeof(*m->waiting));
+        } else {
+            size_t cap = m->cap ? 2 * m->cap : 256;
+            struct mail **grown = reallocarray(m->waiting, cap, sizeof(*grown));
+            if (!grown)
+                return ERSA_ENOMEM;
+            memmove(grown, grown + m->first, m->n * sizeof(*grown));
+            m->waiting = grown;
+            m->cap = cap;
+        }
+        m->first = 0;
+    }
+    m->waiting[m->first + m->n++] = mail;
+    return 0;
+}
+
+static void resume_paused(struct mailer *m)
+{
+    struct list *it;
+    while ((it = list_pop_front(&m->paused)))
+        peer_resume(container_of(it, struct link, wait)->peer);
+}
+
+static void on_retry(struct timer *t)
+{
+    struct router *r = container_of(t, struct router, mailer.retry);
+    struct mailer *m = &r->mailer;
+    while (m->n && ring_push(m->ring, m->waiting[m->first]) == 0) {
+        m->first++;
+        m->n--;
+    }
+    ring_flush(m->ring);
+    if (m->n) {
+        loop_after(r->loop, t, MS_TO_NS(RETRY_MS));
+        return;
+    }
+    m->first = 0;
+    resume_paused(m);
+}
+
+static void hold_back(struct mailer *m, struct link *source)
+{
+    if (!source || !list_is_empty(&source->wait))
+        return;
+    peer_pause(source->peer);
+    list_push_back(&m->paused, &source->wait);
+}
+
+static int send_mail(struct router *r, struct mail *mail, struct link *source)
+{
+    struct mailer *m = &r->mailer;
+    if (m->n == 0 && ring_push(m->ring, mail) == 0) {
+        loop_defer(r->loop, &m->flush);
+        return 0;
+    }
+    int rc = wait_in_line(m, mail);
+    if (rc < 0)
+        return rc;
+    hold_back(m, source);
+    if (!timer_is_set(&m->retry))
+        loop_after(r->loop, &m->retry, MS_TO_NS(RETRY_MS));
+    return 0;
+}
+
+void mailer_start(struct router *r, struct ring *to_records)
+{
+    struct mailer *m = &r->mailer;
+    m->ring = to_records;
+    m->flush.fn = flush_ring;
+    list_init(&m->flush.link);
+    m->retry.fn = on_retry;
+    list_init(&m->paused);
+}
+
+/* Records reads its ring to the end, so there will be room for what still waits. */
+void mailer_stop(struct router *r)
+{
+    struct mailer *m = &r->mailer;
+    loop_undefer(&m->flush);
+    loop_cancel(r->loop, &m->retry);
+    for (size_t i = 0; i < m->n; i++)
+        if (ring_push(m->ring, m->waiting[m->first + i]) < 0)
+            mail_free(m->waiting[m->first + i]);
+    free(m->waiting);
+    m->waiting = NULL;
+    m->n = 0;
+    ring_flush(m->ring);
+}
+
+int mailer_post(struct router *r, const struct letter *letter, struct link *source)
+{
+    struct held *held = letter->n ? msg_hold(letter->frames, letter->n) : NULL;
+    struct mail *mail = NULL;
+    if (held || !letter->n)
+        mail = mail_new(letter->type, letter->msg_id, letter->engine, letter->peer, held);
+    if (!mail) {
+        held_free(held);
+        r->mailer.lost++;
+        return ERSA_ENOMEM;
+    }
+    mail->queue = letter->queue;
+    mail->now_us = clock_utc_us();
+    int rc = send_mail(r, mail, source);
+    if (rc < 0) {
+        mail_free(mail);
+        r->mailer.lost++;
+    }
+    return rc;
+}

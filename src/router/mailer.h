@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Mail to the records thread (store/mail.h). When its ring is full, mail waits here in order,
+ * and whoever caused it is not read until there is room again: nothing is lost and nothing
+ * grows. */
+#ifndef ERSA_ROUTER_MAILER_H
+#define ERSA_ROUTER_MAILER_H
+
+#include "loop/loop.h"
+#include "loop/ring.h"
+#include "store/mail.h"
+#include "util/list.h"
+
+struct router;
+struct link;
+
+struct mailer {
+    struct ring *ring; /* borrowed */
+    struct defer flush;
+    struct mail **waiting; /* owned array of owned mail, from `first` on */
+    size_t first, n, cap;
+    struct timer retry;
+    struct list paused; /* links that wait for room */
+    uint64_t lost;      /* for want of memory */
+};
+
+void mailer_start(struct router *r, struct ring *to_records);
+void mailer_stop(struct router *r);
+
+struct letter {
+    enum mail_type type;
+    char queue;
+    struct slice msg_id, engine, peer;
+    const struct frame *frames; /* from the delimiter on */
+    unsigned n;
+};
+
+/* Copies small frames, refers to large ones. `source` (may be NULL) is held back while records
+ * is behind. 0 or ERSA_ENOMEM: lost and counted. */
+int mailer_post(struct router *r, const struct letter *letter, struct link *source);
+#endif
