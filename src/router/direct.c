@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "router/core.h"
-#include "router/reply.h"
+#include "wire/reply.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "wire/jscan.h"

@@ -9,7 +9,7 @@
 #include "router/core.h"
 #include "router/notify.h"
 #include "router/registration.h"
-#include "router/reply.h"
+#include "wire/reply.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/err.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "router/core.h"
-#include "router/reply.h"
+#include "wire/reply.h"
 #include "wire/json.h"
 
 #define EVALUE_MAX 4096

@@ -10,7 +10,7 @@
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/notify.h"
-#include "router/reply.h"
+#include "wire/reply.h"
 #include "util/clock.h"
 #include "util/err.h"
 #include "util/log.h"

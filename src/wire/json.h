@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* JSON trees for cold paths: jansson behind two functions that know what Python writes (octets
- * that are not UTF-8 are replaced, not refused). Everything else is jansson's own API. */
+/* JSON trees for cold paths: jansson behind a few functions that know what Python writes:
+ * octets that are not UTF-8 are replaced, not refused; NaN and Infinity, which jansson can't
+ * hold, become null; of a repeated key the last counts. Everything else is jansson's own API.
+ */
 #ifndef ERSA_WIRE_JSON_H
 #define ERSA_WIRE_JSON_H
 
@@ -11,6 +13,8 @@
 
 /* A new reference, or NULL with ERSA_EPARSE / ERSA_ENOMEM in err. */
 json_t *json_parse(struct slice text, struct ersa_error *err);
+/* A string of any octets, those that are not UTF-8 replaced; a new reference or NULL. */
+json_t *json_lossy(struct slice text);
 /* Compact text, owned (free()), or NULL when out of memory. */
 char *json_text(const json_t *j);
 /* String member of an object, NULL when absent or of another type; borrowed. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Errors in Python's words: repr() quotes with ' unless the text holds one and no ". */
-#include "router/reply.h"
+#include "wire/reply.h"
 
 #include <string.h>
 
@@ -8,12 +8,22 @@
 
 #define EVALUE_MAX 65536
 
+static json_t *lossy(const char *text, size_t len)
+{
+    return json_lossy((struct slice){text, len});
+}
+
 json_t *error_content(const char *ename, const char *evalue)
 {
-    json_t *text = json_lossy((struct slice){evalue, strlen(evalue)});
-    json_t *line = json_sprintf("%s: %s", ename, text ? json_string_value(text) : "");
-    return json_pack("{s:s, s:s, s:s, s:o, s:[o], s:{}}", "status", "error", "ename", ename,
-                     "evalue", text, "traceback", line, "engine_info");
+    struct buf line;
+    buf_init(&line, 2 * EVALUE_MAX);
+    buf_printf(&line, "%s: %s", ename, evalue);
+    json_t *content =
+        json_pack("{s:s, s:o, s:o, s:[o], s:{}}", "status", "error", "ename",
+                  lossy(ename, strlen(ename)), "evalue", lossy(evalue, strlen(evalue)),
+                  "traceback", lossy((const char *)line.data, line.len), "engine_info");
+    buf_fini(&line);
+    return content;
 }
 
 json_t *error_content_key(const char *message)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Error contents as Python clients expect them (wire.md 6). */
-#ifndef ERSA_ROUTER_REPLY_H
-#define ERSA_ROUTER_REPLY_H
+#ifndef ERSA_WIRE_REPLY_H
+#define ERSA_WIRE_REPLY_H
 
 #include <jansson.h>
 

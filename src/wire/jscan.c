@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One pass over the text, no recursion: what a nested container is (array or object) is one bit
+ * a level. Strings are skipped eight octets at a time. Strict as RFC 8259 has it but for the
+ * octets in strings, which may be anything from 0x20 on, and the tokens NaN, Infinity and
+ * -Infinity. */
+#include "wire/jscan.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ersa/error.h"
+
+#define NUMBER_MAX 64
+#define KEY_MAX 128
+#define REPLACEMENT 0xFFFD
+
+struct cursor {
+    const char *at, *end;
+};
+
+static void skip_space(struct cursor *c)
+{
+    while (c->at < c->end &&
+           (*c->at == ' ' || *c->at == '\n' || *c->at == '\t' || *c->at == '\r'))
+        c->at++;
+}
+
+static bool take(struct cursor *c, char what)
+{
+    if (c->at == c->end || *c->at != what)
+        return false;
+    c->at++;
+    return true;
+}
+
+static bool take_word(struct cursor *c, const char *word, size_t len)
+{
+    if ((size_t)(c->end - c->at) < len || memcmp(c->at, word, len) != 0)
+        return false;
+    c->at += len;
+    return true;
+}
+
+/* Strings */
+
+#define ONES 0x0101010101010101u
+#define HIGHS (0x80 * ONES)
+
+/* High bit of each octet that is zero; only the lowest one is exact. */
+static uint64_t zero_octets(uint64_t x)
+{
+    return (x - ONES) & ~x & HIGHS;
+}
+
+/* Moves to the next quote, backslash or control character, or to the end. */
+static void skip_plain(struct cursor *c)
+{
+    while (c->end - c->at >= 8) {
+        uint64_t x;
+        memcpy(&x, c->at, sizeof(x));
+        x = le64toh(x);
+        uint64_t hit = zero_octets(x ^ ('"' * ONES)) | zero_octets(x ^ ('\\' * ONES)) |
+                       ((x - 0x20 * ONES) & ~x & HIGHS);
+        if (hit) {
+            c->at += __builtin_ctzll(hit) / 8;
+            return;
+        }
+        c->at += 8;
+    }
+    while (c->at < c->end && *c->at != '"' && *c->at != '\\' && (unsigned char)*c->at >= 0x20)
+        c->at++;
+}
+
+static int hex_digit(char ch)
+{
+    if (ch >= '0' && ch <= '9')
+        return ch - '0';
+    if (ch >= 'a' && ch <= 'f')
+        return ch - 'a' + 10;
+    if (ch >= 'A' && ch <= 'F')
+        return ch - 'A' + 10;
+    return -1;
+}
+
+/* Four hex digits, or -1. */
+static int32_t hex4(const char *s, const char *end)
+{
+    int32_t value = 0;
+    if (end - s < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_digit(s[i]);
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+/* Behind the opening quote; leaves behind the closing one. */
+static bool scan_string(struct cursor *c, struct slice *ret, bool *ret_escaped)
+{
+    const char *start = c->at;
+    *ret_escaped = false;
+    for (;;) {
+        skip_plain(c);
+        if (take(c, '"')) {
+            *ret = (struct slice){start, (size_t)(c->at - 1 - start)};
+            return true;
+        }
+        if (!take(c, '\\') || c->at == c->end)
+            return false;
+        *ret_escaped = true;
+        char kind = *c->at++;
+        if (kind == 'u') {
+            if (hex4(c->at, c->end) < 0)
+                return false;
+            c->at += 4;
+        } else if (!kind || !strchr("\"\\/bfnrt", kind)) {
+            return false;
+        }
+    }
+}
+
+static size_t put_utf8(uint32_t cp, char out[4])
+{
+    if (cp < 0x80) {
+        out[0] = (char)cp;
+        return 1;
+    }
+    if (cp < 0x800) {
+        out[0] = (char)(0xC0 | cp >> 6);
+        out[1] = (char)(0x80 | (cp & 0x3F));
+        return 2;
+    }
+    if (cp < 0x10000) {
+        out[0] = (char)(0xE0 | cp >> 12);
+        out[1] = (char)(0x80 | (cp >> 6 & 0x3F));
+        out[2] = (char)(0x80 | (cp & 0x3F));
+        return 3;
+    }
+    out[0] = (char)(0xF0 | cp >> 18);
+    out[1] = (char)(0x80 | (cp >> 12 & 0x3F));
+    out[2] = (char)(0x80 | (cp >> 6 & 0x3F));
+    out[3] = (char)(0x80 | (cp & 0x3F));
+    return 4;
+}
+
+/* The code point of an escape, `at` behind its "\u"; half of a pair alone is U+FFFD. */
+static uint32_t take_code_point(struct cursor *c)
+{
+    int32_t unit = hex4(c->at, c->end);
+    if (unit < 0)
+        return REPLACEMENT;
+    c->at += 4;
+    if (unit < 0xD800 || unit > 0xDFFF)
+        return (uint32_t)unit;
+    int32_t low = unit < 0xDC00 && c->end - c->at >= 6 && c->at[0] == '\\' && c->at[1] == 'u'
+                      ? hex4(c->at + 2, c->end)
+                      : -1;
+    if (low < 0xDC00 || low > 0xDFFF)
+        return REPLACEMENT;
+    c->at += 6;
+    return 0x10000 + ((uint32_t)(unit - 0xD800) << 10) + (uint32_t)(low - 0xDC00);
+}
+
+/* The text of a string that was scanned before. ERSA_EPARSE: longer than `cap`. */
+static int unescape(struct slice raw, char *out, size_t cap, size_t *ret_len)
+{
+    static const char letters[] = "bfnrt", meaning[] = "\b\f\n\r\t";
+    struct cursor c = {raw.data, raw.data + raw.len};
+    size_t len = 0;
+    while (c.at < c.end) {
+        char piece[4] = {*c.at++};
+        size_t n = 1;
+        if (piece[0] == '\\' && c.at < c.end) {
+            char kind = *c.at++;
+            const char *letter = kind ? strchr(letters, kind) : NULL;
+            if (kind == 'u')
+                n = put_utf8(take_code_point(&c), piece);
+            else
+                piece[0] = letter ? meaning[letter - letters] : kind;
+        }
+        if (cap - len < n)
+            return ERSA_EPARSE;
+        memcpy(out + len, piece, n);
+        len += n;
+    }
+    *ret_len = len;
+    return 0;
+}
+
+/* Numbers and words */
+
+static bool skip_digits(struct cursor *c)
+{
+    const char *start = c->at;
+    while (c->at < c->end && *c->at >= '0' && *c->at <= '9')
+        c->at++;
+    return c->at > start;
+}
+
+static bool scan_number(struct cursor *c)
+{
+    take(c, '-');
+    if (take_word(c, "Infinity", 8))
+        return true;
+    if (!take(c, '0') && !skip_digits(c))
+        return false;
+    if (take(c, '.') && !skip_digits(c))
+        return false;
+    if (c->at < c->end && (*c->at | 0x20) == 'e') {
+        c->at++;
+        if (!take(c, '+'))
+            take(c, '-');
+        return skip_digits(c);
+    }
+    return true;
+}
+
+/* Anything but containers. */
+static bool scan_scalar(struct cursor *c, struct jfield *ret)
+{
+    const char *start = c->at;
+    bool ok;
+    if (c->at == c->end)
+        return false;
+    switch (*c->at) {
+    case '"':
+        c->at++;
+        ret->type = J_STRING;
+        return scan_string(c, &ret->raw, &ret->escaped);
+    case 't':
+        ret->type = J_BOOL;
+        ok = take_word(c, "true", 4);
+        break;
+    case 'f':
+        ret->type = J_BOOL;
+        ok = take_word(c, "false", 5);
+        break;
+    case 'n':
+        ret->type = J_NULL;
+        ok = take_word(c, "null", 4);
+        break;
+    case 'N':
+        ret->type = J_NUMBER;
+        ok = take_word(c, "NaN", 3);
+        break;
+    default:
+        ret->type = J_NUMBER;
+        ok = scan_number(c);
+    }
+    ret->raw = (struct slice){start, (size_t)(c->at - start)};
+    ret->escaped = false;
+    return ok;
+}
+
+/* Containers */
+
+struct levels {
+    unsigned depth;
+    uint64_t is_object[JSCAN_DEPTH_MAX / 64];
+};
+
+static bool enter(struct levels *l, bool is_object)
+{
+    if (l->depth == JSCAN_DEPTH_MAX - 1) /* the object that jscan() is in counts too */
+        return false;
+    uint64_t bit = (uint64_t)1 << l->depth % 64, *word = &l->is_object[l->depth / 64];
+    *word = is_object ? *word | bit : *word & ~bit;
+    l->depth++;
+    return true;
+}
+
+static bool in_object(const struct levels *l)
+{
+    return l->is_object[(l->depth - 1) / 64] >> (l->depth - 1) % 64 & 1;
+}
+
+static bool skip_key(struct cursor *c)
+{
+    struct slice key;
+    bool escaped;
+    if (!take(c, '"') || !scan_string(c, &key, &escaped))
+        return false;
+    skip_space(c);
+    return take(c, ':');
+}
+
+/* From the end of an element to the start of the next; closes what ends here. */
+static bool next_element(struct cursor *c, struct levels *l)
+{
+    while (l->depth) {
+        skip_space(c);
+        if (take(c, ',')) {
+            skip_space(c);
+            return !in_object(l) || skip_key(c);
+        }
+        if (!take(c, in_object(l) ? '}' : ']'))
+            return false;
+        l->depth--;
+    }
+    return true;
+}
+
+/* At '[' or '{'. */
+static bool skip_container(struct cursor *c)
+{
+    struct levels l = {0};
+    do {
+        skip_space(c);
+        if (take(c, '[')) {
+            if (!enter(&l, false))
+                return false;
+            skip_space(c);
+            if (c->at == c->end || *c->at != ']')
+                continue;
+        } else if (take(c, '{')) {
+            if (!enter(&l, true))
+                return false;
+            skip_space(c);
+            if (c->at == c->end || *c->at != '}') {
+                if (!skip_key(c))
+                    return false;
+                continue;
+            }
+        } else {
+            struct jfield ignored;
+            if (!scan_scalar(c, &ignored))
+                return false;
+        }
+        if (!next_element(c, &l))
+            return false;
+    } while (l.depth);
+    return true;
+}
+
+static bool scan_value(struct cursor *c, struct jfield *ret)
+{
+    const char *start = c->at;
+    if (start == c->end)
+        return false;
+    if (*start != '[' && *start != '{')
+        return scan_scalar(c, ret);
+    if (!skip_container(c))
+        return false;
+    ret->type = *start == '[' ? J_ARRAY : J_OBJECT;
+    ret->raw = (struct slice){start, (size_t)(c->at - start)};
+    ret->escaped = false;
+    return true;
+}
+
+static struct jfield *find_field(struct slice key, struct jfield *fields, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const char *name = fields[i].key;
+        if (key.len && name[0] == key.data[0] && slice_is(key, name))
+            return &fields[i];
+    }
+    return NULL;
+}
+
+static bool scan_member(struct cursor *c, struct jfield *fields, unsigned n)
+{
+    struct slice key;
+    bool escaped;
+    char plain[KEY_MAX];
+    if (!take(c, '"') || !scan_string(c, &key, &escaped))
+        return false;
+    if (escaped) {
+        if (unescape(key, plain, sizeof(plain), &key.len) < 0)
+            key.len = 0; /* longer than any name asked for */
+        key.data = plain;
+    }
+    skip_space(c);
+    if (!take(c, ':'))
+        return false;
+    skip_space(c);
+    struct jfield value = {0};
+    if (!scan_value(c, &value))
+        return false;
+    struct jfield *f = find_field(key, fields, n);
+    if (f) {
+        value.key = f->key;
+        *f = value;
+    }
+    return true;
+}
+
+static bool scan_object(struct cursor *c, struct jfield *fields, unsigned n)
+{
+    skip_space(c);
+    if (!take(c, '{'))
+        return false;
+    skip_space(c);
+    if (!take(c, '}')) {
+        do {
+            skip_space(c);
+            if (!scan_member(c, fields, n))
+                return false;
+            skip_space(c);
+        } while (take(c, ','));
+        if (!take(c, '}'))
+            return false;
+    }
+    skip_space(c);
+    return c->at == c->end;
+}
+
+static void forget(struct jfield *fields, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        fields[i] = (struct jfield){.key = fields[i].key};
+}
+
+int jscan(struct slice text, struct jfield *fields, unsigned n)
+{
+    struct cursor c = {text.data, text.data + text.len};
+    forget(fields, n);
+    if (text.data && scan_object(&c, fields, n))
+        return 0;
+    forget(fields, n);
+    return ERSA_EPARSE;
+}
+
+int jscan_string(const struct jfield *f, char *out, size_t cap, struct slice *ret)
+{
+    if (f->type != J_STRING || (!f->escaped && f->raw.len > cap))
+        return ERSA_EPARSE;
+    if (!f->escaped) {
+        *ret = f->raw;
+        return 0;
+    }
+    ret->data = out;
+    return unescape(f->raw, out, cap, &ret->len);
+}
+
+int jscan_number(const struct jfield *f, double *ret)
+{
+    char text[NUMBER_MAX];
+    if (f->type != J_NUMBER || f->raw.len >= sizeof(text))
+        return ERSA_EPARSE;
+    memcpy(text, f->raw.data, f->raw.len);
+    text[f->raw.len] = '\0';
+    *ret = strtod(text, NULL);
+    return 0;
+}
+
+int jscan_bool(const struct jfield *f, bool *ret)
+{
+    if (f->type != J_BOOL)
+        return ERSA_EPARSE;
+    *ret = f->raw.data[0] == 't';
+    return 0;
+}
+
+bool jscan_next(const struct jfield *array, size_t *pos, struct jfield *ret)
+{
+    if (array->type != J_ARRAY || *pos >= array->raw.len)
+        return false;
+    struct cursor c = {array->raw.data + *pos, array->raw.data + array->raw.len};
+    if (*pos == 0)
+        c.at++;
+    skip_space(&c);
+    if (take(&c, ','))
+        skip_space(&c);
+    struct jfield value = {.key = ret->key};
+    if (c.at == c.end || *c.at == ']' || !scan_value(&c, &value))
+        return false;
+    *ret = value;
+    *pos = (size_t)(c.at - array->raw.data);
+    return true;
+}
