@@ -56,6 +56,7 @@ enum option_type {
     OPT_LEVEL,   /* options_int(): 0 to 50, or a name */
     OPT_ENUM,    /* options_text(): one of `choices`, as written there */
     OPT_LIST,    /* options_list() */
+    OPT_SET,     /* options_list(): some of `choices`; text is separated by commas */
     OPT_PORTS,   /* options_ports(): "10101-10105,10108" */
     OPT_DICT,    /* options_dict() */
 };
@@ -68,7 +69,7 @@ struct option_def {
     const char *flags;   /* names without, each with what it sets: "dictdb=DictDB nodb=NoDB";
                             @random stands for a fresh key */
     const char *preset;  /* default as text; NULL: none (options_is_set() says false) */
-    const char *choices; /* OPT_ENUM: separated by blanks */
+    const char *choices; /* OPT_ENUM, OPT_SET: separated by blanks */
     double min, max;     /* of numbers; both 0: no range */
     const char *env;     /* environment variable */
     const char *help;    /* for people, one sentence or two, without final newline */
@@ -125,6 +126,9 @@ bool options_is_set(const struct options *o, const char *name);
 enum option_origin options_origin(const struct options *o, const char *name);
 /* "default", "$IPP_CLUSTER_ID", "--hwm=3", "/path/ipcontroller_config.py:4". */
 const char *options_where(const struct options *o, const char *name);
+
+/* Bits of ersa_caps.def: all that the program announces, without those of Ersa.disable. */
+unsigned options_caps(const struct options *o);
 
 enum program options_program(const struct options *o);
 /* Words that are not options, and those behind "--". */

@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Text and JSON to the value of an option, by its type, and back. Every rule of what may be
+ * given is here, so that a value that is set is a value that is right. */
+#include "config/options_table.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "util/cleanup.h"
+#include "util/err.h"
+#include "util/str.h"
+
+#define PORTS_MAX 65536
+
+bool type_is_container(enum option_type type)
+{
+    return type == OPT_LIST || type == OPT_SET || type == OPT_PORTS || type == OPT_DICT;
+}
+
+bool next_word(const char *list, const char **pos, size_t *len)
+{
+    const char *at = *pos ? *pos + *len : list;
+    if (!at)
+        return false;
+    at += strspn(at, " ");
+    *pos = at;
+    *len = strcspn(at, " ");
+    return *len > 0;
+}
+
+int list_add(struct option_list *l, const char *text, size_t len)
+{
+    char **grown = reallocarray(l->items, l->n + 1, sizeof(*grown));
+    if (!grown)
+        return ERSA_ENOMEM;
+    l->items = grown;
+    char *copy = str_dup_slice((struct slice){text, len});
+    if (!copy)
+        return ERSA_ENOMEM;
+    l->items[l->n++] = copy;
+    return 0;
+}
+
+void list_fini(struct option_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->items[i]);
+    free(l->items);
+    *l = (struct option_list){0};
+}
+
+void value_fini(struct value *v)
+{
+    free(v->where);
+    free(v->text);
+    list_fini(&v->list);
+    free(v->ports.numbers);
+    json_decref(v->dict);
+    *v = (struct value){0};
+}
+
+void value_allowed(const struct option_def *d, char *out, size_t cap)
+{
+    static const char *const texts[] = {
+        [OPT_BOOL] = "true or false",
+        [OPT_INT] = "a whole number",
+        [OPT_BYTES] = "a number of octets such as 65536, 64K, 1G",
+        [OPT_MS] = "milliseconds such as 200, or 200ms, 3s",
+        [OPT_FLOAT] = "a number",
+        [OPT_SECONDS] = "seconds such as 5, or 0.5, 200ms, 5s",
+        [OPT_TEXT] = "text",
+        [OPT_SECRET] = "text",
+        [OPT_LEVEL] = "a number from 0 to 50, or DEBUG, INFO, WARN, ERROR, CRITICAL",
+        [OPT_LIST] = "a list of texts",
+        [OPT_PORTS] = "ports from 1 to 65535, each once, such as 10101-10105,10108",
+        [OPT_DICT] = "key=value",
+    };
+    if (d->type == OPT_ENUM || d->type == OPT_SET) {
+        snprintf(out, cap, "%s %s", d->type == OPT_ENUM ? "one of:" : "some of:", d->choices);
+        return;
+    }
+    if ((d->min != 0 || d->max != 0) && d->type != OPT_LEVEL)
+        snprintf(out, cap, "%s, from %.15g to %.15g", texts[d->type], d->min, d->max);
+    else
+        snprintf(out, cap, "%s", texts[d->type]);
+}
+
+static int refuse(const struct option_def *d, const char *text, struct ersa_error *err)
+{
+    char allowed[160];
+    value_allowed(d, allowed, sizeof(allowed));
+    if (d->type == OPT_SECRET)
+        text = "***";
+    return err_set(err, ERSA_EINVAL, "%s.%s: '%.60s' is not allowed; %s", d->cls, d->trait,
+                   text, allowed);
+}
+
+static bool is_in_range(const struct option_def *d, double x)
+{
+    if (!isfinite(x))
+        return false;
+    return (d->min == 0 && d->max == 0) || (x >= d->min && x <= d->max);
+}
+
+struct unit {
+    const char *suffix;
+    double factor;
+};
+static const struct unit byte_units[] = {
+    {"K", 1024.0}, {"M", 1048576.0}, {"G", 1073741824.0}, {"T", 1099511627776.0}, {"", 1}, {0}};
+static const struct unit ms_units[] = {{"ms", 1}, {"s", 1000}, {"", 1}, {0}};
+static const struct unit second_units[] = {{"ms", 0.001}, {"s", 1}, {"", 1}, {0}};
+static const struct unit no_units[] = {{"", 1}, {0}};
+
+/* A number with one of the units behind it (any case). */
+static int parse_number(const char *text, const struct unit *units, double *ret)
+{
+    size_t len = strlen(text);
+    for (const struct unit *u = units; u->suffix; u++) {
+        size_t n = strlen(u->suffix);
+        if (len <= n || strcasecmp(text + len - n, u->suffix) != 0)
+            continue;
+        CLEANUP(free_ptr) char *digits = str_dup_slice((struct slice){text, len - n});
+        double x;
+        if (!digits || str_to_double(digits, &x) < 0)
+            return ERSA_EPARSE;
+        *ret = x * u->factor;
+        return 0;
+    }
+    return ERSA_EPARSE;
+}
+
+static const struct unit *units_of(enum option_type type)
+{
+    switch (type) {
+    case OPT_BYTES:
+        return byte_units;
+    case OPT_MS:
+        return ms_units;
+    case OPT_SECONDS:
+        return second_units;
+    default:
+        return no_units;
+    }
+}
+
+static bool is_whole(enum option_type type)
+{
+    return type == OPT_INT || type == OPT_BYTES || type == OPT_MS;
+}
+
+#define WHOLE_MAX 9007199254740992.0 /* beyond, a double has gaps */
+
+static int set_number(struct value *v, const struct option_def *d, double x, const char *text,
+                      struct ersa_error *err)
+{
+    if (!is_in_range(d, x) || (is_whole(d->type) && (fabs(x) > WHOLE_MAX || x != floor(x))) ||
+        ((d->type == OPT_BYTES) && x < 0))
+        return refuse(d, text, err);
+    v->d = x;
+    v->i = is_whole(d->type) ? (long long)x : 0;
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int level;
+} levels[] = {{"DEBUG", 10}, {"INFO", 20},     {"WARN", 30}, {"WARNING", 30},
+              {"ERROR", 40}, {"CRITICAL", 50}, {"NOTSET", 0}};
+
+static int set_level(struct value *v, const struct option_def *d, const char *text,
+                     struct ersa_error *err)
+{
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+        if (strcasecmp(levels[i].name, text) == 0) {
+            v->i = levels[i].level;
+            return 0;
+        }
+    long long n;
+    if (str_to_i64(text, &n) < 0 || n < 0 || n > 50)
+        return refuse(d, text, err);
+    v->i = n;
+    return 0;
+}
+
+static int set_bool(struct value *v, const struct option_def *d, const char *text,
+                    struct ersa_error *err)
+{
+    bool yes = strcasecmp(text, "true") == 0 || strcmp(text, "1") == 0;
+    if (!yes && strcasecmp(text, "false") != 0 && strcmp(text, "0") != 0)
+        return refuse(d, text, err);
+    v->i = yes;
+    return 0;
+}
+
+static int set_text(struct value *v, const char *text, size_t len)
+{
+    char *copy = str_dup_slice((struct slice){text, len});
+    if (!copy)
+        return ERSA_ENOMEM;
+    free(v->text);
+    v->text = copy;
+    return 0;
+}
+
+/* The choice that `text` means, any case; of a dotted class only the last part counts. */
+static bool find_choice(const struct option_def *d, const char *text, size_t len,
+                        struct slice *ret)
+{
+    if (d->type == OPT_ENUM)
+        for (size_t i = len; i-- > 0;)
+            if (text[i] == '.' || text[i] == ':') {
+                text += i + 1;
+                len -= i + 1;
+                break;
+            }
+    const char *word = NULL;
+    size_t n = 0;
+    while (next_word(d->choices, &word, &n))
+        if (n == len && strncasecmp(word, text, n) == 0) {
+            *ret = (struct slice){word, n};
+            return true;
+        }
+    return false;
+}
+
+static int set_enum(struct value *v, const struct option_def *d, const char *text,
+                    struct ersa_error *err)
+{
+    struct slice choice;
+    if (!find_choice(d, text, strlen(text), &choice))
+        return refuse(d, text, err);
+    return set_text(v, choice.data, choice.len);
+}
+
+static int add_set(struct value *v, const struct option_def *d, const char *text,
+                   struct ersa_error *err)
+{
+    for (const char *at = text; *at;) {
+        size_t len = strcspn(at, ", ");
+        struct slice choice;
+        if (len && !find_choice(d, at, len, &choice))
+            return refuse(d, at, err);
+        if (len && list_add(&v->list, choice.data, choice.len) < 0)
+            return ERSA_ENOMEM;
+        at += len;
+        at += strspn(at, ", ");
+    }
+    return 0;
+}
+
+static int add_ports(struct value *v, const struct option_def *d, const char *text,
+                     struct ersa_error *err)
+{
+    for (const char *at = text; *at;) {
+        char *end;
+        long first = strtol(at, &end, 10), last = first;
+        if (end == at || first < 1 || first > 65535)
+            return refuse(d, text, err);
+        if (*end == '-') {
+            at = end + 1;
+            last = strtol(at, &end, 10);
+            if (end == at || last < first || last > 65535)
+                return refuse(d, text, err);
+        }
+        end += strspn(end, " ");
+        if (*end && *end != ',')
+            return refuse(d, text, err);
+        at = end + (*end == ',');
+        at += strspn(at, " ");
+        size_t more = (size_t)(last - first + 1);
+        if (v->ports.n + more > PORTS_MAX)
+            return refuse(d, text, err);
+        int *grown = reallocarray(v->ports.numbers, v->ports.n + more, sizeof(*grown));
+        if (!grown)
+            return ERSA_ENOMEM;
+        v->ports.numbers = grown;
+        for (long port = first; port <= last; port++)
+            grown[v->ports.n++] = (int)port;
+    }
+    uint8_t seen[PORTS_MAX / 8] = {0};
+    for (size_t i = 0; i < v->ports.n; i++) {
+        unsigned port = (unsigned)v->ports.numbers[i];
+        if (seen[port / 8] & (1u << port % 8))
+            return err_set(err, ERSA_EINVAL, "%s.%s: port %u is there twice", d->cls, d->trait,
+                           port);
+        seen[port / 8] |= (uint8_t)(1u << port % 8);
+    }
+    return 0;
+}
+
+static int add_pair(struct value *v, const struct option_def *d, const char *text,
+                    struct ersa_error *err)
+{
+    const char *eq = strchr(text, '=');
+    if (!eq || eq == text)
+        return refuse(d, text, err);
+    CLEANUP(free_ptr) char *key = str_dup_slice((struct slice){text, (size_t)(eq - text)});
+    json_t *item = json_string(eq + 1);
+    if (!key || !item || json_object_set_new(v->dict, key, item) < 0)
+        return key && item ? refuse(d, text, err) : ERSA_ENOMEM;
+    return 0;
+}
+
+/* Lists and dicts written as one JSON or Python literal: the older form of the command line. */
+static json_t *literal(const struct option_def *d, const char *text)
+{
+    bool fits =
+        (d->type == OPT_DICT && text[0] == '{') || (d->type != OPT_DICT && text[0] == '[');
+    if (!fits)
+        return NULL;
+    CLEANUP(free_ptr) char *json = str_dup(text);
+    if (!json)
+        return NULL;
+    json_t *parsed = json_loads(json, 0, NULL);
+    if (!parsed) {
+        for (char *c = json; *c; c++)
+            if (*c == '\'')
+                *c = '"';
+        parsed = json_loads(json, 0, NULL);
+    }
+    return parsed;
+}
+
+static int add_item(struct value *v, const struct option_def *d, const char *text,
+                    struct ersa_error *err)
+{
+    switch (d->type) {
+    case OPT_SET:
+        return add_set(v, d, text, err);
+    case OPT_PORTS:
+        return add_ports(v, d, text, err);
+    case OPT_DICT:
+        return add_pair(v, d, text, err);
+    default:
+        return list_add(&v->list, text, strlen(text));
+    }
+}
+
+static int parse_scalar(struct value *v, const struct option_def *d, const char *text,
+                        struct ersa_error *err)
+{
+    double x;
+    switch (d->type) {
+    case OPT_BOOL:
+        return set_bool(v, d, text, err);
+    case OPT_LEVEL:
+        return set_level(v, d, text, err);
+    case OPT_ENUM:
+        return set_enum(v, d, text, err);
+    case OPT_TEXT:
+    case OPT_SECRET:
+        return set_text(v, text, strlen(text));
+    default:
+        if (parse_number(text, units_of(d->type), &x) < 0)
+            return refuse(d, text, err);
+        return set_number(v, d, x, text, err);
+    }
+}
+
+/* Copies containers, for a value that grows. */
+static int copy_containers(struct value *to, const struct value *from)
+{
+    for (size_t i = 0; i < from->list.n; i++)
+        if (list_add(&to->list, from->list.items[i], strlen(from->list.items[i])) < 0)
+            return ERSA_ENOMEM;
+    if (from->ports.n) {
+        to->ports.numbers = reallocarray(NULL, from->ports.n, sizeof(int));
+        if (!to->ports.numbers)
+            return ERSA_ENOMEM;
+        memcpy(to->ports.numbers, from->ports.numbers, from->ports.n * sizeof(int));
+        to->ports.n = from->ports.n;
+    }
+    if (from->dict && json_object_update(to->dict, from->dict) < 0)
+        return ERSA_ENOMEM;
+    return 0;
+}
+
+/* `fresh` becomes the value; who set it stays with the caller. */
+static void replace(struct value *v, struct value *fresh)
+{
+    value_fini(v);
+    *v = *fresh;
+    *fresh = (struct value){0};
+}
+
+static int fresh_value(struct value *fresh, const struct option_def *d)
+{
+    *fresh = (struct value){.is_set = true};
+    if (d->type != OPT_DICT)
+        return 0;
+    fresh->dict = json_object();
+    return fresh->dict ? 0 : ERSA_ENOMEM;
+}
+
+static bool may_be_none(const struct option_def *d)
+{
+    return !d->preset;
+}
+
+static void set_none(struct value *v)
+{
+    value_fini(v);
+}
+
+int value_from_text(struct value *v, const struct option_def *d, const char *text, bool append,
+                    struct ersa_error *err)
+{
+    if (d->type != OPT_TEXT && d->type != OPT_SECRET && may_be_none(d) &&
+        strcmp(text, "None") == 0) {
+        set_none(v);
+        return 0;
+    }
+    CLEANUP(value_fini) struct value fresh;
+    int rc = fresh_value(&fresh, d);
+    if (rc == 0 && !type_is_container(d->type))
+        rc = parse_scalar(&fresh, d, text, err);
+    else if (rc == 0) {
+        json_t *whole = literal(d, text);
+        if (whole) {
+            rc = value_from_json(&fresh, d, whole, err);
+            json_decref(whole);
+        } else {
+            rc = append ? copy_containers(&fresh, v) : 0;
+            if (rc == 0)
+                rc = add_item(&fresh, d, text, err);
+        }
+    }
+    if (rc == ERSA_ENOMEM)
+        return err_set(err, rc, "out of memory");
+    if (rc == 0)
+        replace(v, &fresh);
+    return rc;
+}
+
+/* JSON */
+
+/* A scalar as the text that means it; owned. NULL: not a scalar, or out of memory. */
+static char *scalar_text(const json_t *j)
+{
+    switch (json_typeof(j)) {
+    case JSON_STRING:
+        return str_dup(json_string_value(j));
+    case JSON_INTEGER:
+        return str_printf("%lld", (long long)json_integer_value(j));
+    case JSON_REAL:
+        return str_printf("%.17g", json_real_value(j));
+    case JSON_TRUE:
+        return str_dup("true");
+    case JSON_FALSE:
+        return str_dup("false");
+    default:
+        return NULL;
+    }
+}
+
+static int refuse_json(const struct option_def *d, const json_t *j, struct ersa_error *err)
+{
+    CLEANUP(free_ptr) char *text = json_dumps(j, JSON_ENCODE_ANY | JSON_COMPACT);
+    return refuse(d, text ? text : "?", err);
+}
+
+static bool kind_fits(const struct option_def *d, const json_t *j)
+{
+    switch (d->type) {
+    case OPT_BOOL:
+        return json_is_boolean(j) || json_is_integer(j);
+    case OPT_TEXT:
+    case OPT_SECRET:
+    case OPT_ENUM:
+        return json_is_string(j);
+    default:
+        return json_is_number(j) || json_is_string(j);
+    }
+}
+
+static int fill_from_json(struct value *fresh, const struct option_def *d, const json_t *j,
+                          struct ersa_error *err)
+{
+    if (!type_is_container(d->type)) {
+        if (!kind_fits(d, j))
+            return refuse_json(d, j, err);
+        CLEANUP(free_ptr) char *text = scalar_text(j);
+        return text ? parse_scalar(fresh, d, text, err) : ERSA_ENOMEM;
+    }
+    if (d->type == OPT_DICT)
+        return json_is_object(j)
+                   ? json_object_update(fresh->dict, (json_t *)j) < 0 ? ERSA_ENOMEM : 0
+                   : refuse_json(d, j, err);
+    if (!json_is_array(j)) { /* one item */
+        CLEANUP(free_ptr) char *text = scalar_text(j);
+        return text ? add_item(fresh, d, text, err) : refuse_json(d, j, err);
+    }
+    size_t i;
+    const json_t *item;
+    json_array_foreach(j, i, item)
+    {
+        CLEANUP(free_ptr) char *text = scalar_text(item);
+        int rc = text ? add_item(fresh, d, text, err) : refuse_json(d, j, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int value_from_json(struct value *v, const struct option_def *d, const json_t *json,
+                    struct ersa_error *err)
+{
+    if (json_is_null(json)) {
+        if (!may_be_none(d))
+            return refuse(d, "None", err);
+        set_none(v);
+        return 0;
+    }
+    CLEANUP(value_fini) struct value fresh;
+    int rc = fresh_value(&fresh, d);
+    if (rc == 0)
+        rc = fill_from_json(&fresh, d, json, err);
+    if (rc == ERSA_ENOMEM)
+        return err_set(err, rc, "out of memory");
+    if (rc == 0)
+        replace(v, &fresh);
+    return rc;
+}
+
+static json_t *list_json(const struct value *v, enum option_type type)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < v->list.n; i++)
+        json_array_append_new(list, json_string(v->list.items[i]));
+    for (size_t i = 0; type == OPT_PORTS && i < v->ports.n; i++)
+        json_array_append_new(list, json_integer(v->ports.numbers[i]));
+    return list;
+}
+
+json_t *value_to_json(const struct value *v, const struct option_def *d)
+{
+    if (!v->is_set)
+        return json_null();
+    switch (d->type) {
+    case OPT_BOOL:
+        return json_boolean(v->i);
+    case OPT_INT:
+    case OPT_BYTES:
+    case OPT_MS:
+    case OPT_LEVEL:
+        return json_integer(v->i);
+    case OPT_FLOAT:
+    case OPT_SECONDS:
+        return json_real(v->d);
+    case OPT_SECRET:
+        return json_string("***");
+    case OPT_TEXT:
+    case OPT_ENUM:
+        return json_string(v->text);
+    case OPT_DICT:
+        return json_copy(v->dict);
+    case OPT_LIST:
+    case OPT_SET:
+    case OPT_PORTS:
+        return list_json(v, d->type);
+    }
+    return json_null();
+}
