@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Functions that tests send to engines. They go by value, as functions of `__main__` do, since engines cannot
+import this file."""
+
+
+def by_value(function):
+    """Makes it look like one typed in at a prompt; closures too."""
+    function.__module__ = "__main__"
+    return function
+
+
+@by_value
+def add(a, b=1):
+    return a + b
+
+
+@by_value
+def square(x):
+    return x * x
+
+
+@by_value
+def nap(seconds, value=None):
+    import time
+    time.sleep(seconds)
+    return value
+
+
+@by_value
+def spin(seconds):
+    """Runs Python code all the time, so that a signal is seen at once."""
+    import time
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+    return "done"
+
+
+@by_value
+def pid():
+    import os
+    return os.getpid()
+
+
+@by_value
+def divide(a, b):
+    return a / b
+
+
+@by_value
+def talk(text):
+    import sys
+    print(text)
+    print(text.upper(), file=sys.stderr)
+    return len(text)
+
+
+@by_value
+def die(signum):
+    import os
+    import time
+    os.kill(os.getpid(), signum)
+    time.sleep(30)
+
+
+@by_value
+def touch_and_wait(path, seconds):
+    """Says by a file that it runs, then sleeps."""
+    import time
+    open(path, "w").close()
+    time.sleep(seconds)
+    return path

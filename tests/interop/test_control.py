@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Abort, interrupt, queues, queries: what a client does beside running code."""
+import signal
+import time
+
+import pytest
+
+import ipyparallel as ipp
+import functions as f
+from processes import wait_until
+
+QUEUED = 5000
+
+
+def test_abort_on_a_direct_view(client):
+    view = client[client.ids[0]]
+    running = view.apply_async(f.nap, 1, "slept")
+    waiting = [view.apply_async(f.add, i) for i in range(5)]
+    client.abort(waiting[1:4], targets=client.ids[0], block=True)
+    assert running.get(30) == "slept"
+    assert waiting[0].get(30) == 1 and waiting[4].get(30) == 5
+    for result in waiting[1:4]:
+        with pytest.raises(ipp.error.TaskAborted):
+            result.get(30)
+
+
+def test_abort_of_load_balanced_tasks(client):
+    view = client.load_balanced_view()
+    running = [view.apply_async(f.nap, 1, i) for i in range(len(client))]
+    waiting = [view.apply_async(f.add, i) for i in range(20)]
+    client.abort(waiting, block=True)
+    assert [r.get(30) for r in running] == list(range(len(client)))
+    ends = []
+    for result in waiting:
+        try:
+            ends.append(result.get(30))
+        except ipp.error.TaskAborted:
+            ends.append("aborted")
+    assert ends.count("aborted") == len(waiting)
+    assert view.apply_sync(f.add, 1) == 2
+
+
+def test_interrupt(client, tmp_path):
+    started = tmp_path / "started"
+    view = client[client.ids[0]]
+    result = view.apply_async(f.touch_and_wait, str(started), 30)
+    wait_until(started.exists, "the task's start")
+    start = time.monotonic()
+    client.send_signal(signal.SIGINT, targets=client.ids[0], block=True)
+    with pytest.raises(ipp.RemoteError) as error:
+        result.get(20)
+    assert error.value.ename == "KeyboardInterrupt"
+    assert time.monotonic() - start < 15
+    assert view.apply_sync(f.add, 1) == 2
+
+
+def test_interrupt_of_an_idle_engine_changes_nothing(client):
+    client.send_signal(signal.SIGINT, targets=client.ids, block=True)
+    assert client[:].apply_sync(f.add, 1) == [2] * len(client)
+
+
+def test_many_requests_on_one_busy_engine(client):
+    view = client[client.ids[0]]
+    running = view.apply_async(f.nap, 1)
+    results = [view.apply_async(f.add, i) for i in range(QUEUED)]
+    running.get(30)
+    assert [r.get(120) for r in results] == [i + 1 for i in range(QUEUED)]
+
+
+def test_queue_status(client, tmp_path):
+    started = tmp_path / "started"
+    view = client[client.ids[0]]
+    running = view.apply_async(f.touch_and_wait, str(started), 1.5)
+    waiting = view.apply_async(f.add, 1)
+    wait_until(started.exists, "the task's start")
+    wait_until(lambda: client.queue_status(client.ids[0])["queue"] == 2, "two requests in the queue", 10)
+    assert client.queue_status(client.ids[0], verbose=True)["queue"] == running.msg_ids + waiting.msg_ids
+    waiting.get(30)
+    wait_until(lambda: client.queue_status(client.ids[0])["queue"] == 0, "an empty queue", 10)
+
+
+def test_results_by_id_for_another_client(shared_cluster, client):
+    direct = client[:].apply_async(f.add, 5)
+    balanced = client.load_balanced_view().map_async(f.square, range(4))
+    direct.get(30), balanced.get(30)
+    with shared_cluster.client() as other:
+        assert other.get_result(direct.msg_ids, owner=False).get(30) == [6] * len(client)
+        assert other.get_result(balanced.msg_ids, owner=False).get(30) is not None
+        assert set(direct.msg_ids) <= set(other.hub_history())
+
+
+def test_clear(client):
+    view = client[:]
+    view.push({"left": 1}, block=True)
+    client.clear(block=True)
+    with pytest.raises(ipp.CompositeError):
+        view.pull("left", block=True)
+
+
+def test_two_clients_get_their_own_results(shared_cluster, client):
+    with shared_cluster.client() as other:
+        mine = client.load_balanced_view().map_async(f.square, range(100))
+        theirs = other.load_balanced_view().map_async(f.add, range(100))
+        assert mine.get(30) == [x * x for x in range(100)]
+        assert theirs.get(30) == [x + 1 for x in range(100)]
