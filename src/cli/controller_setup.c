@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reads the options of ipcontroller; with --reuse also the connection files of an earlier run.
+ */
+#include "cli/controller_setup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/err.h"
+#include "util/file.h"
+#include "util/log.h"
+#include "util/rand.h"
+#include "util/str.h"
+
+#define GRACE_REPORT_MS 200
+#define GRACE_LOST_MS 5000
+#define KEY_FILE_MAX 4096
+
+static int no_memory(struct ersa_error *err)
+{
+    return err_set(err, ERSA_ENOMEM, "out of memory");
+}
+
+/* Addresses */
+
+static const char *side_text(const struct options *o, const char *own, const char *common)
+{
+    return options_is_set(o, own) && *options_text(o, own) ? options_text(o, own)
+                                                           : options_text(o, common);
+}
+
+/* A private directory for ipc sockets, short enough for their names. */
+static int make_ipc_dir(struct controller_setup *s, struct ersa_error *err)
+{
+    if (s->ipc_dir)
+        return 0;
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    char *dir = str_printf("%s/ersa-XXXXXX", runtime && *runtime == '/' ? runtime : "/tmp");
+    if (!dir)
+        return no_memory(err);
+    if (!mkdtemp(dir)) {
+        int rc = err_errno(err, ERSA_EIO, "%s", dir);
+        free(dir);
+        return rc;
+    }
+    s->ipc_dir = dir;
+    return 0;
+}
+
+static int set_interface(struct controller_setup *s, const struct options *o, bool engine_side,
+                         char **field, struct ersa_error *err)
+{
+    const char *transport = side_text(
+        o, engine_side ? "IPController.engine_transport" : "IPController.client_transport",
+        "IPController.transport");
+    const char *ip =
+        side_text(o, engine_side ? "IPController.engine_ip" : "IPController.client_ip",
+                  "IPController.ip");
+    bool is_ipc = strcmp(transport, "ipc") == 0;
+    if (is_ipc && make_ipc_dir(s, err) < 0)
+        return err && err->code ? err->code : ERSA_EIO;
+    CLEANUP(free_ptr)
+    char *text = is_ipc ? str_printf("ipc://%s/c", s->ipc_dir) : str_printf("tcp://%s", ip);
+    return text && connection_info_set(field, text) == 0 ? 0 : no_memory(err);
+}
+
+static void warn_of_exposure(const struct controller_setup *s)
+{
+    if (!connection_is_loopback(s->engine.interface) ||
+        !connection_is_loopback(s->client.interface))
+        log_warn("Listening on more than this machine, without encryption: whoever can reach "
+                 "it reads "
+                 "what is sent");
+}
+
+/* Ports */
+
+static int add_port(struct option_ports *p, long long number)
+{
+    if (number <= 0)
+        return 0;
+    int *grown = reallocarray(p->numbers, p->n + 1, sizeof(*grown));
+    if (!grown)
+        return ERSA_ENOMEM;
+    p->numbers = grown;
+    p->numbers[p->n++] = (int)number;
+    return 0;
+}
+
+static int copy_ports(struct option_ports *to, const struct options *o, const char *name,
+                      const char *one_more)
+{
+    const struct option_ports *from = options_ports(o, name);
+    for (size_t i = 0; i < from->n; i++)
+        if (add_port(to, from->numbers[i]) < 0)
+            return ERSA_ENOMEM;
+    return add_port(to, options_int(o, one_more));
+}
+
+/* The numbers of the files, in the order in which the router takes them. */
+static int reuse_ports(struct controller_setup *s)
+{
+    const struct connection_info *e = &s->engine, *c = &s->client;
+    const int before[] = {e->registration, e->control, e->mux,    e->task,
+                          e->iopub,        e->hb_ping, e->hb_pong};
+    const int client[] = {c->control, c->mux, c->task, c->iopub, c->notification, c->broadcast};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof(before) / sizeof(before[0]); i++)
+        rc = add_port(&s->engine_ports, before[i]);
+    for (size_t i = 0; rc == 0 && i < e->n_broadcast_leaves; i++)
+        rc = add_port(&s->engine_ports, e->broadcast_leaves[i]);
+    if (rc == 0)
+        rc = add_port(&s->engine_ports, e->attach);
+    for (size_t i = 0; rc == 0 && i < sizeof(client) / sizeof(client[0]); i++)
+        rc = add_port(&s->client_ports, client[i]);
+    return rc;
+}
+
+/* --reuse */
+
+static int differs(const char *what, struct ersa_error *err)
+{
+    return err_set(
+        err, ERSA_EINVAL,
+        "the connection files do not belong together: '%s' differs; remove both, or start "
+        "without --reuse",
+        what);
+}
+
+static int check_pair(const struct controller_setup *s, const struct options *o,
+                      struct ersa_error *err)
+{
+    const struct connection_info *e = &s->engine, *c = &s->client;
+    if (strcmp(e->key, c->key) != 0)
+        return differs("key", err);
+    if (e->registration != c->registration)
+        return differs("registration", err);
+    if (strcmp(e->signature_scheme, c->signature_scheme) != 0)
+        return differs("signature_scheme", err);
+    if (strcmp(e->pack, "json") != 0 || strcmp(e->unpack, "json") != 0 ||
+        strcmp(c->pack, "json") != 0 || strcmp(c->unpack, "json") != 0)
+        return err_set(err, ERSA_EUNSUPPORTED,
+                       "the connection files ask for '%s', only json is known", e->pack);
+    size_t leaves = (size_t)1 << options_int(o, "IPController.broadcast_scheduler_depth");
+    if (e->n_broadcast_leaves != leaves)
+        return err_set(
+            err, ERSA_EINVAL,
+            "the connection files are for %zu broadcast schedulers, the options for %zu",
+            e->n_broadcast_leaves, leaves);
+    return 0;
+}
+
+/* Reads both files. ERSA_ENOENT: neither is there, so this is the first run. */
+static int read_pair(struct controller_setup *s, const struct options *o,
+                     struct ersa_error *err)
+{
+    struct connection_info engine = {0}, client = {0};
+    struct ersa_error why = {0};
+    int rc = connection_file_read(s->engine_path, true, &engine, &why);
+    int rc2 = connection_file_read(s->client_path, false, &client,
+                                   rc < 0 && rc != ERSA_ENOENT ? NULL : &why);
+    if (rc == ERSA_ENOENT && rc2 == ERSA_ENOENT)
+        return ERSA_ENOENT;
+    if (rc < 0 || rc2 < 0) {
+        connection_info_fini(&engine);
+        connection_info_fini(&client);
+        return err_set(err, rc < 0 && rc != ERSA_ENOENT ? rc : ERSA_EINVAL,
+                       "the connection files cannot be used again: %s", why.text);
+    }
+    connection_info_fini(&s->engine);
+    connection_info_fini(&s->client);
+    s->engine = engine;
+    s->client = client;
+    return check_pair(s, o, err);
+}
+
+static int reuse(struct controller_setup *s, const struct options *o, struct ersa_error *err)
+{
+    int rc = read_pair(s, o, err);
+    if (rc == ERSA_ENOENT) {
+        log_info("No connection files to use again: new ones are written");
+        return ERSA_ENOENT;
+    }
+    if (rc == 0 && reuse_ports(s) < 0)
+        rc = no_memory(err);
+    return rc;
+}
+
+/* The key and other texts of new files */
+
+static int key_from_file(char **field, const char *path, struct ersa_error *err)
+{
+    struct buf text;
+    buf_init(&text, KEY_FILE_MAX);
+    int rc = file_read(path, &text, err);
+    while (rc == 0 && text.len && strchr(" \t\r\n", text.data[text.len - 1]))
+        text.len--;
+    const char *key = rc == 0 ? buf_cstr(&text) : NULL;
+    if (rc == 0)
+        rc = key && connection_info_set(field, key) == 0 ? 0 : no_memory(err);
+    buf_fini(&text);
+    return rc;
+}
+
+static int set_key(char **field, const struct options *o, struct ersa_error *err)
+{
+    char fresh[RAND_SESSION_ID_LEN + 1];
+    const char *file = options_text(o, "Session.keyfile");
+    bool has_key = options_is_set(o, "Session.key");
+    if (*file &&
+        (!has_key || options_origin(o, "Session.keyfile") >= options_origin(o, "Session.key")))
+        return key_from_file(field, file, err);
+    if (!has_key)
+        rand_session_id(fresh);
+    const char *key = has_key ? options_text(o, "Session.key") : fresh;
+    return connection_info_set(field, key) == 0 ? 0 : no_memory(err);
+}
+
+static int set_texts(struct controller_setup *s, const struct options *o, bool is_reused,
+                     struct ersa_error *err)
+{
+    char host[256] = "localhost";
+    (void)gethostname(host, sizeof(host) - 1);
+    const char *given = options_text(o, "IPController.location");
+    const char *location = *given ? given : host;
+    const char *scheme = options_text(o, "Session.signature_scheme");
+    int rc = 0;
+    if (!is_reused) {
+        rc = set_key(&s->engine.key, o, err);
+        if (rc == 0)
+            rc = set_interface(s, o, true, &s->engine.interface, err);
+        if (rc == 0)
+            rc = set_interface(s, o, false, &s->client.interface, err);
+        if (rc < 0)
+            return rc;
+        if (connection_info_set(&s->client.key, s->engine.key) < 0 ||
+            connection_info_set(&s->engine.signature_scheme, scheme) < 0 ||
+            connection_info_set(&s->client.signature_scheme, scheme) < 0)
+            return no_memory(err);
+    }
+    if (!is_reused || *given)
+        rc = connection_info_set(&s->engine.location, location) |
+             connection_info_set(&s->client.location, location);
+    const char *ssh = options_text(o, "IPController.ssh_server");
+    const char *engine_ssh = options_text(o, "IPController.engine_ssh_server");
+    if (rc == 0 && (!is_reused || *ssh))
+        rc = connection_info_set(&s->client.ssh, ssh);
+    if (rc == 0 && (!is_reused || *engine_ssh))
+        rc = connection_info_set(&s->engine.ssh, engine_ssh);
+    if (rc == 0)
+        rc = connection_info_set(&s->client.task_scheme,
+                                 options_text(o, "TaskScheduler.scheme_name"));
+    return rc < 0 ? no_memory(err) : 0;
+}
+
+static int set_path(char **ret, const struct cli *c, bool engine_side, struct ersa_error *err)
+{
+    const char *name = options_text(c->options, engine_side ? "IPController.engine_json_file"
+                                                            : "IPController.client_json_file");
+    *ret = *name ? str_path(c->profile.security_dir, name)
+                 : profile_connection_file(&c->profile, c->cluster_id, engine_side);
+    return *ret ? 0 : no_memory(err);
+}
+
+static uint64_t client_limit(const struct options *o)
+{
+    if (options_is_set(o, "TaskScheduler.client_limit"))
+        return (uint64_t)options_int(o, "TaskScheduler.client_limit");
+    struct sysinfo info;
+    return sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit / 4 : 0;
+}
+
+static void set_router(struct controller_setup *s, const struct options *o)
+{
+    const struct option_ports *common = options_ports(o, "IPController.ports");
+    s->router = (struct router_config){
+        .engine_interface = s->engine.interface,
+        .client_interface = s->client.interface,
+        .ports = {common->numbers, common->n},
+        .engine_ports = {s->engine_ports.numbers, s->engine_ports.n},
+        .client_ports = {s->client_ports.numbers, s->client_ports.n},
+        .broadcast_depth = (unsigned)options_int(o, "IPController.broadcast_scheduler_depth"),
+        .caps = options_caps(o),
+        .heart_period_ms = options_int(o, "HeartMonitor.period"),
+        .heart_misses_max = (unsigned)options_int(o, "HeartMonitor.max_heartmonitor_misses"),
+        .registration_timeout_ms =
+            (int64_t)(options_float(o, "IPController.registration_timeout") * 1000),
+        .digest_history = (size_t)options_int(o, "Session.digest_history_size"),
+        .sched = {.scheme = options_text(o, "TaskScheduler.scheme_name"),
+                  .hwm = (unsigned)options_int(o, "TaskScheduler.hwm"),
+                  .client_limit = client_limit(o),
+                  .grace_report_ms = GRACE_REPORT_MS,
+                  .grace_lost_ms = GRACE_LOST_MS},
+    };
+    s->engine.is_ersa = s->client.is_ersa = true;
+    s->engine.caps = s->client.caps = s->router.caps;
+}
+
+int controller_setup(struct controller_setup *ret, const struct cli *c, struct ersa_error *err)
+{
+    const struct options *o = c->options;
+    struct controller_setup *s = ret;
+    *s = (struct controller_setup){.keep_files = options_bool(o, "IPController.reuse_files")};
+    if (options_bool(o, "IPController.enable_curve"))
+        return err_set(err, ERSA_EUNSUPPORTED, "%s: CURVE is not there yet",
+                       options_where(o, "IPController.enable_curve"));
+    if (connection_info_init(&s->engine, true) < 0 ||
+        connection_info_init(&s->client, false) < 0)
+        return no_memory(err);
+    int rc = set_path(&s->engine_path, c, true, err);
+    if (rc == 0)
+        rc = set_path(&s->client_path, c, false, err);
+    bool is_reused = false;
+    if (rc == 0 && s->keep_files) {
+        rc = reuse(s, o, err);
+        is_reused = rc == 0;
+        rc = rc == ERSA_ENOENT ? 0 : rc;
+    }
+    if (rc == 0 && !is_reused)
+        rc = copy_ports(&s->engine_ports, o, "IPController.engine_ports",
+                        "IPController.regport");
+    if (rc == 0 && !is_reused)
+        rc = copy_ports(&s->client_ports, o, "IPController.client_ports",
+                        "IPController.notifier_port");
+    if (rc == 0)
+        rc = set_texts(s, o, is_reused, err);
+    if (rc < 0)
+        return rc == ERSA_ENOMEM ? no_memory(err) : rc;
+    set_router(s, o);
+    warn_of_exposure(s);
+    return 0;
+}
+
+int controller_session(struct session **ret, const struct controller_setup *s,
+                       const struct cli *c, struct ersa_error *err)
+{
+    const struct options *o = c->options;
+    const char *key = s->engine.key;
+    if (!*key)
+        log_warn("Message signing is disabled: whoever reaches a port can run code");
+    if (strlen(key) > SESSION_KEY_MAX)
+        return err_set(err, ERSA_EINVAL, "Session.key has %zu characters, at most %d",
+                       strlen(key), SESSION_KEY_MAX);
+    const char *id = options_text(o, "Session.session");
+    return session_new(ret, key, strlen(key), s->engine.signature_scheme, *id ? id : NULL,
+                       options_text(o, "Session.username"), err);
+}
+
+int controller_store(struct store **ret, const struct cli *c, struct ersa_error *err)
+{
+    const struct options *o = c->options;
+    const char *name = options_text(o, "IPController.db_class");
+    struct store_limits limits = {
+        .records = (uint64_t)options_int(o, "DictDB.record_limit"),
+        .bytes = (uint64_t)options_int(o, "DictDB.size_limit"),
+        .cull = options_float(o, "DictDB.cull_fraction"),
+    };
+    int rc;
+    if (strcmp(name, "NoDB") == 0)
+        rc = store_none_open(ret, err);
+    else if (strcmp(name, "DictDB") == 0)
+        rc = store_memory_open(ret, &limits, err);
+    else
+        return err_set(err, ERSA_EUNSUPPORTED, "%s: %s is not there yet; use DictDB or NoDB",
+                       options_where(o, "IPController.db_class"), name);
+    if (rc == 0)
+        log_info("Hub using DB backend: %s", name);
+    return rc;
+}
+
+/* Connection files */
+
+static void set_side(struct connection_info *info, const struct router_side *side,
+                     int registration)
+{
+    info->registration = registration;
+    info->control = side->control;
+    info->mux = side->mux;
+    info->task = side->task;
+    info->iopub = side->iopub;
+}
+
+int controller_publish(struct controller_setup *s, const struct router *r,
+                       struct ersa_error *err)
+{
+    struct router_endpoints ends;
+    router_endpoints(r, &ends);
+    set_side(&s->engine, &ends.engine, ends.registration);
+    set_side(&s->client, &ends.client, ends.registration);
+    s->client.notification = ends.notification;
+    s->client.broadcast = ends.broadcast;
+    s->engine.hb_ping = ends.hb_ping;
+    s->engine.hb_pong = ends.hb_pong;
+    s->engine.attach = ends.attach;
+    free(s->engine.broadcast_leaves);
+    s->engine.broadcast_leaves = calloc(ends.n_broadcast_leaves + 1, sizeof(int));
+    if (!s->engine.broadcast_leaves)
+        return no_memory(err);
+    s->engine.n_broadcast_leaves = ends.n_broadcast_leaves;
+    memcpy(s->engine.broadcast_leaves, ends.broadcast_leaves,
+           ends.n_broadcast_leaves * sizeof(int));
+    s->are_written = true;
+    log_info("writing connection info to %s", s->engine_path);
+    int rc = connection_file_write(s->engine_path, &s->engine, err);
+    if (rc < 0)
+        return rc;
+    log_info("writing connection info to %s", s->client_path);
+    return connection_file_write(s->client_path, &s->client, err);
+}
+
+void controller_setup_end(struct controller_setup *s)
+{
+    if (s->are_written && !s->keep_files) {
+        unlink(s->client_path);
+        unlink(s->engine_path);
+    }
+    if (s->ipc_dir && !s->keep_files)
+        rmdir(s->ipc_dir);
+    connection_info_fini(&s->engine);
+    connection_info_fini(&s->client);
+    free(s->engine_ports.numbers);
+    free(s->client_ports.numbers);
+    free(s->engine_path);
+    free(s->client_path);
+    free(s->ipc_dir);
+    *s = (struct controller_setup){0};
+}

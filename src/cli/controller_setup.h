@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From the options of ipcontroller to what its parts need: addresses, ports, key, store; and
+ * the two connection files. */
+#ifndef ERSA_CLI_CONTROLLER_SETUP_H
+#define ERSA_CLI_CONTROLLER_SETUP_H
+
+#include "cli/cli.h"
+#include "config/connection_file.h"
+#include "router/router.h"
+#include "store/store.h"
+
+struct controller_setup {
+    struct router_config router; /* borrows from here */
+    struct option_ports engine_ports, client_ports;
+    char *engine_path, *client_path;       /* of the connection files */
+    struct connection_info engine, client; /* without port numbers until they are written */
+    char *ipc_dir;                         /* made by us; NULL: none */
+    bool keep_files;
+    bool are_written;
+};
+
+/* ERSA_EINVAL, ERSA_EPARSE, ERSA_EIO, ERSA_EUNSUPPORTED, ERSA_ENOMEM. */
+int controller_setup(struct controller_setup *ret, const struct cli *c, struct ersa_error *err);
+int controller_session(struct session **ret, const struct controller_setup *s,
+                       const struct cli *c, struct ersa_error *err);
+int controller_store(struct store **ret, const struct cli *c, struct ersa_error *err);
+
+/* Writes both files, the clients' last: who finds it finds the other. */
+int controller_publish(struct controller_setup *s, const struct router *r,
+                       struct ersa_error *err);
+/* Removes the files, unless they are to be kept; frees everything. */
+void controller_setup_end(struct controller_setup *s);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ipcontroller: hub, schedulers, heart monitor and task records in one process. This file
+ * starts the router (this thread) and the records thread, hands each its rings, publishes the
+ * connection files, and takes everything down again in the reverse order. */
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/controller_setup.h"
+#include "cli/instance.h"
+#include "loop/loop.h"
+#include "loop/ring.h"
+#include "loop/signals.h"
+#include "records/records.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/str.h"
+
+#define TO_RECORDS 16384
+#define FROM_RECORDS 1024
+#define LINGER_MS 1000
+
+struct controller {
+    struct cli cli;
+    struct controller_setup setup;
+    struct instance instance;
+    struct loop *loop;
+    struct signals signals;
+    struct session *session;
+    struct ring *to_records, *from_records;
+    struct records *records;
+    struct router *router;
+    bool is_stopping;
+};
+
+/* The first signal stops in order, the second at once. */
+static void on_signal(void *ctx, int signo)
+{
+    struct controller *c = ctx;
+    if (signo == SIGHUP) {
+        log_reopen();
+        return;
+    }
+    log_critical("Received signal %d, %s", signo,
+                 c->is_stopping ? "stopping at once" : "shutting down");
+    if (c->is_stopping)
+        loop_stop(c->loop);
+    else
+        router_stop(c->router, LINGER_MS);
+    c->is_stopping = true;
+}
+
+/* One process for one pair of connection files. */
+static int claim(struct controller *c, struct ersa_error *err)
+{
+    static const char ending[] = "-client.json";
+    const char *base = strrchr(c->setup.client_path, '/') + 1;
+    size_t len = strlen(base), n = sizeof(ending) - 1;
+    if (len > n && strcmp(base + len - n, ending) == 0)
+        len -= n;
+    CLEANUP(free_ptr) char *name = str_dup_slice((struct slice){base, len});
+    return name ? instance_claim(&c->instance, c->cli.profile.pid_dir, name, err) : ERSA_ENOMEM;
+}
+
+static int start_records(struct controller *c, struct ersa_error *err)
+{
+    struct store *store;
+    c->to_records = ring_new(TO_RECORDS);
+    c->from_records = ring_new(FROM_RECORDS);
+    if (!c->to_records || !c->from_records)
+        return ERSA_ENOMEM;
+    int rc = controller_store(&store, &c->cli, err);
+    return rc < 0 ? rc : records_start(&c->records, store, c->to_records, c->from_records, err);
+}
+
+static int start(struct controller *c, struct ersa_error *err)
+{
+    static const int signos[] = {SIGINT, SIGTERM, SIGABRT, SIGHUP, 0};
+    c->loop = loop_new();
+    if (!c->loop)
+        return ERSA_ENOMEM;
+    int rc = signals_open(&c->signals, c->loop, signos, on_signal, c);
+    if (rc == 0)
+        rc = controller_setup(&c->setup, &c->cli, err);
+    if (rc == 0)
+        rc = claim(c, err);
+    if (rc == 0)
+        rc = controller_session(&c->session, &c->setup, &c->cli, err);
+    if (rc == 0)
+        rc = start_records(c, err);
+    if (rc == 0)
+        rc = router_new(&c->router, c->loop, c->session, c->to_records, c->from_records,
+                        &c->setup.router, err);
+    return rc;
+}
+
+static int publish(struct controller *c, struct ersa_error *err)
+{
+    struct router_endpoints ends;
+    router_endpoints(c->router, &ends);
+    log_info("Hub listening on %s:%d for registration.", c->setup.engine.interface,
+             ends.registration);
+    log_info("hub::created hub");
+    int rc = controller_publish(&c->setup, c->router, err);
+    if (rc < 0)
+        return rc;
+    unsigned long attached, stock;
+    router_capacity(&attached, &stock);
+    log_info("room for %lu engines, or %lu of the eight connections each", attached, stock);
+    log_info("Heartmonitor beating every %lldms", (long long)c->setup.router.heart_period_ms);
+    log_info("Task scheduler started [%s]", c->setup.router.sched.scheme);
+    return 0;
+}
+
+static void end(struct controller *c)
+{
+    router_free(c->router);
+    if (c->records)
+        records_stop(c->records);
+    for (struct mail *m; c->from_records && (m = ring_pop(c->from_records));)
+        mail_free(m);
+    controller_setup_end(&c->setup);
+    if (c->to_records)
+        ring_free(c->to_records);
+    if (c->from_records)
+        ring_free(c->from_records);
+    session_free(c->session);
+    if (c->loop) {
+        if (c->signals.loop)
+            signals_close(&c->signals);
+        loop_free(c->loop);
+    }
+    instance_release(&c->instance);
+    cli_end(&c->cli);
+}
+
+int main(int argc, char **argv)
+{
+    struct controller c = {.instance = {.fd = -1}};
+    struct ersa_error err = {0};
+    signal(SIGPIPE, SIG_IGN);
+    mallopt(M_ARENA_MAX, 2);
+    cli_start(&c.cli, PROG_CONTROLLER, argc, argv);
+    cli_raise_limits();
+    int rc = start(&c, &err);
+    if (rc == 0)
+        rc = publish(&c, &err);
+    if (rc == 0)
+        rc = loop_run(c.loop);
+    if (rc < 0)
+        log_critical("%s", err.text[0] ? err.text : ersa_strerror(rc));
+    end(&c);
+    return rc < 0 ? 1 : 0;
+}
