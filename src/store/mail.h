@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What router and records say to each other: one header, since the parts do not include each
  * other's. A mail is one allocation with the message it carries, owned by the receiver. */
-#ifndef ERSA_RECORDS_MAIL_H
-#define ERSA_RECORDS_MAIL_H
+#ifndef ERSA_STORE_MAIL_H
+#define ERSA_STORE_MAIL_H
 
 #include <stdint.h>
 
@@ -11,25 +11,27 @@
 
 enum mail_type {
     /* router -> records */
-    MAIL_REQUEST,    /* a request was accepted: message, queue ("mux" or "task"), engine for mux */
-    MAIL_ASSIGNED,   /* a task went to an engine */
-    MAIL_RESULT,     /* a reply: message; engine */
-    MAIL_ENGINE_LOST,/* a mux request was closed because its engine is gone */
-    MAIL_IOPUB,      /* output of a task: message */
-    MAIL_QUERY,      /* a hub request that needs records: message behind `peer`; answered */
+    MAIL_REQUEST, /* a request was accepted: message, queue ("mux" or "task"), engine for mux */
+    MAIL_ASSIGNED,    /* a task went to an engine */
+    MAIL_RESULT,      /* a reply: message; engine */
+    MAIL_ENGINE_LOST, /* a mux request was closed because its engine is gone */
+    MAIL_IOPUB,       /* output of a task: message */
+    MAIL_QUERY,       /* a hub request that needs records: message behind `peer`; answered */
     /* records -> router */
-    MAIL_ANSWER,     /* for `peer`: msg_type, parent, content, buffers as frames */
+    MAIL_ANSWER, /* for `peer`: msg_type, parent, content, buffers as frames */
 };
 
 struct mail {
     enum mail_type type;
-    int64_t now_us;        /* when the router saw it */
-    char queue;            /* 'm' mux, 't' task */
-    struct held *msg;      /* owned: the frames from <IDS|MSG> on; MAIL_ANSWER: msg_type, parent, content,
-                              buffers... */
-    struct slice msg_id;   /* in `text` */
-    struct slice engine;   /* uuid, in `text`; absent: none */
-    struct slice peer;     /* identity on the query port, in `text` */
+    int64_t now_us;      /* when the router saw it */
+    char queue;          /* 'm' mux, 't' task */
+    struct held *msg;    /* owned: the frames from <IDS|MSG> on; MAIL_ANSWER: msg_type, parent,
+                            content,    buffers... */
+    struct slice msg_id; /* in `text` */
+    struct slice
+        engine; /* uuid, in `text`; absent: none. Of a purge_request: the uuids of the engines
+                   that it names, in their order, "-" for an unknown one, with spaces between */
+    struct slice peer; /* identity on the query port, in `text` */
     char text[];
 };
 

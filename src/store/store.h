@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The seam for task records (db.md): one record per recorded request, kept by `none` or `memory` now,
- * SQLite and MongoDB later. All calls come from the records thread.
+/* The seam for task records (db.md): one record per recorded request, kept by `none` or
+ * `memory` now, SQLite and MongoDB later. All calls come from the records thread.
  *
- * JSON members are kept as the octets that were received; dates are microseconds UTC (INT64_MIN:
- * unset); absent text has data NULL. What is passed in is borrowed for the call, what comes out
- * for as long as the store is not changed. */
+ * JSON members are kept as the octets that were received; dates are microseconds UTC
+ * (INT64_MIN: unset); absent text has data NULL. What is passed in is borrowed for the call,
+ * what comes out for as long as the store is not changed. */
 #ifndef ERSA_STORE_STORE_H
 #define ERSA_STORE_STORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ersa/error.h"
@@ -15,19 +16,22 @@
 
 #define STORE_DATE_UNSET INT64_MIN
 
-/* X(name, kind): the 23 fields in their order. `t` text, `j` JSON, `d` date, `b` list of binary. */
-#define STORE_FIELDS(X)                                                                            \
-    X(msg_id, t) X(header, j) X(metadata, j) X(content, j) X(buffers, b) X(submitted, d)           \
-    X(client_uuid, t) X(engine_uuid, t) X(started, d) X(completed, d) X(resubmitted, t)            \
-    X(received, d) X(result_header, j) X(result_metadata, j) X(result_content, j)                  \
-    X(result_buffers, b) X(queue, t) X(execute_input, t) X(execute_result, j) X(error, j)          \
-    X(stdout, t) X(stderr, t) X(label, t)
+/* X(name, kind): the 23 fields in their order. `t` text, `j` JSON, `d` date, `b` list of
+ * binary. */
+#define STORE_FIELDS(X)                                                                   \
+    X(msg_id, t)                                                                          \
+    X(header, j)                                                                          \
+    X(metadata, j) X(content, j) X(buffers, b) X(submitted, d) X(client_uuid, t)          \
+        X(engine_uuid, t) X(started, d) X(completed, d) X(resubmitted, t) X(received, d)  \
+            X(result_header, j) X(result_metadata, j) X(result_content, j)                \
+                X(result_buffers, b) X(queue, t) X(execute_input, t) X(execute_result, j) \
+                    X(error, j) X(stdout, t) X(stderr, t) X(label, t)
 
 enum store_field {
 #define X(name, kind) F_##name,
     STORE_FIELDS(X)
 #undef X
-    F_MAX,
+        F_MAX,
 };
 
 struct store_binary {
@@ -47,29 +51,55 @@ struct store_record {
     union store_value v[F_MAX];
 };
 
+/* Null in a reply and in queries: not set, or text that is absent. */
+static inline bool store_is_null(const struct store_record *r, enum store_field f)
+{
+    return !(r->set >> f & 1);
+}
+
+struct store_field_def {
+    const char *name;
+    char kind; /* of STORE_FIELDS */
+};
+extern const struct store_field_def store_fields[F_MAX];
+/* F_MAX when there is no such field. */
+enum store_field store_field_find(struct slice name);
+
 struct store;
+struct store_query; /* store/query.h */
 
 struct store_ops {
     const char *name;
     void (*close)(struct store *st);
-    /* Creates the record, or merges into what is there (db.md 1.1): F_msg_id must be set. */
+    /* Creates the record, or merges into what is there (db.md 1.1): F_msg_id must be set. The
+     * streams of a new record are empty, everything else that is not set is null. */
     int (*put)(struct store *st, const struct store_record *r, struct ersa_error *err);
-    /* Adds text to a stream field (F_stdout, F_stderr). */
+    /* Adds text to a stream field (F_stdout, F_stderr) of a record. ERSA_ENOENT: no such
+     * record; ERSA_EFULL: the stream has reached its bound, nothing was added. */
     int (*append)(struct store *st, struct slice msg_id, enum store_field f, struct slice text,
                   struct ersa_error *err);
-    /* ERSA_ENOENT: no such record. */
+    /* ERSA_ENOENT: no such record. A store that keeps nothing answers get, history and find
+     * with ERSA_EUNSUPPORTED. */
     int (*get)(struct store *st, struct slice msg_id, struct store_record *ret,
                struct ersa_error *err);
     int (*drop)(struct store *st, struct slice msg_id, struct ersa_error *err);
     /* Ids by `submitted`, oldest first; records without that date are left out. */
     int (*history)(struct store *st, void (*fn)(void *ctx, struct slice msg_id), void *ctx,
                    struct ersa_error *err);
+    /* Calls fn for each record that the query matches, in the order of their creation, as long
+     * as it returns 0; what it returned last is the result. It must not change the store. */
+    int (*find)(struct store *st, const struct store_query *q,
+                int (*fn)(void *ctx, const struct store_record *r), void *ctx,
+                struct ersa_error *err);
 };
 
 struct store {
     const struct store_ops *ops;
 };
 
+/* Dropped is what was done first, then what was created first, never the record just written
+ * and at least one. Text (JSON members, streams) has a limit of its own: `bytes`, or 64 MiB if
+ * that is more; one stream may fill a sixteenth of it. */
 struct store_limits {
     uint64_t records; /* DictDB.record_limit */
     uint64_t bytes;   /* DictDB.size_limit: of buffers */
@@ -77,6 +107,7 @@ struct store_limits {
 };
 
 int store_none_open(struct store **ret, struct ersa_error *err);
-int store_memory_open(struct store **ret, const struct store_limits *limits, struct ersa_error *err);
+int store_memory_open(struct store **ret, const struct store_limits *limits,
+                      struct ersa_error *err);
 
 #endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The fields of a record by number and by name. */
+#include "store/store.h"
+
+#include <string.h>
+
+const struct store_field_def store_fields[F_MAX] = {
+#define X(name, kind) {#name, #kind[0]},
+    STORE_FIELDS(X)
+#undef X
+};
+
+enum store_field store_field_find(struct slice name)
+{
+    unsigned f = 0;
+    while (f < F_MAX && !slice_is(name, store_fields[f].name))
+        f++;
+    return (enum store_field)f;
+}
