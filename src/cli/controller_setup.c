@@ -9,6 +9,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "launch/lockfile.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/err.h"
@@ -20,6 +21,7 @@
 #define GRACE_REPORT_MS 200
 #define GRACE_LOST_MS 5000
 #define KEY_FILE_MAX 4096
+#define CLAIM_S 0.5 /* one that is just ending is waited for */
 
 static int no_memory(struct ersa_error *err)
 {
@@ -305,7 +307,8 @@ int controller_setup(struct controller_setup *ret, const struct cli *c, struct e
 {
     const struct options *o = c->options;
     struct controller_setup *s = ret;
-    *s = (struct controller_setup){.keep_files = options_bool(o, "IPController.reuse_files")};
+    *s = (struct controller_setup){.pid_fd = -1,
+                                   .keep_files = options_bool(o, "IPController.reuse_files")};
     if (options_bool(o, "IPController.enable_curve"))
         return err_set(err, ERSA_EUNSUPPORTED, "%s: CURVE is not there yet",
                        options_where(o, "IPController.enable_curve"));
@@ -334,6 +337,37 @@ int controller_setup(struct controller_setup *ret, const struct cli *c, struct e
     set_router(s, o);
     warn_of_exposure(s);
     return 0;
+}
+
+/* The pid file is named after the clients' file, which may have another name. */
+int controller_claim(struct controller_setup *s, const struct cli *c, struct ersa_error *err)
+{
+    static const char ending[] = "-client.json";
+    const char *base = strrchr(s->client_path, '/') + 1;
+    size_t len = strlen(base), n = sizeof(ending) - 1;
+    if (len > n && strcmp(base + len - n, ending) == 0)
+        len -= n;
+    CLEANUP(free_ptr)
+    char *path = str_printf("%s/%.*s.pid", c->profile.pid_dir, (int)len, base);
+    if (!path)
+        return no_memory(err);
+    int fd = pidfile_create(path, CLAIM_S, err);
+    if (fd >= 0) {
+        s->pid_fd = fd;
+        s->pid_path = TAKE_PTR(path);
+        return 0;
+    }
+    if (fd != ERSA_ETIMEDOUT)
+        return fd;
+    struct buf pid;
+    buf_init(&pid, 64);
+    (void)file_read(path, &pid, NULL);
+    int rc =
+        err_set(err, ERSA_EEXIST,
+                "a controller with these connection files is running already, process %d (%s)",
+                pid.len ? atoi(buf_cstr(&pid)) : 0, path);
+    buf_fini(&pid);
+    return rc;
 }
 
 int controller_session(struct session **ret, const struct controller_setup *s,
@@ -421,6 +455,9 @@ void controller_setup_end(struct controller_setup *s)
     }
     if (s->ipc_dir && !s->keep_files)
         rmdir(s->ipc_dir);
+    if (s->pid_path)
+        lockfile_drop(s->pid_path, s->pid_fd);
+    free(s->pid_path);
     connection_info_fini(&s->engine);
     connection_info_fini(&s->client);
     free(s->engine_ports.numbers);
@@ -428,5 +465,5 @@ void controller_setup_end(struct controller_setup *s)
     free(s->engine_path);
     free(s->client_path);
     free(s->ipc_dir);
-    *s = (struct controller_setup){0};
+    *s = (struct controller_setup){.pid_fd = -1};
 }

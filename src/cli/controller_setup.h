@@ -15,12 +15,16 @@ struct controller_setup {
     char *engine_path, *client_path;       /* of the connection files */
     struct connection_info engine, client; /* without port numbers until they are written */
     char *ipc_dir;                         /* made by us; NULL: none */
+    char *pid_path; /* pid/ipcontroller[-<id>].pid, held as long as we run */
+    int pid_fd;     /* -1: none */
     bool keep_files;
     bool are_written;
 };
 
 /* ERSA_EINVAL, ERSA_EPARSE, ERSA_EIO, ERSA_EUNSUPPORTED, ERSA_ENOMEM. */
 int controller_setup(struct controller_setup *ret, const struct cli *c, struct ersa_error *err);
+/* One controller for one pair of connection files: ERSA_EEXIST names the one that runs. */
+int controller_claim(struct controller_setup *s, const struct cli *c, struct ersa_error *err);
 int controller_session(struct session **ret, const struct controller_setup *s,
                        const struct cli *c, struct ersa_error *err);
 int controller_store(struct store **ret, const struct cli *c, struct ersa_error *err);

@@ -4,20 +4,14 @@
  * connection files, and takes everything down again in the reverse order. */
 #include <malloc.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/controller_setup.h"
-#include "cli/instance.h"
 #include "loop/loop.h"
 #include "loop/ring.h"
 #include "loop/signals.h"
 #include "records/records.h"
-#include "util/cleanup.h"
 #include "util/log.h"
-#include "util/str.h"
 
 #define TO_RECORDS 16384
 #define FROM_RECORDS 1024
@@ -26,7 +20,6 @@
 struct controller {
     struct cli cli;
     struct controller_setup setup;
-    struct instance instance;
     struct loop *loop;
     struct signals signals;
     struct session *session;
@@ -53,18 +46,6 @@ static void on_signal(void *ctx, int signo)
     c->is_stopping = true;
 }
 
-/* One process for one pair of connection files. */
-static int claim(struct controller *c, struct ersa_error *err)
-{
-    static const char ending[] = "-client.json";
-    const char *base = strrchr(c->setup.client_path, '/') + 1;
-    size_t len = strlen(base), n = sizeof(ending) - 1;
-    if (len > n && strcmp(base + len - n, ending) == 0)
-        len -= n;
-    CLEANUP(free_ptr) char *name = str_dup_slice((struct slice){base, len});
-    return name ? instance_claim(&c->instance, c->cli.profile.pid_dir, name, err) : ERSA_ENOMEM;
-}
-
 static int start_records(struct controller *c, struct ersa_error *err)
 {
     struct store *store;
@@ -86,7 +67,7 @@ static int start(struct controller *c, struct ersa_error *err)
     if (rc == 0)
         rc = controller_setup(&c->setup, &c->cli, err);
     if (rc == 0)
-        rc = claim(c, err);
+        rc = controller_claim(&c->setup, &c->cli, err);
     if (rc == 0)
         rc = controller_session(&c->session, &c->setup, &c->cli, err);
     if (rc == 0)
@@ -133,13 +114,12 @@ static void end(struct controller *c)
             signals_close(&c->signals);
         loop_free(c->loop);
     }
-    instance_release(&c->instance);
     cli_end(&c->cli);
 }
 
 int main(int argc, char **argv)
 {
-    struct controller c = {.instance = {.fd = -1}};
+    struct controller c = {.setup = {.pid_fd = -1}};
     struct ersa_error err = {0};
     signal(SIGPIPE, SIG_IGN);
     mallopt(M_ARENA_MAX, 2);
