@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The life of `ipcluster start` and `ipcluster engines`, from the first process to the last:
+ *
+ *     STARTING -engines started-> UP -signal | controller ended | engines failed early->
+ * STOPPING -> end
+ *
+ * Everything is an event of one loop: ends of processes, signals, the controller's connection
+ * file, limits. A failure in STARTING stops what was started. Daemonized, the same process goes
+ * on behind. */
+#ifndef ERSA_CLI_CLUSTER_RUN_H
+#define ERSA_CLI_CLUSTER_RUN_H
+
+#include <signal.h>
+
+#include "cli/cli.h"
+#include "cli/daemonize.h"
+#include "launch/await_file.h"
+#include "launch/cluster.h"
+#include "launch/output.h"
+#include "loop/signals.h"
+
+enum run_phase { RUN_STARTING, RUN_UP, RUN_STOPPING };
+
+struct cluster_run {
+    struct cli *cli; /* borrowed */
+    struct loop *loop;
+    struct signals signals;
+    struct cluster cluster;
+    struct follow follow; /* output to stderr, with --debug */
+    struct daemonize daemonize;
+    enum run_phase phase;
+    bool with_controller;    /* false: ipcluster engines */
+    int pid_fd;              /* the pid file's lock, -1 */
+    char *engine_file;       /* owned */
+    struct file_mark before; /* the file before the controller's start */
+    struct await_file await;
+    struct timer delay_timer; /* between controller and engines */
+    struct timer early_timer; /* while it runs, the end of engines is a failure */
+    struct timer save_timer;  /* a change of the cluster file is due */
+    struct launch *engines;   /* borrowed from the cluster: the set that we started */
+    int n;                    /* engines asked for */
+    bool engines_failed;      /* one ended with a failure */
+    int controller_status;    /* as from waitpid(), once it has ended; -1 before */
+    int exit_code;
+};
+
+/* Runs to the end; the program's exit code. */
+int cluster_run_main(struct cli *c, bool with_controller);
+
+/* Parts, for the files cluster_run*.c */
+int cluster_run_claim(struct cluster_run *r); /* 0, or an exit code with everything undone */
+void cluster_run_controller(struct cluster_run *r);
+void cluster_run_engines(struct cluster_run *r);
+void cluster_run_fail(struct cluster_run *r, int code);
+void cluster_run_stop(struct cluster_run *r, int signo);
+extern const struct launch_events cluster_run_events; /* ctx: the run */
+
+#endif

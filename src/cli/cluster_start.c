@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The start of a cluster: whether it may start, the controller, its connection file, the
+ * engines. What happens after that is in cluster_run.c. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cluster_run.h"
+#include "cli/cluster_spec.h"
+#include "cli/ipcluster.h"
+#include "launch/lockfile.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define LOCK_WAIT_S 30.0
+#define OLD_OWNER_WAIT_S 30.0 /* it has 5 s to stop its processes, and some more to kill them \
+                               */
+
+/* Whether it runs, by what really runs. ERSA_EEXIST: it does. */
+static int look(struct cluster_run *r)
+{
+    struct ersa_error err = {0};
+    struct cluster *c = &r->cluster;
+    int rc = cluster_load(c, &err);
+    if (rc < 0 && rc != ERSA_ENOENT)
+        log_error("Error loading cluster from file %s: %s. Assuming stopped cluster.", c->path,
+                  err.text);
+    if (!cluster_has_controller(c) && !c->unsupported)
+        return 0;
+    log_critical("Cluster is already running at %s. use `ipcluster stop` to stop the cluster.",
+                 c->path);
+    return ERSA_EEXIST;
+}
+
+/* Engines that outlived their controller: of no use to anybody, and in our way. */
+static void stop_leftovers(struct cluster_run *r)
+{
+    struct cluster *c = &r->cluster;
+    int n = cluster_n_engines(c);
+    if (!cluster_n_running(c))
+        return;
+    log_warn("Stopping %d engines of a controller that is gone", n);
+    c->events = (struct launch_events){0};
+    list_for_each (&c->sets, it) {
+        container_of(it, struct cluster_set, link)->launch->events = c->events;
+    }
+    struct launch_stop how = cluster_spec_stop(r->cli);
+    cluster_stop_wait(&c, 1, &how);
+}
+
+/* A fresh view of the cluster, with the head of what is started now. */
+static int reset(struct cluster_run *r, struct ersa_error *err)
+{
+    struct cluster_run *ctx = r;
+    cluster_close(&r->cluster);
+    int rc = cluster_open(&r->cluster, r->loop, &r->cli->profile, r->cli->cluster_id, err);
+    r->cluster.events = cluster_run_events;
+    r->cluster.events.ctx = ctx;
+    r->cluster.is_guest = !r->with_controller;
+    return rc == 0 ? cluster_spec_head(r->cli, &r->cluster.file) : rc;
+}
+
+static int fail(struct cluster_run *r, const struct ersa_error *err)
+{
+    log_critical("%s", err->code ? err->text : "out of memory");
+    lockfile_drop(r->cluster.pid_path, r->pid_fd);
+    r->pid_fd = -1;
+    return EXIT_CLUSTER_FAILED;
+}
+
+/* `start`: nobody else may run it. */
+static int claim_cluster(struct cluster_run *r, struct ersa_error *err)
+{
+    int fd = cluster_lock(&r->cluster, LOCK_WAIT_S, err);
+    if (fd < 0)
+        return fd;
+    int rc = look(r);
+    cluster_unlock(&r->cluster, fd);
+    if (rc < 0)
+        return rc;
+    stop_leftovers(r);
+    r->pid_fd = pidfile_create(r->cluster.pid_path, OLD_OWNER_WAIT_S, err);
+    if (r->pid_fd < 0)
+        return r->pid_fd;
+    log_info("Creating pid file: %s", r->cluster.pid_path);
+    return reset(r, err);
+}
+
+/* `engines`: a controller must run. ERSA_ESTATE: none does. */
+static int claim_controller(struct cluster_run *r, struct ersa_error *err)
+{
+    int rc = cluster_load(&r->cluster, err);
+    if (rc < 0 && rc != ERSA_ENOENT)
+        return rc;
+    if (rc == 0 && cluster_has_controller(&r->cluster)) {
+        const char *ours = cluster_spec_launcher(r->cli, "Cluster.engine_launcher_class")->name;
+        if (json_object_size(r->cluster.file.engine_sets) &&
+            strcmp(ours, r->cluster.file.engines_class) != 0)
+            log_warn("the cluster's engines are started by '%s'",
+                     r->cluster.file.engines_class);
+        return reset(r, err);
+    }
+    log_critical(
+        "No controller of cluster '%s' runs, so there is nothing to add engines to; `ipcluster "
+        "start` starts one",
+        r->cli->cluster_id);
+    return ERSA_ESTATE;
+}
+
+int cluster_run_claim(struct cluster_run *r)
+{
+    struct ersa_error err = {0};
+    int rc = r->with_controller ? claim_cluster(r, &err) : claim_controller(r, &err);
+    if (rc == ERSA_EEXIST)
+        return EXIT_CLUSTER_RUNNING;
+    if (rc == ERSA_ESTATE && !r->with_controller)
+        return EXIT_CLUSTER_NO_CLUSTER;
+    return rc < 0 ? fail(r, &err) : EXIT_CLUSTER_OK;
+}
+
+static int start_launch(struct cluster_run *r, const struct cluster_spec *s, int n,
+                        struct launch **ret, struct ersa_error *err)
+{
+    struct launch *l = NULL;
+    int rc = launch_new(s->launcher, r->loop, &s->launch, &r->cluster.events, &l, err);
+    if (rc < 0)
+        return rc;
+    *ret = l;
+    if (s->launch.set_id && (rc = cluster_add_set(&r->cluster, s->launch.set_id, l)) < 0) {
+        launch_free(l);
+        *ret = NULL;
+        return rc;
+    }
+    return l->ops->start(l, n, err);
+}
+
+static void start_failed(struct cluster_run *r, const char *what, const struct ersa_error *err)
+{
+    log_critical("%s start failed: %s", what, err->code ? err->text : "out of memory");
+    cluster_run_fail(r, EXIT_CLUSTER_FAILED);
+}
+
+static void on_delay_timer(struct timer *t)
+{
+    cluster_run_engines(container_of(t, struct cluster_run, delay_timer));
+}
+
+static void on_engine_file(void *ctx, int rc, const struct ersa_error *err)
+{
+    struct cluster_run *r = ctx;
+    if (rc < 0) {
+        start_failed(r, "Controller", err);
+        return;
+    }
+    double delay_s = options_float(r->cli->options, "Cluster.delay");
+    if (delay_s > 0)
+        loop_after(r->loop, &r->delay_timer, (int64_t)(delay_s * 1e9));
+    else
+        cluster_run_engines(r);
+}
+
+/* Under the lock until the file says that it runs. */
+static int start_controller(struct cluster_run *r, const struct cluster_spec *spec,
+                            struct ersa_error *err)
+{
+    struct cluster *c = &r->cluster;
+    int fd = cluster_lock(c, LOCK_WAIT_S, err);
+    if (fd < 0)
+        return fd;
+    file_mark_take(&r->before, r->engine_file);
+    log_info("Starting controller with %s", spec->launcher->controller_class);
+    int rc = start_launch(r, spec, 1, &c->controller, err);
+    if (rc == 0)
+        rc = cluster_save_locked(c, err);
+    cluster_unlock(c, fd);
+    return rc;
+}
+
+void cluster_run_controller(struct cluster_run *r)
+{
+    struct ersa_error err = {0};
+    struct cluster_spec spec;
+    r->delay_timer.fn = on_delay_timer;
+    log_info("Starting ipcluster with [daemonize=%s]", r->daemonize.fd >= 0 ? "True" : "False");
+    int rc = cluster_spec_controller(&spec, r->cli, &err);
+    if (rc == 0)
+        rc = start_controller(r, &spec, &err);
+    cluster_spec_fini(&spec);
+    if (rc < 0) {
+        start_failed(r, "Controller", &err);
+        return;
+    }
+    struct launch *l = r->cluster.controller;
+    CLEANUP(free_ptr) char *name = launch_name(l);
+    if (log_level() <= LOG_DEBUG && name) {
+        json_t *state = l->ops->save(l);
+        const char *output = json_str(state, "output_file");
+        if (output)
+            follow_add(&r->follow, output);
+        json_decref(state);
+    }
+    double timeout_s =
+        options_float(r->cli->options, "LocalControllerLauncher.connection_info_timeout");
+    if (!options_bool(r->cli->options, "Cluster.send_engines_connection_env"))
+        on_engine_file(r, 0, NULL);
+    else if (await_file_start(&r->await, r->loop, r->engine_file, &r->before, timeout_s,
+                              on_engine_file, r) < 0)
+        start_failed(r, "Controller", &err);
+}
+
+static void follow_engines(struct cluster_run *r)
+{
+    if (log_level() > LOG_DEBUG || !r->engines)
+        return;
+    json_t *state = r->engines->ops->save(r->engines);
+    const char *key;
+    json_t *engine;
+    json_object_foreach(json_object_get(state, "engines"), key, engine)
+    {
+        const char *output = json_str(engine, "output_file");
+        if (output)
+            follow_add(&r->follow, output);
+    }
+    json_decref(state);
+}
+
+void cluster_run_engines(struct cluster_run *r)
+{
+    struct ersa_error err = {0};
+    CLEANUP(free_ptr) char *set_id = cluster_new_set_id(&r->cluster);
+    bool hand_file = options_bool(r->cli->options, "Cluster.send_engines_connection_env");
+    struct cluster_spec spec = {0};
+    if (!r->with_controller)
+        log_info("Starting engines with [daemon=%s]", r->daemonize.fd >= 0 ? "True" : "False");
+    int rc = set_id ? cluster_spec_engines(&spec, r->cli, set_id,
+                                           hand_file ? r->engine_file : NULL, &err)
+                    : ERSA_ENOMEM;
+    if (rc == 0) {
+        log_info("Starting %d engines with %s", r->n, spec.launcher->engine_class);
+        output_prune(r->cluster.log_dir, 200);
+        rc = start_launch(r, &spec, r->n, &r->engines, &err);
+    }
+    cluster_spec_fini(&spec);
+    if (rc < 0)
+        start_failed(r, "Engine", &err);
+    else
+        follow_engines(r);
+}
