@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Timers, order, what may be done inside callbacks. */
+#include "loop/loop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <unistd.h>
+
+static char said[64];
+
+static void say(char c)
+{
+    size_t n = strlen(said);
+    said[n] = c;
+    said[n + 1] = '\0';
+}
+
+struct named_timer {
+    struct timer t;
+    char name;
+};
+
+static void on_timer(struct timer *t)
+{
+    say(container_of(t, struct named_timer, t)->name);
+}
+
+static void test_timers_with_a_fake_clock(void **state)
+{
+    struct loop *l = loop_new();
+    struct named_timer a = {{.fn = on_timer}, 'a'}, b = {{.fn = on_timer}, 'b'},
+                       c = {{.fn = on_timer}, 'c'};
+    said[0] = '\0';
+    loop_set_clock(l, 1000);
+    loop_after(l, &a.t, MS_TO_NS(20));
+    loop_after(l, &b.t, MS_TO_NS(10));
+    loop_after(l, &c.t, MS_TO_NS(5));
+    assert_true(timer_is_set(&a.t));
+    loop_cancel(l, &c.t);
+    loop_cancel(l, &c.t);
+    loop_turn(l, 0);
+    assert_string_equal(said, "");
+    loop_set_clock(l, 1000 + MS_TO_NS(10));
+    loop_turn(l, 0);
+    assert_string_equal(said, "b");
+    loop_after(l, &a.t, MS_TO_NS(100));
+    loop_set_clock(l, 1000 + MS_TO_NS(109));
+    loop_turn(l, 0);
+    assert_string_equal(said, "b");
+    loop_set_clock(l, 1000 + MS_TO_NS(110));
+    loop_turn(l, 0);
+    assert_string_equal(said, "ba");
+    assert_false(timer_is_set(&a.t));
+    loop_free(l);
+}
+
+static void stop_loop(struct timer *t);
+struct stopper {
+    struct timer t;
+    struct loop *l;
+};
+static void stop_loop(struct timer *t)
+{
+    loop_stop(container_of(t, struct stopper, t)->l);
+}
+
+static void test_real_time(void **state)
+{
+    struct loop *l = loop_new();
+    struct stopper s = {{.fn = stop_loop}, l};
+    int64_t start = loop_now_ns(l);
+    loop_after(l, &s.t, MS_TO_NS(15));
+    assert_int_equal(loop_run(l), 0);
+    assert_true(loop_now_ns(l) - start >= MS_TO_NS(15));
+    loop_free(l);
+}
+
+struct pipe_watch {
+    struct watch w;
+    int fds[2];
+    char name;
+    struct loop *l;
+    struct pipe_watch *victim;
+};
+
+static void on_pipe(struct watch *w, unsigned events)
+{
+    struct pipe_watch *p = container_of(w, struct pipe_watch, w);
+    char c;
+    say(p->name);
+    if (p->victim)
+        loop_unwatch(p->l, &p->victim->w);
+    if (read(p->fds[0], &c, 1) == 0)
+        say('!');
+}
+
+static void open_pipe(struct pipe_watch *p, struct loop *l, char name, enum loop_prio prio)
+{
+    *p = (struct pipe_watch){.w.fn = on_pipe, .name = name, .l = l};
+    assert_int_equal(pipe(p->fds), 0);
+    assert_int_equal(loop_watch(l, &p->w, p->fds[0], LOOP_READ, prio), 0);
+}
+
+static void close_pipe(struct pipe_watch *p)
+{
+    loop_unwatch(p->l, &p->w);
+    close(p->fds[0]);
+    if (p->fds[1] >= 0)
+        close(p->fds[1]);
+}
+
+static void test_urgent_first_and_unwatch_inside(void **state)
+{
+    struct loop *l = loop_new();
+    struct pipe_watch bulk, urgent, normal;
+    said[0] = '\0';
+    open_pipe(&bulk, l, 'b', LOOP_BULK);
+    open_pipe(&urgent, l, 'u', LOOP_URGENT);
+    open_pipe(&normal, l, 'n', LOOP_NORMAL);
+    assert_int_equal(write(bulk.fds[1], "x", 1), 1);
+    assert_int_equal(write(urgent.fds[1], "x", 1), 1);
+    assert_int_equal(write(normal.fds[1], "x", 1), 1);
+    normal.victim = &bulk;
+    loop_turn(l, 0);
+    assert_string_equal(said, "un");
+    close_pipe(&bulk);
+    close_pipe(&urgent);
+    close_pipe(&normal);
+    loop_free(l);
+}
+
+static void test_hang_up_is_read(void **state)
+{
+    struct loop *l = loop_new();
+    struct pipe_watch p;
+    said[0] = '\0';
+    open_pipe(&p, l, 'p', LOOP_NORMAL);
+    close(p.fds[1]);
+    p.fds[1] = -1;
+    loop_rewatch(l, &p.w, 0);
+    loop_turn(l, 0);
+    assert_string_equal(said, "");
+    loop_rewatch(l, &p.w, LOOP_READ);
+    loop_turn(l, 0);
+    assert_string_equal(said, "p!");
+    close_pipe(&p);
+    loop_free(l);
+}
+
+struct named_defer {
+    struct defer d;
+    char name;
+    struct loop *l;
+    int again;
+};
+
+static void on_defer(struct defer *d)
+{
+    struct named_defer *n = container_of(d, struct named_defer, d);
+    say(n->name);
+    if (n->again-- > 0)
+        loop_defer(n->l, d);
+}
+
+static void test_deferred_work(void **state)
+{
+    struct loop *l = loop_new();
+    struct named_defer a = {.d.fn = on_defer, .name = 'a', .l = l, .again = 1};
+    struct named_defer b = {.d.fn = on_defer, .name = 'b', .l = l};
+    struct named_defer c = {.d.fn = on_defer, .name = 'c', .l = l};
+    said[0] = '\0';
+    list_init(&a.d.link);
+    list_init(&b.d.link);
+    list_init(&c.d.link);
+    loop_defer(l, &a.d);
+    loop_defer(l, &c.d);
+    loop_defer(l, &b.d);
+    loop_defer(l, &a.d);
+    loop_undefer(&c.d);
+    loop_turn(l, -1);
+    assert_string_equal(said, "ab");
+    loop_turn(l, -1);
+    assert_string_equal(said, "aba");
+    loop_free(l);
+}
+
+static void *wake_up(void *l)
+{
+    usleep(1000);
+    loop_wake(l);
+    return NULL;
+}
+
+static void test_wake_from_a_thread(void **state)
+{
+    struct loop *l = loop_new();
+    pthread_t t;
+    pthread_create(&t, NULL, wake_up, l);
+    assert_int_equal(loop_turn(l, -1), 0);
+    pthread_join(t, NULL);
+    loop_free(l);
+}
+
+static void test_many_watches(void **state)
+{
+    struct loop *l = loop_new();
+    static struct pipe_watch p[100];
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 100; i++)
+            open_pipe(&p[i], l, 'x', LOOP_NORMAL);
+        said[0] = '\0';
+        for (int i = 0; i < 100; i += 10)
+            assert_int_equal(write(p[i].fds[1], "x", 1), 1);
+        loop_turn(l, 0);
+        assert_string_equal(said, "xxxxxxxxxx");
+        for (int i = 0; i < 100; i++)
+            close_pipe(&p[i]);
+    }
+    loop_free(l);
+    loop_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_timers_with_a_fake_clock),
+        cmocka_unit_test(test_real_time),
+        cmocka_unit_test(test_urgent_first_and_unwatch_inside),
+        cmocka_unit_test(test_hang_up_is_read),
+        cmocka_unit_test(test_deferred_work),
+        cmocka_unit_test(test_wake_from_a_thread),
+        cmocka_unit_test(test_many_watches),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

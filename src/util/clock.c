@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Monotonic time and ISO dates. The calendar part of a date is kept per thread: within one
+ * second only six digits change. */
+#include "util/clock.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#include "ersa/error.h"
+
+int64_t clock_mono_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t clock_utc_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+size_t clock_iso(int64_t utc_us, char out[CLOCK_ISO_MAX])
+{
+    static _Thread_local time_t cached = -1;
+    static _Thread_local char text[24];
+    static _Thread_local size_t len;
+    int64_t seconds = utc_us / 1000000, us = utc_us % 1000000;
+    if (us < 0) {
+        us += 1000000;
+        seconds--;
+    }
+    if (len == 0 || cached != seconds) {
+        struct tm tm;
+        cached = seconds;
+        if (!gmtime_r(&cached, &tm) || tm.tm_year > 8099 || tm.tm_year < -1900)
+            tm = (struct tm){.tm_year = 70, .tm_mday = 1};
+        len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    }
+    memcpy(out, text, len);
+    char *p = out + len;
+    *p = '.';
+    for (int i = 6; i > 0; i--) {
+        p[i] = (char)('0' + us % 10);
+        us /= 10;
+    }
+    p[7] = 'Z';
+    p[8] = '\0';
+    return len + 8;
+}
+
+/* Reads `n` digits at *s. */
+static bool digits(const char **s, const char *end, int n, int *ret)
+{
+    int value = 0;
+    if (end - *s < n)
+        return false;
+    for (int i = 0; i < n; i++) {
+        char c = *(*s)++;
+        if (c < '0' || c > '9')
+            return false;
+        value = 10 * value + (c - '0');
+    }
+    *ret = value;
+    return true;
+}
+
+static bool expect(const char **s, const char *end, char c)
+{
+    if (*s == end || **s != c)
+        return false;
+    (*s)++;
+    return true;
+}
+
+/* Days since 1970-01-01 of a proleptic Gregorian date. */
+static int64_t days_from_civil(int year, int month, int day)
+{
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t yoe = y - era * 400;
+    int64_t doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
+static bool parse_fraction(const char **s, const char *end, int *ret_us)
+{
+    int us = 0, n = 0;
+    for (; *s < end && **s >= '0' && **s <= '9' && n < 6; n++)
+        us = 10 * us + (*(*s)++ - '0');
+    for (int i = n; i < 6; i++)
+        us *= 10;
+    *ret_us = us;
+    return n > 0;
+}
+
+/* The zone as seconds east of UTC. */
+static bool parse_zone(const char **s, const char *end, int *ret_seconds)
+{
+    if (expect(s, end, 'Z')) {
+        *ret_seconds = 0;
+        return true;
+    }
+    bool is_west = *s < end && **s == '-';
+    int hours, minutes;
+    if (!is_west && !(*s < end && **s == '+'))
+        return false;
+    (*s)++;
+    if (!digits(s, end, 2, &hours))
+        return false;
+    expect(s, end, ':');
+    if (!digits(s, end, 2, &minutes) || hours > 23 || minutes > 59)
+        return false;
+    *ret_seconds = (is_west ? -1 : 1) * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+int clock_parse_iso(const char *s, size_t len, int64_t *ret)
+{
+    const char *end = s + len;
+    int year, month, day, hour, minute, second, us = 0, zone = 0;
+    if (!digits(&s, end, 4, &year) || !expect(&s, end, '-') || !digits(&s, end, 2, &month) ||
+        !expect(&s, end, '-') || !digits(&s, end, 2, &day) || !expect(&s, end, 'T') ||
+        !digits(&s, end, 2, &hour) || !expect(&s, end, ':') || !digits(&s, end, 2, &minute) ||
+        !expect(&s, end, ':') || !digits(&s, end, 2, &second))
+        return ERSA_EPARSE;
+    if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
+        second > 59)
+        return ERSA_EPARSE;
+    if (expect(&s, end, '.') && !parse_fraction(&s, end, &us))
+        return ERSA_EPARSE;
+    int64_t seconds =
+        days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    if (s == end) {
+        struct tm local = {.tm_year = year - 1900,
+                           .tm_mon = month - 1,
+                           .tm_mday = day,
+                           .tm_hour = hour,
+                           .tm_min = minute,
+                           .tm_sec = second,
+                           .tm_isdst = -1};
+        seconds = mktime(&local);
+    } else if (!parse_zone(&s, end, &zone) || s != end) {
+        return ERSA_EPARSE;
+    }
+    *ret = (seconds - zone) * 1000000 + us;
+    return 0;
+}

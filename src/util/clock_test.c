@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Dates: written, read, refused. */
+#include "util/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ersa/error.h"
+
+static void expect_iso(int64_t us, const char *text)
+{
+    char out[CLOCK_ISO_MAX];
+    assert_int_equal(clock_iso(us, out), strlen(text));
+    assert_string_equal(out, text);
+}
+
+static void test_iso(void **state)
+{
+    expect_iso(0, "1970-01-01T00:00:00.000000Z");
+    expect_iso(1795350102123456, "2026-11-22T12:21:42.123456Z");
+    expect_iso(1795350102000001, "2026-11-22T12:21:42.000001Z");
+    expect_iso(-1, "1969-12-31T23:59:59.999999Z");
+    expect_iso(951782400000000, "2000-02-29T00:00:00.000000Z");
+}
+
+static void test_parse(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t us;
+    } good[] = {
+        {"1970-01-01T00:00:00Z", 0},
+        {"2026-11-22T12:21:42.123456Z", 1795350102123456},
+        {"2026-11-22T12:21:42.5Z", 1795350102500000},
+        {"2026-11-22T14:21:42+02:00", 1795350102000000},
+        {"2026-11-22T14:21:42+0200", 1795350102000000},
+        {"2026-11-22T07:51:42.000001-04:30", 1795350102000001},
+        {"2000-02-29T00:00:00Z", 951782400000000},
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        int64_t us = -5;
+        assert_int_equal(clock_parse_iso(good[i].text, strlen(good[i].text), &us), 0);
+        assert_true(us == good[i].us);
+    }
+    static const char *const bad[] = {"",
+                                      "2026",
+                                      "2026-11-22 13:01:42Z",
+                                      "2026-13-22T12:21:42Z",
+                                      "2026-11-22T25:01:42Z",
+                                      "2026-11-22T12:21:42.Z",
+                                      "2026-11-22T12:21:42.1234567Z",
+                                      "2026-11-22T12:21:42Zx",
+                                      "2026-11-22T12:21:42+2:00",
+                                      "x026-11-22T12:21:42Z"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        int64_t us;
+        assert_int_equal(clock_parse_iso(bad[i], strlen(bad[i]), &us), ERSA_EPARSE);
+    }
+}
+
+static void test_local_time(void **state)
+{
+    int64_t us;
+    setenv("TZ", "UTC-3", 1);
+    assert_int_equal(clock_parse_iso("1970-01-01T03:00:00", 19, &us), 0);
+    assert_true(us == 0);
+}
+
+static void test_clocks_go_on(void **state)
+{
+    int64_t a = clock_mono_ns();
+    assert_true(clock_mono_ns() >= a);
+    assert_true(clock_utc_us() > 1700000000000000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_iso),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_local_time),
+        cmocka_unit_test(test_clocks_go_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
