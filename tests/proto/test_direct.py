@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The direct routes mux and control, and iopub (controller.md 6, design.md 7)."""
+import os
+import signal
+
+import pytest
+
+from harness import header_of, new_uuid, raw_recv, silence, wait_until
+
+
+@pytest.fixture(params=["attached", "stock"])
+def engine(request, client, peers):
+    made = getattr(peers, request.param)()
+    client.wait_engines(1)
+    made.is_attached = request.param == "attached"
+    return made
+
+
+def receive(engine, channel):
+    if engine.is_attached:
+        return engine.recv(channel=channel)
+    return engine.recv() if channel == "mux" else engine.recv_control()
+
+
+def answer(engine, channel, request, **kw):
+    if engine.is_attached:
+        engine.answer(request, channel=channel, **kw)
+    else:
+        (engine.answer if channel == "mux" else engine.answer_control)(request, **kw)
+
+
+@pytest.mark.parametrize("channel", ["mux", "control"])
+def test_there_and_back(client, engine, channel):
+    socket = getattr(client, channel)
+    header = client.send_mux(engine.uuid, buffers=[b"a", b"", os.urandom(100_000)], socket=socket)
+    request = receive(engine, channel)
+    assert header_of(request) == header and len(request[-1]) == 100_000
+    answer(engine, channel, request, buffers=[b"result"])
+    reply = client.recv(socket)
+    assert reply.idents == [engine.uuid.encode()] and reply.parent == header and reply.buffers == [b"result"]
+
+
+def test_stock_engine_sees_the_fixed_identities(client, peers):
+    engine = peers.stock()
+    client.wait_engines(1)
+    client.send_mux(engine.uuid)
+    assert engine.recv()[0] == b"mux_out"
+    client.submit()
+    assert engine.recv()[0] == b"task_out"
+    client.send_control(engine.uuid, "abort_request", {"msg_ids": []})
+    assert engine.recv_control()[0] == b"control_out"
+
+
+def test_order(client, engine):
+    headers = [client.send_mux(engine.uuid) for _ in range(300)]
+    assert [header_of(receive(engine, "mux")) for _ in headers] == headers
+
+
+def test_reply_goes_to_who_asked(client, engine, peers):
+    other = peers.client()
+    mine, theirs = client.send_mux(engine.uuid), other.send_mux(engine.uuid)
+    for _ in range(2):
+        answer(engine, "mux", receive(engine, "mux"))
+    assert client.recv(client.mux).parent == mine and other.recv(other.mux).parent == theirs
+
+
+def test_engine_that_does_not_exist(client, engine, controller):
+    with silence(client.mux):
+        client.send_mux(new_uuid())
+    header = client.send_mux(engine.uuid)
+    assert header_of(receive(engine, "mux")) == header
+
+
+def test_request_for_an_engine_that_is_being_registered_waits(client, peers):
+    engine = peers.stock(register=False)
+    engine.query.send_multipart(engine.registration())
+    reply = engine.session.unpack(raw_recv(engine.query))
+    header = client.send_mux(engine.uuid)
+    client.engines()
+    engine.id = reply.content["id"]
+    engine.connect(reply.content)
+    assert header_of(engine.recv()) == header
+
+
+def test_request_for_an_engine_that_never_connects_fails(client, peers):
+    engine = peers.stock(register=False)
+    engine.query.send_multipart(engine.registration())
+    raw_recv(engine.query)
+    header = client.send_mux(engine.uuid)
+    reply = client.recv(client.mux, timeout=10)
+    assert reply.parent == header and reply.content["ename"] == "EngineError"
+    assert reply.metadata["status"] == "error"
+
+
+def test_unsigned_requests_do_not_reach_the_engine(client, engine):
+    frames = client.session.pack("apply_request")
+    client.mux.send_multipart([engine.uuid.encode(), frames[0], b"1" * 64, *frames[2:]])
+    client.mux.send_multipart([engine.uuid.encode()])
+    client.mux.send_multipart([engine.uuid.encode(), b"only", b"these"])
+    header = client.send_mux(engine.uuid)
+    assert header_of(receive(engine, "mux")) == header
+
+
+def test_unsigned_replies_do_not_reach_the_client(client, engine):
+    client.send_mux(engine.uuid)
+    request = receive(engine, "mux")
+    engine.session.key = b"another"
+    answer(engine, "mux", request)
+    with silence(client.mux):
+        pass
+
+
+def test_output_reaches_every_client(client, engine, peers):
+    other = peers.client()
+    header = client.send_mux(engine.uuid)
+    request = receive(engine, "mux")
+
+    def arrives(who):
+        engine.publish(engine.stream(request, "text"))
+        return who.iopub.poll(100)
+
+    for who in (client, other):
+        wait_until(lambda who=who: arrives(who), what="output")
+        message = who.recv(who.iopub)
+        assert message.idents == [f"engine.{engine.id}.stdout".encode()]
+        assert message.parent == header and message.content == {"name": "stdout", "text": "text"}
+
+
+def test_engine_that_stops_reading_holds_back_only_its_client(client, peers, controller):
+    """Requests for an engine that does not read fill a bounded queue; others are served meanwhile."""
+    stuck, other = peers.stock(), peers.attached()
+    client.wait_engines(2)
+    stuck.shell.set_hwm(1)
+    flooder = peers.client()
+    payload = bytes(1 << 20)
+    sent = 0
+    flooder.mux.set_hwm(4)
+    while flooder.mux.poll(500, 2) and sent < 600:
+        flooder.send_mux(stuck.uuid, buffers=[payload])
+        sent += 1
+    header = client.send_mux(other.uuid)
+    assert header_of(other.recv(channel="mux")) == header
+    assert controller.rss_mb() < 700
+
+
+def test_engine_killed_by_its_connections_end(client, peers):
+    """A stock engine whose connections are all closed is gone, heartbeat or not."""
+    engine = peers.stock()
+    client.wait_engines(1)
+    engine.close()
+    wait_until(lambda: not client.engines(), timeout=12, what="end of the registration")
+
+
+def test_stop_is_clean_while_messages_wait(start_controller, make_peers):
+    controller = start_controller()
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.attached()
+    client.wait_engines(1)
+    for _ in range(100):
+        client.submit()
+        client.send_mux(engine.uuid)
+    controller.process.send_signal(signal.SIGTERM)
+    assert controller.process.wait(10) == 0
