@@ -126,8 +126,7 @@ int cmd_cluster_stop(int argc, char **argv)
     if (!s.loop)
         cli_die(EXIT_CLUSTER_FAILED, "no descriptors left");
     struct launch_stop how = cluster_spec_stop(&cli);
-    if (options_origin(cli.options, "IPClusterStop.signal") != FROM_DEFAULT)
-        how.signo = (int)options_int(cli.options, "IPClusterStop.signal");
+    how.signo = (int)options_int(cli.options, "IPClusterStop.signal");
     cli_raise_limits();
     add_all(&s);
     if (s.n && cluster_stop_wait(s.clusters, s.n, &how) < 0)

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "launch/output.h"
 #include "util/err.h"
 
 static volatile pid_t background;
@@ -61,9 +62,8 @@ int daemonize_begin(struct daemonize *d, struct ersa_error *err)
     return 0;
 }
 
-static void replace(int target, const char *path, int flags)
+static void replace(int target, int fd)
 {
-    int fd = open(path, flags | O_CLOEXEC, 0600);
     if (fd < 0)
         fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (fd >= 0 && fd != target) {
@@ -77,9 +77,9 @@ void daemonize_ready(struct daemonize *d, const char *output_file)
     if (d->fd < 0)
         return;
     setsid();
-    replace(STDIN_FILENO, "/dev/null", O_RDONLY);
-    replace(STDOUT_FILENO, output_file, O_WRONLY | O_CREAT | O_APPEND);
-    replace(STDERR_FILENO, output_file, O_WRONLY | O_CREAT | O_APPEND);
+    replace(STDIN_FILENO, -1);
+    replace(STDOUT_FILENO, output_open(output_file, NULL));
+    replace(STDERR_FILENO, output_open(output_file, NULL));
     (void)!send(d->fd, "", 1, MSG_NOSIGNAL); /* who waited may be gone */
     close(d->fd);
     d->fd = -1;

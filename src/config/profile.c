@@ -5,10 +5,12 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -312,13 +314,20 @@ static bool is_log_of(const char *name, const char *program)
     return digits < dot && digits[-1] == '-';
 }
 
+/* A program in the background holds a shared lock on the log that it writes. */
+static bool is_in_use(int dir_fd, const char *name)
+{
+    CLEANUP(close_fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
 void profile_clean_logs(const struct profile *p, const char *program)
 {
     DIR *dir = opendir(p->log_dir);
     if (!dir)
         return;
     for (const struct dirent *e; (e = readdir(dir));)
-        if (is_log_of(e->d_name, program))
+        if (is_log_of(e->d_name, program) && !is_in_use(dirfd(dir), e->d_name))
             unlinkat(dirfd(dir), e->d_name, 0);
     closedir(dir);
 }

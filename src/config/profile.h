@@ -37,7 +37,8 @@ char *profile_file(const char *dir, const char *base, const char *cluster_id,
 char *profile_connection_file(const struct profile *p, const char *cluster_id,
                               bool engine_side);
 
-/* --clean-logs: removes <log_dir>/<program>-[<anything>-]<digits>.{log,err,out}. */
+/* --clean-logs: removes <log_dir>/<program>-[<anything>-]<digits>.{log,err,out}, but not those
+ * that a program in the background writes to (it holds a shared flock). */
 void profile_clean_logs(const struct profile *p, const char *program);
 
 #endif
