@@ -19,6 +19,7 @@
 
 #define TEXT_MAX 512
 #define ENVELOPE_MAX 65536
+#define ENGINES_MAX (16 << 20)
 #define SHUTDOWN_MS 1000
 #define IDENTS_MAX 64
 
@@ -61,23 +62,50 @@ static int put_envelope(struct buf *b, const struct query *q)
     return rc;
 }
 
+/* Records doesn't know the engines: a purge_request goes with the uuids behind its ids
+ * (mail.h). */
+static int put_purged_engines(struct buf *b, const struct query *q)
+{
+    const json_t *ids = json_object_get(q->content, "engine_ids");
+    size_t i;
+    json_t *id;
+    int rc = 0;
+    if (!slice_is(q->msg_type, "purge_request"))
+        return 0;
+    json_array_foreach(ids, i, id)
+    {
+        const struct engine *e = json_is_integer(id)
+                                     ? registry_by_id(&q->r->registry, json_integer_value(id))
+                                     : NULL;
+        struct slice uuid = e && engine_is_live(e) ? e->uuid : SLICE_LIT("-");
+        if (i && rc == 0)
+            rc = buf_putc(b, ' ');
+        if (rc == 0)
+            rc = buf_append(b, uuid.data, uuid.len);
+    }
+    return rc;
+}
+
 static void on_records_request(struct query *q)
 {
-    struct buf envelope;
+    struct buf envelope, engines;
     buf_init(&envelope, ENVELOPE_MAX);
-    if (put_envelope(&envelope, q) == 0) {
+    buf_init(&engines, ENGINES_MAX);
+    if (put_envelope(&envelope, q) == 0 && put_purged_engines(&engines, q) == 0) {
         struct letter letter = {
             .type = MAIL_QUERY,
             .msg_id = q->msg_id,
+            .engine = {(const char *)engines.data, engines.len},
             .peer = {(const char *)envelope.data, envelope.len},
             .frames = q->parts.wire,
             .n = q->parts.n_wire,
         };
         mailer_post(q->r, &letter, q->link);
     } else {
-        hub_error(q, "ValueError", "the envelope is too large");
+        hub_error(q, "ValueError", "the envelope or the list of engines is too large");
     }
     buf_fini(&envelope);
+    buf_fini(&engines);
 }
 
 static const struct {
