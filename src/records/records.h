@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The records thread: owns the store, hears of every task through a ring, and answers the queries
- * that need records. The router mails what happened before it sends the reply, and this thread
- * drains its ring before each query: a client never asks about what records has not heard of. */
+/* The records thread: owns the store, hears of every task through a ring, and answers the
+ * queries that need records. The router mails what happened before it sends the reply, and this
+ * thread drains its ring before each query: a client never asks about what records has not
+ * heard of. */
 #ifndef ERSA_RECORDS_RECORDS_H
 #define ERSA_RECORDS_RECORDS_H
 
@@ -12,8 +13,8 @@
 
 struct records;
 
-/* Starts the thread. Takes the store. `in` carries router's mail (struct mail), `out` answers. Both
- * rings are borrowed. */
+/* Starts the thread. Takes the store. `in` carries router's mail (struct mail), `out` answers.
+ * Both rings are borrowed. */
 int records_start(struct records **ret, struct store *st, struct ring *in, struct ring *out,
                   struct ersa_error *err);
 /* Drains what was mailed, closes the store, joins the thread. */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inside of the records thread, shared by the files of this folder and by nobody else. */
+#ifndef ERSA_RECORDS_CORE_H
+#define ERSA_RECORDS_CORE_H
+
+#include <pthread.h>
+
+#include "records/known.h"
+#include "records/records.h"
+#include "util/buf.h"
+#include "wire/jscan.h"
+#include "wire/session.h"
+
+#define ID_MAX 512 /* octets of ids, types and dates in a header */
+
+struct records {
+    pthread_t thread;
+    struct loop *loop;     /* owned */
+    struct store *st;      /* owned */
+    struct ring *in, *out; /* borrowed */
+    bool keeps;            /* the store does keep something */
+    bool stopping;         /* answers have no reader any more */
+    int stop_fd;           /* owned; an eventfd */
+    struct watch stop;
+    struct known known;
+    struct timer retry;
+    struct mail **stuck; /* owned array of owned answers that `out` had no room for */
+    size_t n_stuck, cap_stuck;
+    struct slice *slices; /* owned; slices_of() */
+    size_t cap_slices;
+    struct buf text;     /* scratch: decoded strings, texts made here */
+    bool has_complained; /* that something could not be stored: once, then it is counted */
+    uint64_t unstored;
+};
+
+/* Events (tasks.c, output.c); one function a type of mail. */
+void tasks_on_request(struct records *r, const struct mail *m);
+void tasks_on_assigned(struct records *r, const struct mail *m);
+void tasks_on_result(struct records *r, const struct mail *m);
+void tasks_on_engine_lost(struct records *r, const struct mail *m);
+void output_on_iopub(struct records *r, const struct mail *m);
+/* Queries (query.c). */
+void query_on_mail(struct records *r, const struct mail *m);
+
+/* Shared by the events. */
+
+/* The frames as slices, valid until the next call; NULL when out of memory. */
+struct slice *slices_of(struct records *r, const struct frame *frames, unsigned n);
+/* A string field's text, decoded in r->text (reset) where it has escapes; false when it is
+ * none. */
+bool records_text(struct records *r, const struct jfield *f, struct slice *ret);
+/* Writes to the store; a failure is logged once. */
+void records_put(struct records *r, const struct store_record *rec);
+/* Whether the store has the record (it may have been dropped for room, or purged). */
+bool records_has(struct records *r, struct slice msg_id);
+void records_complain(struct records *r, const struct ersa_error *err);
+
+static inline void set_text(struct store_record *rec, enum store_field f, struct slice text)
+{
+    if (!text.data)
+        return;
+    rec->set |= (uint32_t)1 << f;
+    rec->v[f].text = text;
+}
+
+static inline void set_date(struct store_record *rec, enum store_field f, int64_t date)
+{
+    rec->set |= (uint32_t)1 << f;
+    rec->v[f].date = date;
+}
+
+static inline void set_binary(struct store_record *rec, enum store_field f,
+                              const struct slice *items, unsigned n)
+{
+    rec->set |= (uint32_t)1 << f;
+    rec->v[f].binary = (struct store_binary){items, n};
+}
+
+/* Takes an answer (struct mail) and sends it as soon as there is room (records.c). */
+void records_answer(struct records *r, struct mail *answer);
+
+#endif

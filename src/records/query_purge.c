@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* purge_request and resubmit_request (controller.md 14.7, 14.8). What is dropped is forgotten
+ * also as done, so that it is unknown from then on. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "records/query.h"
+#include "wire/json.h"
+#include "wire/reply.h"
+
+#define IDS_MAX ((size_t)1 << 30)
+
+/* Ids of the records found, each behind its length: they are dropped when the search is over.
+ */
+static int collect(void *ctx, const struct store_record *rec)
+{
+    struct buf *ids = ctx;
+    struct slice id = rec->v[F_msg_id].text;
+    uint32_t len = (uint32_t)id.len;
+    int rc = buf_append(ids, &len, sizeof(len));
+    return rc < 0 ? rc : buf_append(ids, id.data, id.len);
+}
+
+static void drop_one(struct query *q, struct slice id)
+{
+    q->r->st->ops->drop(q->r->st, id, NULL);
+    known_forget(&q->r->known, id);
+}
+
+static void drop_collected(struct query *q, const struct buf *ids)
+{
+    uint32_t len;
+    for (size_t at = 0; at < ids->len; at += len) {
+        memcpy(&len, ids->data + at, sizeof(len));
+        at += sizeof(len);
+        drop_one(q, (struct slice){(const char *)ids->data + at, len});
+    }
+}
+
+/* Takes `query`. */
+static int drop_matching(struct query *q, json_t *query)
+{
+    struct store_query *what = NULL;
+    struct ersa_error err = {0};
+    struct buf ids;
+    buf_init(&ids, IDS_MAX);
+    int rc = store_query_parse(&what, query, &err);
+    json_decref(query);
+    if (rc == 0)
+        rc = q->r->st->ops->find(q->r->st, what, collect, &ids, &err);
+    if (rc == 0)
+        drop_collected(q, &ids);
+    store_query_free(what);
+    buf_fini(&ids);
+    return rc < 0 ? query_fail_store(q, rc, &err) : 0;
+}
+
+static int fail_about(struct query *q, const char *ename, const char *text, const json_t *item)
+{
+    buf_reset(&q->body);
+    buf_puts(&q->body, text);
+    put_repr_json(&q->body, item);
+    const char *evalue = buf_cstr(&q->body);
+    return query_fail(q, ename, evalue ? evalue : text);
+}
+
+static struct slice string_of(const json_t *j)
+{
+    return (struct slice){json_string_value(j), json_string_length(j)};
+}
+
+static int purge_listed(struct query *q, const json_t *ids)
+{
+    size_t i;
+    json_t *id;
+    json_array_foreach(ids, i, id)
+    {
+        if (json_is_string(id) && known_state(&q->r->known, string_of(id)) == KNOWN_OPEN)
+            return fail_about(q, "IndexError", "msg pending: ", id);
+    }
+    json_array_foreach(ids, i, id)
+    {
+        if (json_is_string(id))
+            drop_one(q, string_of(id));
+    }
+    return 0;
+}
+
+/* The next uuid of the mail's list (mail.h); "-" when there is none. */
+static struct slice take_engine(struct slice *list)
+{
+    const char *space = list->len ? memchr(list->data, ' ', list->len) : NULL;
+    struct slice first = {list->data, space ? (size_t)(space - list->data) : list->len};
+    size_t taken = first.len + (space ? 1 : 0);
+    list->data += taken;
+    list->len -= taken;
+    return first.len ? first : SLICE_LIT("-");
+}
+
+static int purge_engines(struct query *q, const json_t *engine_ids)
+{
+    struct slice uuids = q->mail->engine.data ? q->mail->engine : SLICE_LIT("");
+    size_t i;
+    json_t *id;
+    json_array_foreach(engine_ids, i, id)
+    {
+        struct slice uuid = take_engine(&uuids);
+        if (slice_is(uuid, "-"))
+            return fail_about(q, "IndexError", "No such engine: ", id);
+        int rc = q->r->keeps ? drop_matching(q, json_pack("{s:o, s:{s:n}}", "engine_uuid",
+                                                          json_lossy(uuid), "completed", "$ne"))
+                             : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int query_purge(struct query *q)
+{
+    const json_t *ids = json_object_get(q->content, "msg_ids");
+    int rc = 0;
+    if (json_is_string(ids) && slice_is(string_of(ids), "all")) {
+        if (q->r->keeps)
+            rc = drop_matching(q, json_pack("{s:{s:n}}", "completed", "$ne"));
+        if (rc == 0)
+            known_forget_closed(&q->r->known);
+    } else if (ids && !json_is_null(ids) && !json_is_array(ids)) {
+        return query_fail(q, "TypeError", "msg_ids must be a list of ids, or 'all'");
+    } else {
+        rc = purge_listed(q, ids);
+        if (rc == 0)
+            rc = purge_engines(q, json_object_get(q->content, "engine_ids"));
+    }
+    buf_reset(&q->body);
+    return rc < 0 ? rc : buf_puts(&q->body, "{\"status\": \"ok\"}");
+}
+
+/* Resubmission */
+
+/* The ids that have no record; an id that is named twice is refused too. */
+static int check_resubmit(struct query *q, const json_t *ids)
+{
+    json_t *seen = json_object(), *invalid = json_array(), *id;
+    struct ersa_error err = {0};
+    struct store_record rec;
+    size_t i;
+    bool is_twice = false;
+    int rc = 0;
+    json_array_foreach(ids, i, id)
+    {
+        const char *text = json_string_value(id);
+        rc = text ? q->r->st->ops->get(q->r->st, string_of(id), &rec, &err) : ERSA_ENOENT;
+        if (rc < 0 && rc != ERSA_ENOENT)
+            break;
+        if (rc == ERSA_ENOENT)
+            json_array_append(invalid, id);
+        rc = 0;
+        if (text && json_object_get(seen, text))
+            is_twice = true;
+        else if (text)
+            json_object_set_new(seen, text, json_null());
+    }
+    if (rc < 0) {
+        query_fail_store(q, rc, &err);
+    } else if (is_twice || json_array_size(invalid)) {
+        buf_puts(&q->body, "No such msg(s): [");
+        json_array_foreach(invalid, i, id)
+        {
+            buf_puts(&q->body, i ? ", " : "");
+            put_repr_json(&q->body, id);
+        }
+        buf_putc(&q->body, ']');
+        const char *text = buf_cstr(&q->body);
+        rc = query_fail_key(q, text ? text : "No such msg(s)");
+    }
+    json_decref(seen);
+    json_decref(invalid);
+    return rc;
+}
+
+/* The scheduler takes requests from clients only: there is no mail yet by which records could
+ * hand it one, so a resubmission that is right in itself is refused in words. */
+int query_resubmit(struct query *q)
+{
+    const json_t *ids = json_object_get(q->content, "msg_ids");
+    if (!ids)
+        return query_fail_missing(q, "msg_ids");
+    if (!json_is_array(ids))
+        return query_fail_hub(q, "TypeError", "msg_ids must be a list");
+    int rc = check_resubmit(q, ids);
+    return rc < 0 ? rc
+                  : query_fail(q, "NotImplementedError",
+                               "this controller does not resubmit tasks: submit them again");
+}

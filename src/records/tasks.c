@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests, assignments and results become records (db.md 1.1, controller.md 12). Of their JSON
+ * only the fields that a record has of its own are read; members are stored as they came and
+ * looked at when somebody asks. */
+#include <stdlib.h>
+
+#include "records/core.h"
+#include "util/clock.h"
+#include "wire/json.h"
+#include "wire/reply.h"
+
+/* The date in a field, or `otherwise`. */
+static int64_t date_of(const struct jfield *f, int64_t otherwise)
+{
+    char buf[CLOCK_ISO_MAX + 8];
+    struct slice text;
+    int64_t date;
+    if (jscan_string(f, buf, sizeof(buf), &text) < 0 ||
+        clock_parse_iso(text.data, text.len, &date) < 0)
+        return otherwise;
+    return date;
+}
+
+static bool split(const struct mail *m, struct parts *ret)
+{
+    return m->msg && parts_split(m->msg->frames, m->msg->n, ret) == 0;
+}
+
+void tasks_on_request(struct records *r, const struct mail *m)
+{
+    struct parts p;
+    known_open(&r->known, m->msg_id);
+    if (!r->keeps || !split(m, &p))
+        return;
+    struct jfield header[] = {{.key = "date"}, {.key = "session"}}, label = {.key = "label"};
+    char session_buf[ID_MAX];
+    struct slice session = {NULL, 0}, label_text;
+    jscan(p.header, header, 2);
+    jscan(p.metadata, &label, 1);
+    if (jscan_string(&header[1], session_buf, sizeof(session_buf), &session) < 0)
+        session.data = NULL;
+    const struct slice *buffers = slices_of(r, p.buffers, p.n_buffers);
+    struct store_record rec = {.set = 0};
+    set_text(&rec, F_msg_id, m->msg_id);
+    set_text(&rec, F_header, p.header);
+    set_text(&rec, F_metadata, p.metadata);
+    set_text(&rec, F_content, p.content);
+    set_binary(&rec, F_buffers, buffers, buffers ? p.n_buffers : 0);
+    set_date(&rec, F_submitted, date_of(&header[0], m->now_us));
+    set_text(&rec, F_client_uuid, session);
+    if (m->queue == 'm')
+        set_text(&rec, F_engine_uuid, m->engine);
+    set_text(&rec, F_queue, m->queue == 'm' ? SLICE_LIT("mux") : SLICE_LIT("task"));
+    if (records_text(r, &label, &label_text))
+        set_text(&rec, F_label, label_text);
+    records_put(r, &rec);
+}
+
+void tasks_on_assigned(struct records *r, const struct mail *m)
+{
+    if (!r->keeps || known_state(&r->known, m->msg_id) != KNOWN_OPEN ||
+        !records_has(r, m->msg_id))
+        return;
+    struct store_record rec = {.set = 0};
+    set_text(&rec, F_msg_id, m->msg_id);
+    set_text(&rec, F_engine_uuid, m->engine);
+    records_put(r, &rec);
+}
+
+/* A late direct reply corrects an early verdict; of a task only the first reply counts. */
+void tasks_on_result(struct records *r, const struct mail *m)
+{
+    struct parts p;
+    enum known_state was = known_close(&r->known, m->msg_id);
+    if (was == KNOWN_NOT || (was == KNOWN_CLOSED && m->queue != 'm') || !r->keeps ||
+        !split(m, &p) || !records_has(r, m->msg_id))
+        return;
+    struct jfield date = {.key = "date"}, started = {.key = "started"};
+    jscan(p.header, &date, 1);
+    jscan(p.metadata, &started, 1);
+    const struct slice *buffers = slices_of(r, p.buffers, p.n_buffers);
+    int64_t begun = date_of(&started, STORE_DATE_UNSET);
+    struct store_record rec = {.set = 0};
+    set_text(&rec, F_msg_id, m->msg_id);
+    set_text(&rec, F_engine_uuid, m->engine.data ? m->engine : SLICE_LIT(""));
+    if (begun != STORE_DATE_UNSET)
+        set_date(&rec, F_started, begun);
+    set_date(&rec, F_completed, date_of(&date, m->now_us));
+    set_date(&rec, F_received, m->now_us);
+    set_text(&rec, F_result_header, p.header);
+    set_text(&rec, F_result_metadata, p.metadata);
+    set_text(&rec, F_result_content, p.content);
+    set_binary(&rec, F_result_buffers, buffers, buffers ? p.n_buffers : 0);
+    records_put(r, &rec);
+}
+
+/* Its type is that of the reply which did not come. */
+static json_t *lost_header(struct records *r, const struct mail *m)
+{
+    struct store_record request;
+    struct jfield f = {.key = "msg_type"};
+    char type_buf[ID_MAX], reply[MSG_TYPE_MAX] = "apply_reply", date[CLOCK_ISO_MAX];
+    struct slice type;
+    if (r->st->ops->get(r->st, m->msg_id, &request, NULL) == 0 &&
+        !store_is_null(&request, F_header) && jscan(request.v[F_header].text, &f, 1) == 0 &&
+        jscan_string(&f, type_buf, sizeof(type_buf), &type) == 0)
+        reply_type(type, reply);
+    clock_iso(m->now_us, date);
+    return json_pack("{s:s, s:o, s:s}", "msg_type", reply, "engine", json_lossy(m->engine),
+                     "date", date);
+}
+
+static json_t *lost_content(struct records *r, const struct mail *m)
+{
+    buf_reset(&r->text);
+    buf_printf(&r->text, "Engine b'%.*s' died while running task '%.*s'", SLICE_FMT(m->engine),
+               SLICE_FMT(m->msg_id));
+    const char *sentence = buf_cstr(&r->text);
+    return error_content("EngineError", sentence ? sentence : "");
+}
+
+void tasks_on_engine_lost(struct records *r, const struct mail *m)
+{
+    if (known_close(&r->known, m->msg_id) != KNOWN_OPEN || !r->keeps ||
+        !records_has(r, m->msg_id))
+        return;
+    json_t *parts[] = {
+        lost_header(r, m),
+        json_pack("{s:s, s:o}", "status", "error", "engine", json_lossy(m->engine)),
+        lost_content(r, m),
+    };
+    static const enum store_field fields[] = {F_result_header, F_result_metadata,
+                                              F_result_content};
+    char *texts[3];
+    struct store_record rec = {.set = 0};
+    set_text(&rec, F_msg_id, m->msg_id);
+    set_text(&rec, F_engine_uuid, m->engine);
+    set_date(&rec, F_completed, m->now_us);
+    set_binary(&rec, F_result_buffers, NULL, 0);
+    for (int i = 0; i < 3; i++) {
+        texts[i] = json_text(parts[i]);
+        if (texts[i])
+            set_text(&rec, fields[i], (struct slice){texts[i], strlen(texts[i])});
+        json_decref(parts[i]);
+    }
+    records_put(r, &rec);
+    for (int i = 0; i < 3; i++)
+        free(texts[i]);
+}
