@@ -30,10 +30,11 @@ unsigned caps_read(const json_t *holder)
         return 0;
     const json_t *list = json_object_get(ersa, "caps");
     unsigned bits = 0;
-    size_t i;
-    const json_t *item;
-    json_array_foreach(list, i, item) if (json_is_string(item)) bits |=
-        caps_bit(json_string_value(item));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        if (json_is_string(item))
+            bits |= caps_bit(json_string_value(item));
+    }
     return bits;
 }
 

@@ -119,8 +119,9 @@ static void append_id(void *ctx, struct slice msg_id)
 }
 
 /* One task of the scheduler: to its engine's list, or to the unassigned ones. */
-static void append_task(void *ctx, struct slice msg_id, struct engine *e)
+static void append_task(void *ctx, struct slice msg_id, struct sched_engine *task)
 {
+    struct engine *e = task ? container_of(task, struct engine, task) : NULL;
     json_t *reply = ctx;
     char key[24];
     json_t *list = e ? json_object_get(json_object_get(reply, id_key(e, key)), "tasks")

@@ -10,8 +10,9 @@
 #include "router/engine.h"
 #include "util/map.h"
 
-#define LEDGER_MAX 1000000 /* direct requests open at a time; beyond that they are not listed \
-                            */
+#define LEDGER_MAX                                                             \
+    1000000 /* direct requests open at a time; beyond that they are not listed \
+             */
 
 struct ledger {
     struct map open; /* direct requests by id */

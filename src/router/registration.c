@@ -32,14 +32,15 @@ static void on_alive(void *ctx, struct engine *e)
     int64_t ms = (loop_now_ns(r->loop) - e->registered_ns) / 1000000;
     log_info("registration::finished registering engine %" PRId64 ":%.*s in %" PRId64 "ms",
              e->id, SLICE_FMT(e->uuid), ms);
-    sched_engine_add(r->sched, e);
+    if (sched_engine_add(r->sched, &e->task) < 0)
+        log_error("engine::%" PRId64 " gets no tasks: out of memory", e->id);
     notify(r, "registration_notification", (struct slice){NULL, 0}, id_content(e));
     log_info("engine::Engine Connected: %" PRId64, e->id);
 }
 
-static void on_tasks_closed(void *ctx, struct engine *e)
+static void on_tasks_closed(void *ctx, struct sched_engine *e)
 {
-    engine_close_tasks(e);
+    engine_close_tasks(container_of(e, struct engine, task));
 }
 
 static void on_gone(void *ctx, struct engine *e, bool was_alive)
@@ -55,7 +56,7 @@ static void on_gone(void *ctx, struct engine *e, bool was_alive)
     if (cause)
         json_object_set_new(content, "ersa", json_pack("{s:s}", "cause", cause));
     notify(r, "unregistration_notification", (struct slice){NULL, 0}, content);
-    sched_engine_gone(r->sched, e, e->reported, cause, on_tasks_closed);
+    sched_engine_gone(r->sched, &e->task, e->reported, cause, on_tasks_closed);
 }
 
 /* The client has failed this request itself when it heard of the end: it is closed for the
@@ -130,7 +131,7 @@ static int start_engine(struct router *r, struct slice uuid, int64_t wish, unsig
     int rc = registry_add(&r->registry, uuid, wish, caps, ret, err);
     if (rc < 0)
         return rc;
-    sched_engine_init(r->sched, *ret, &(*ret)->task, (*ret)->uuid, caps & CAP_begun);
+    sched_engine_init(r->sched, &(*ret)->task, (*ret)->uuid, caps & CAP_begun);
     link_bind_all(r, *ret);
     return 0;
 }
@@ -193,19 +194,25 @@ static struct engine *find_leaver(const struct query *q)
     return registry_by_id(&q->r->registry, json_integer_value(id));
 }
 
+/* Tasks under way when it ended, whose `ersa_begun` may not have arrived. */
+static void note_begun(struct router *r, struct engine *e, const json_t *ids)
+{
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        const json_t *id = json_array_get(ids, i);
+        if (json_is_string(id))
+            sched_begun(r->sched, &e->task,
+                        (struct slice){json_string_value(id), json_string_length(id)});
+    }
+}
+
 void registration_on_unregister(struct query *q)
 {
     struct engine *e = find_leaver(q);
     if (!e)
         return;
     const json_t *ersa = json_object_get(q->content, "ersa");
-    const json_t *begun = json_object_get(ersa, "begun");
-    size_t i;
-    json_t *id;
-    if (engine_is_live(e)) {
-        json_array_foreach(begun, i, id) if (json_is_string(id)) sched_begun(
-            q->r->sched, e, (struct slice){json_string_value(id), json_string_length(id)});
-    }
+    if (engine_is_live(e))
+        note_begun(q->r, e, json_object_get(ersa, "begun"));
     const char *cause = json_str(ersa, "cause");
     char text[CAUSE_MAX];
     if (cause)

@@ -13,19 +13,24 @@
 
 #define ID_MAX 512
 
-static void to_engine(void *ctx, struct engine *e, const struct frame *frames, unsigned n)
+static struct engine *engine_of(struct sched_engine *e)
+{
+    return container_of(e, struct engine, task);
+}
+
+static void to_engine(void *ctx, struct sched_engine *e, const struct frame *frames, unsigned n)
 {
     struct router *r = ctx;
-    direct_to_engine(e, CH_TASK, frames, n, r->task_source);
+    direct_to_engine(engine_of(e), CH_TASK, frames, n, r->task_source);
 }
 
 static void to_client(void *ctx, struct slice client, const struct frame *frames, unsigned n,
-                      struct engine *source)
+                      struct sched_engine *source)
 {
     struct router *r = ctx;
     struct link *to = ports_find(r, RT_TASK_CLIENT, client);
     if (to)
-        link_send(to, frames, n, source ? engine_link(source, CH_TASK) : NULL);
+        link_send(to, frames, n, source ? engine_link(engine_of(source), CH_TASK) : NULL);
 }
 
 static bool is_aborted(struct slice metadata)
@@ -80,24 +85,47 @@ static bool take_begun(struct link *l, const struct msg *m)
     if (!link_admit(l, m->frames, m->n, &p))
         return true;
     if (jscan(p.parent, &id, 1) == 0 && jscan_string(&id, buf, sizeof(buf), &msg_id) == 0)
-        sched_begun(l->router->sched, l->engine, msg_id);
+        sched_begun(l->router->sched, &l->engine->task, msg_id);
     else
         link_reject(l, REJECT_HEADER);
     return true;
 }
 
+/* What the scheduler did not take. */
+static void reject_on_error(struct link *l, int rc)
+{
+    static const struct {
+        int rc;
+        enum reject why;
+    } reasons[] = {
+        {ERSA_EPROTO, REJECT_MALFORMED}, {ERSA_EAUTH, REJECT_SIGNATURE},
+        {ERSA_EPARSE, REJECT_HEADER},    {ERSA_EEXIST, REJECT_REPLAY},
+        {ERSA_ENOENT, REJECT_STRANGER},  {ERSA_ENOMEM, REJECT_NO_MEMORY},
+    };
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (reasons[i].rc == rc)
+            link_reject(l, reasons[i].why);
+}
+
+static bool is_probe(const struct msg *m)
+{
+    return m->n == 1 && m->frames[0].len == 0;
+}
+
 void tasks_from_client(struct link *l, const struct msg *m)
 {
     struct router *r = l->router;
+    if (is_probe(m))
+        return;
     r->task_source = l;
-    sched_submit(r->sched, link_identity(l), m);
+    reject_on_error(l, sched_submit(r->sched, link_identity(l), m));
     r->task_source = NULL;
 }
 
 void tasks_from_engine(struct link *l, const struct msg *m)
 {
     struct router *r = l->router;
-    if (m->n == 1 && m->frames[0].len == 0)
+    if (is_probe(m))
         return;
     if (!l->engine) {
         link_reject(l, REJECT_STRANGER);
@@ -106,6 +134,6 @@ void tasks_from_engine(struct link *l, const struct msg *m)
     if (take_begun(l, m))
         return;
     r->task_source = l;
-    sched_reply(r->sched, l->engine, m);
+    reject_on_error(l, sched_reply(r->sched, &l->engine->task, m));
     r->task_source = NULL;
 }

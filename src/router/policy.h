@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The seam for task schemes (`TaskScheduler.scheme_name`): which of the engines that may take a
+ * task gets it. A scheme is a file policy_<name>.c with one struct policy_ops, and a row in
+ * policy.c.
+ *
+ * The scheduler keeps `load`, `turn` and `full` of struct sched_engine, and says so after each
+ * change; `node` is the policy's own. None of the calls but open() and add() may need memory.
+ */
+#ifndef ERSA_ROUTER_POLICY_H
+#define ERSA_ROUTER_POLICY_H
+
+#include "ersa/error.h"
+#include "router/sched_task.h"
+
+struct policy;
+
+struct policy_ops {
+    const char *name;
+    int (*open)(struct policy **ret); /* 0 or ERSA_ENOMEM */
+    void (*close)(struct policy *p);  /* engines may still be in it */
+    /* Engines as they come and go. 0 or ERSA_ENOMEM. */
+    int (*add)(struct policy *p, struct sched_engine *e);
+    void (*remove)(struct policy *p, struct sched_engine *e);
+    /* `load`, `turn` or `full` of the engine is another one now. */
+    void (*changed)(struct policy *p, struct sched_engine *e);
+    /* The engine for a task that any may take, among those not full; NULL when all are. O(log
+     * n). */
+    struct sched_engine *(*choose)(struct policy *p);
+    /* The same for a task that only these may take. O(n). */
+    struct sched_engine *(*choose_among)(struct policy *p, struct sched_engine *const *list,
+                                         size_t n);
+};
+
+struct policy {
+    const struct policy_ops *ops;
+};
+
+/* The scheme of that name; ERSA_EUNSUPPORTED, ERSA_ENOMEM. */
+int policy_open(struct policy **ret, const char *scheme, struct ersa_error *err);
+void policy_close(struct policy *p); /* accepts NULL */
+
+extern const struct policy_ops policy_leastload;
+
+#endif

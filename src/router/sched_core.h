@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The scheduler's inside, shared by its own files: sched_task.c (messages), task.c (a task's
+ * life), line.c (who waits), assign.c (who gets what), terms.c and depend.c (who may run where
+ * and when), task_reply.c (answers made here). */
+#ifndef ERSA_ROUTER_SCHED_CORE_H
+#define ERSA_ROUTER_SCHED_CORE_H
+
+#include "router/line.h"
+#include "router/places.h"
+#include "router/policy.h"
+#include "router/sched_task.h"
+#include "router/seen.h"
+#include "router/task.h"
+#include "util/buf.h"
+#include "util/map.h"
+
+/* What a client has queued and unanswered; exists as long as there is any. */
+struct account {
+    struct sched *sched; /* borrowed */
+    uint64_t bytes;
+    size_t n;
+    size_t identity_len;
+    char identity[];
+};
+
+struct sched {
+    struct loop *loop;       /* borrowed */
+    struct session *session; /* borrowed */
+    struct sched_config cfg;
+    const struct sched_ops *ops; /* borrowed */
+    void *ctx;
+    struct policy *policy; /* owned */
+
+    struct map tasks;    /* owned, by id: all that are not ended */
+    struct map accounts; /* owned, by the client's identity */
+    struct list waiting; /* tasks whose dependencies are open */
+    struct line line;    /* tasks that may start */
+    uint64_t next_seq;
+    struct seen seen;
+    struct places places;
+
+    struct map by_uuid;   /* engines that live or are leaving */
+    struct map by_number; /* engines that live */
+    struct list engines;  /* the same as in by_uuid, by age */
+    size_t n_live;
+    uint32_t last_number;
+    int64_t front_turn, back_turn;
+    struct list silent; /* sched_engines.c: engines that may come back */
+    size_t n_silent;
+
+    struct list decided; /* terms of tasks whose fate changed; sched_settle() */
+    bool settling;
+
+    struct list free_tasks; /* kept for reuse */
+    size_t n_free_tasks;
+    struct frame *vec; /* owned; sched_vec() */
+    size_t vec_cap;
+    struct sched_engine **candidates; /* owned; assign.c */
+    size_t candidates_cap;
+    struct buf scratch; /* headers of answers made here */
+    struct sched_counts counts;
+};
+
+/* [first] and then the frames, valid until the next call; NULL when out of memory. */
+struct frame *sched_vec(struct sched *s, struct frame first, const struct frame *frames,
+                        unsigned n);
+/* Deals with what an end of a task means for others, to the last consequence. */
+void sched_settle(struct sched *s);
+
+/* sched_engines.c */
+void sched_engines_fini(struct sched *s);
+/* A task was given to the engine, which goes to the back of the line; a task is off it. */
+void sched_load_add(struct sched *s, struct sched_engine *e);
+void sched_load_drop(struct sched *s, struct sched_engine *e);
+/* The engine has room, or is leaving and perhaps done. */
+void sched_engine_eased(struct sched *s, struct sched_engine *e);
+struct sched_engine *sched_live_by_number(const struct sched *s, uint32_t number);
+
+/* assign.c */
+/* Gives the READY task to an engine, else puts it in the line; fails it when it can never run.
+ */
+void assign_or_wait(struct sched *s, struct task *t);
+/* The engine has room: gives it what waits for that. */
+void assign_to(struct sched *s, struct sched_engine *e);
+
+/* task_reply.c: answers made here. They are told as events before they go out. */
+void reply_error(struct sched *s, struct task *t, const char *ename, const char *evalue);
+void reply_aborted(struct sched *s, struct task *t);
+/* As if from the engine, which died while running it. */
+void reply_engine_died(struct sched *s, struct task *t, struct sched_engine *e);
+/* To a request that never became a task: front = [client, identities...]. `recorded`: tell it
+ * as an event too. */
+void reply_refusal(struct sched *s, const struct frame *front, unsigned n_front,
+                   struct slice header, struct slice msg_id, const char *ename,
+                   const char *evalue, bool recorded);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Engines as they come to the scheduler and go (schedulers.md 2 and 7). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "router/sched_core.h"
+#include "router/terms.h"
+
+#define SILENT_MAX 1024
+
+/* An engine whose heart was lost may be announced again (registry.h). It is the same process
+ * then, which drops what it has seen before: so it gets its number again, and what was excluded
+ * from it stays excluded. */
+struct silent {
+    struct list link; /* oldest first */
+    uint32_t number;
+    size_t uuid_len;
+    char uuid[];
+};
+
+static void forget_silent(struct sched *s, struct silent *old)
+{
+    list_remove(&old->link);
+    s->n_silent--;
+    free(old);
+}
+
+static void remember_silent(struct sched *s, const struct sched_engine *e)
+{
+    struct silent *n = malloc(sizeof(*n) + e->uuid.len);
+    if (!n)
+        return;
+    n->number = e->number;
+    n->uuid_len = e->uuid.len;
+    memcpy(n->uuid, e->uuid.data, e->uuid.len);
+    list_push_back(&s->silent, &n->link);
+    if (++s->n_silent > SILENT_MAX)
+        forget_silent(s, container_of(s->silent.next, struct silent, link));
+}
+
+static uint32_t choose_number(struct sched *s, struct slice uuid)
+{
+    list_for_each (&s->silent, it) {
+        struct silent *old = container_of(it, struct silent, link);
+        if (!slice_eq(uuid, (struct slice){old->uuid, old->uuid_len}))
+            continue;
+        uint32_t number = old->number;
+        forget_silent(s, old);
+        return number;
+    }
+    return ++s->last_number;
+}
+
+/* The end of an engine is the last hope's end of some tasks. */
+static void review_choosy(struct sched *s)
+{
+    struct list *const lists[] = {&s->line.choosy, &s->waiting};
+    for (size_t i = 0; i < 2; i++) {
+        list_for_each (lists[i], it) {
+            struct terms *terms = container_of(it, struct task, link)->terms;
+            if (terms_are_choosy(terms) && terms_are_hopeless(s, terms) &&
+                list_is_empty(&terms->decide))
+                list_push_back(&s->decided, &terms->decide);
+        }
+    }
+    sched_settle(s);
+}
+
+static void let_go(struct sched *s, struct sched_engine *e)
+{
+    loop_cancel(s->loop, &e->grace);
+    if (map_get(&s->by_uuid, e->uuid.data, e->uuid.len) == e)
+        map_remove(&s->by_uuid, e->uuid.data, e->uuid.len);
+    list_remove(&e->link);
+    if (e->done)
+        e->done(s->ctx, e);
+}
+
+/* What it still owes. */
+static void judge_tasks(struct sched *s, struct sched_engine *e)
+{
+    while (!list_is_empty(&e->sent)) {
+        struct task *t = container_of(e->sent.next, struct task, link);
+        struct verdict v = {.engine = e};
+        enum task_event ev = !t->begun ? TE_DEAD_FRESH : t->retries ? TE_DEAD_RETRY : TE_DEAD;
+        task_event(s, t, ev, &v);
+    }
+    sched_settle(s);
+    let_go(s, e);
+}
+
+static void on_grace(struct timer *t)
+{
+    struct sched_engine *e = container_of(t, struct sched_engine, grace);
+    judge_tasks(e->sched, e);
+}
+
+void sched_engine_init(struct sched *s, struct sched_engine *e, struct slice uuid,
+                       bool tells_begun)
+{
+    *e = (struct sched_engine){
+        .sched = s, .uuid = uuid, .tells_begun = tells_begun, .grace.fn = on_grace};
+    list_init(&e->sent);
+    list_init(&e->link);
+}
+
+int sched_engine_add(struct sched *s, struct sched_engine *e)
+{
+    e->number = choose_number(s, e->uuid);
+    e->turn = --s->front_turn;
+    map_remove(&s->by_uuid, e->uuid.data, e->uuid.len); /* one of that name that is leaving */
+    int rc = map_put(&s->by_uuid, e->uuid.data, e->uuid.len, e);
+    if (rc == 0)
+        rc = map_put(&s->by_number, &e->number, sizeof(e->number), e);
+    if (rc == 0)
+        rc = s->policy->ops->add(s->policy, e);
+    if (rc < 0) {
+        if (map_get(&s->by_number, &e->number, sizeof(e->number)) == e)
+            map_remove(&s->by_number, &e->number, sizeof(e->number));
+        map_remove(&s->by_uuid, e->uuid.data, e->uuid.len);
+        return rc;
+    }
+    list_push_back(&s->engines, &e->link);
+    s->n_live++;
+    e->live = true;
+    assign_to(s, e);
+    return 0;
+}
+
+void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
+                       const char *cause, void (*done)(void *ctx, struct sched_engine *e))
+{
+    e->done = done;
+    if (!e->live) { /* it never came */
+        let_go(s, e);
+        return;
+    }
+    e->live = false;
+    e->reported = reported;
+    e->cause = cause;
+    s->n_live--;
+    s->policy->ops->remove(s->policy, e);
+    map_remove(&s->by_number, &e->number, sizeof(e->number));
+    if (!reported)
+        remember_silent(s, e);
+    review_choosy(s);
+    int64_t ms = reported ? s->cfg.grace_report_ms : s->cfg.grace_lost_ms;
+    if (list_is_empty(&e->sent))
+        let_go(s, e);
+    else if (loop_after(s->loop, &e->grace, MS_TO_NS(ms)) < 0)
+        judge_tasks(s, e);
+}
+
+void sched_engines_fini(struct sched *s)
+{
+    list_for_each (&s->engines, it) {
+        struct sched_engine *e = container_of(it, struct sched_engine, link);
+        loop_cancel(s->loop, &e->grace);
+        list_remove(&e->link);
+    }
+    while (s->n_silent)
+        forget_silent(s, container_of(s->silent.next, struct silent, link));
+}
+
+static void load_changed(struct sched *s, struct sched_engine *e)
+{
+    if (!e->live)
+        return;
+    e->full = s->cfg.hwm && e->load >= s->cfg.hwm;
+    s->policy->ops->changed(s->policy, e);
+}
+
+void sched_load_add(struct sched *s, struct sched_engine *e)
+{
+    e->load++;
+    e->turn = ++s->back_turn;
+    load_changed(s, e);
+}
+
+void sched_load_drop(struct sched *s, struct sched_engine *e)
+{
+    e->load--;
+    load_changed(s, e);
+}
+
+void sched_engine_eased(struct sched *s, struct sched_engine *e)
+{
+    if (e->live)
+        assign_to(s, e);
+    else if (list_is_empty(&e->sent) && timer_is_set(&e->grace))
+        let_go(s, e);
+}
+
+struct sched_engine *sched_live_by_number(const struct sched *s, uint32_t number)
+{
+    return map_get(&s->by_number, &number, sizeof(number));
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Messages to the scheduler: each is verified, read in place once, and becomes an event of a
+ * task. A request is copied once (msg_hold): whatever engine it goes to, it may have to go to
+ * another. */
+#include "router/sched_task.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "router/sched_core.h"
+#include "router/task_meta.h"
+#include "router/terms.h"
+#include "util/err.h"
+#include "wire/jscan.h"
+
+#define ID_MAX 512       /* octets of a message id or a uuid */
+#define ANSWER_MAX 65536 /* header and signature of an answer made here */
+
+struct frame *sched_vec(struct sched *s, struct frame first, const struct frame *frames,
+                        unsigned n)
+{
+    size_t need = (size_t)n + 1;
+    if (need > s->vec_cap) {
+        struct frame *grown = reallocarray(s->vec, 2 * need, sizeof(*grown));
+        if (!grown)
+            return NULL;
+        s->vec = grown;
+        s->vec_cap = 2 * need;
+    }
+    s->vec[0] = first;
+    memcpy(s->vec + 1, frames, n * sizeof(*frames));
+    return s->vec;
+}
+
+int sched_new(struct sched **ret, struct loop *l, struct session *session,
+              const struct sched_config *cfg, const struct sched_ops *ops, void *ctx,
+              struct ersa_error *err)
+{
+    struct sched *s = calloc(1, sizeof(*s));
+    if (!s)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    s->loop = l;
+    s->session = session;
+    s->cfg = *cfg;
+    s->ops = ops;
+    s->ctx = ctx;
+    map_init(&s->tasks);
+    map_init(&s->accounts);
+    map_init(&s->by_uuid);
+    map_init(&s->by_number);
+    line_init(&s->line);
+    seen_init(&s->seen);
+    places_init(&s->places);
+    buf_init(&s->scratch, ANSWER_MAX);
+    struct list *const lists[] = {&s->waiting, &s->engines, &s->silent, &s->decided,
+                                  &s->free_tasks};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        list_init(lists[i]);
+    int rc = policy_open(&s->policy, cfg->scheme, err);
+    if (rc < 0) {
+        sched_free(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+void sched_free(struct sched *s)
+{
+    if (!s)
+        return;
+    size_t pos = 0;
+    struct task *t;
+    while ((t = map_next(&s->tasks, &pos)))
+        task_free(s, t);
+    sched_engines_fini(s);
+    policy_close(s->policy);
+    struct list *it;
+    while ((it = list_pop_front(&s->free_tasks)))
+        free(container_of(it, struct task, link));
+    map_fini(&s->tasks);
+    map_fini(&s->accounts);
+    map_fini(&s->by_uuid);
+    map_fini(&s->by_number);
+    line_fini(&s->line);
+    seen_fini(&s->seen);
+    places_fini(&s->places);
+    buf_fini(&s->scratch);
+    free(s->vec);
+    free(s->candidates);
+    free(s);
+}
+
+/* Consequences */
+
+/* A task that has not started: may it, can it, must it wait? */
+static void judge(struct sched *s, struct task *t)
+{
+    const struct terms *terms = t->terms;
+    struct verdict v = {.ename = "ImpossibleDependency", .evalue = ""};
+    enum task_event ev = TE_DEPS_MET;
+    if (terms && (dep_is_unreachable(&terms->after) || dep_is_unreachable(&terms->follow) ||
+                  (terms_are_choosy(terms) && terms_are_hopeless(s, terms))))
+        ev = TE_UNREACHABLE;
+    else if (terms && !(dep_is_met(&terms->after) && dep_is_met(&terms->follow)))
+        ev = TE_DEPS_OPEN;
+    if (ev != TE_DEPS_OPEN || t->state == TASK_NEW)
+        task_event(s, t, ev, &v);
+}
+
+/* What it may run on is more than before: it stands in the line anew, but its time goes on. */
+static void ask_again(struct sched *s, struct task *t)
+{
+    line_remove(&s->line, t);
+    s->counts.waiting--;
+    t->where = NOWHERE;
+    assign_or_wait(s, t);
+}
+
+void sched_settle(struct sched *s)
+{
+    if (s->settling)
+        return;
+    s->settling = true;
+    struct list *it;
+    while ((it = list_pop_front(&s->decided))) {
+        struct task *t = container_of(it, struct terms, decide)->task;
+        if (t->state == TASK_WAITING)
+            judge(s, t);
+        else if (t->where == IN_LINE && terms_are_choosy(t->terms))
+            ask_again(s, t);
+    }
+    s->settling = false;
+}
+
+/* Requests */
+
+static int admit(struct sched *s, const struct msg *m, struct parts *ret)
+{
+    int rc = parts_split(m->frames, m->n, ret);
+    if (rc == 0)
+        rc = session_verify(s->session, ret);
+    if (rc < 0)
+        s->counts.dropped_bad++;
+    return rc;
+}
+
+static bool read_msg_id(struct slice header, char buf[ID_MAX], struct slice *ret)
+{
+    struct jfield f[] = {{.key = "msg_id"}, {.key = "msg_type"}};
+    return jscan(header, f, 2) == 0 && f[1].type == J_STRING &&
+           jscan_string(&f[0], buf, ID_MAX, ret) == 0;
+}
+
+static bool is_over_limit(const struct sched *s, struct slice client, const struct msg *m)
+{
+    if (s->cfg.client_limit == 0)
+        return false;
+    const struct account *a = map_get(&s->accounts, client.data, client.len);
+    uint64_t bytes = a ? a->bytes : 0;
+    for (unsigned i = 0; i < m->n; i++)
+        bytes += m->frames[i].len;
+    return bytes > s->cfg.client_limit;
+}
+
+/* A verified request on its way to become a task. */
+struct request {
+    const struct frame *frames; /* [client, identities..., <IDS|MSG>, ...] */
+    unsigned n;
+    struct parts parts;
+    struct slice msg_id;
+    struct task_meta meta;
+};
+
+static void refuse(struct sched *s, const struct request *q, const char *ename,
+                   const char *evalue)
+{
+    bool is_recorded = strcmp(ename, "QueueFull") != 0; /* records would have to hold it */
+    seen_set(&s->seen, q->msg_id, SEEN_FAILED);
+    if (is_recorded) {
+        s->counts.submitted++;
+        s->counts.failed++;
+        s->ops->event(s->ctx, TASK_SUBMITTED, q->msg_id, (struct slice){NULL, 0}, &q->parts);
+    }
+    reply_refusal(s, q->frames, 1 + q->parts.n_idents, q->parts.header, q->msg_id, ename,
+                  evalue, is_recorded);
+}
+
+static void start(struct sched *s, const struct request *q)
+{
+    struct task *t =
+        task_new(s, q->frames, q->n, 1 + q->parts.n_idents, q->parts.header, q->msg_id);
+    if (!t || seen_set(&s->seen, q->msg_id, SEEN_OPEN) < 0) {
+        if (t)
+            task_free(s, t);
+        refuse(s, q, "MemoryError", "out of memory");
+        return;
+    }
+    t->retries = q->meta.retries;
+    t->seq = s->next_seq++;
+    s->counts.submitted++;
+    s->ops->event(s->ctx, TASK_SUBMITTED, t->msg_id, (struct slice){NULL, 0}, &q->parts);
+    int rc = q->meta.is_plain ? 0 : terms_read(s, t, &q->meta);
+    if (rc == 0 && !q->meta.is_plain)
+        rc = depend_bind(s, t, &q->meta);
+    if (rc < 0) {
+        struct verdict v = {.ename = rc == ERSA_ENOENT ? "InvalidDependency" : "MemoryError",
+                            .evalue = ""};
+        task_event(s, t, TE_REFUSED, &v);
+    } else {
+        judge(s, t);
+    }
+    sched_settle(s);
+}
+
+int sched_submit(struct sched *s, struct slice client, const struct msg *m)
+{
+    struct request q;
+    char buf[ID_MAX];
+    const char *complaint = "metadata must be a JSON object";
+    int rc = admit(s, m, &q.parts);
+    if (rc < 0)
+        return rc;
+    if (!read_msg_id(q.parts.header, buf, &q.msg_id)) {
+        s->counts.dropped_bad++;
+        return ERSA_EPARSE;
+    }
+    if (seen_get(&s->seen, q.msg_id) != SEEN_NEVER) {
+        s->counts.refused_known++;
+        return ERSA_EEXIST;
+    }
+    q.frames = sched_vec(s, (struct frame){(const uint8_t *)client.data, client.len, NULL},
+                         m->frames, m->n);
+    q.n = m->n + 1;
+    if (!q.frames)
+        return ERSA_ENOMEM;
+    if (is_over_limit(s, client, m)) {
+        s->counts.refused_full++;
+        refuse(
+            s, &q, "QueueFull",
+            "too much is queued and unanswered for this client (TaskScheduler.client_limit)");
+    } else if (task_meta_read(q.parts.metadata, &q.meta, &complaint) < 0) {
+        refuse(s, &q, "ValueError", complaint);
+    } else {
+        start(s, &q);
+    }
+    return 0;
+}
+
+/* Replies */
+
+static struct sched_engine *find_author(const struct sched *s, struct sched_engine *e,
+                                        struct slice header)
+{
+    struct jfield session = {.key = "session"};
+    char buf[ID_MAX];
+    struct slice uuid;
+    if (jscan(header, &session, 1) < 0 || jscan_string(&session, buf, sizeof(buf), &uuid) < 0)
+        return NULL;
+    if (e && slice_eq(e->uuid, uuid))
+        return e;
+    return map_get(&s->by_uuid, uuid.data, uuid.len);
+}
+
+/* A reply that tells nothing counts as success: such are kernel_info_reply and its like. */
+static enum task_event read_outcome(struct slice metadata, const struct task *t)
+{
+    struct jfield f[] = {{.key = "status"}, {.key = "dependencies_met"}};
+    bool is_met;
+    if (jscan(metadata, f, 2) == 0) {
+        if (jscan_bool(&f[1], &is_met) == 0 && !is_met)
+            return TE_UNMET;
+        if (f[0].type != J_ABSENT && !slice_is(f[0].raw, "ok"))
+            return t->retries ? TE_RETRY : TE_ERROR;
+    }
+    return TE_OK;
+}
+
+int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m)
+{
+    struct parts p;
+    char buf[ID_MAX];
+    struct slice id;
+    struct jfield parent = {.key = "msg_id"};
+    int rc = admit(s, m, &p);
+    if (rc < 0)
+        return rc;
+    struct sched_engine *author = find_author(s, e, p.header);
+    if (!author || p.n_idents == 0 || jscan(p.parent, &parent, 1) < 0 ||
+        jscan_string(&parent, buf, sizeof(buf), &id) < 0) {
+        s->counts.dropped_bad++;
+        return author ? ERSA_EPARSE : ERSA_ENOENT;
+    }
+    struct task *t = map_get(&s->tasks, id.data, id.len);
+    if (!t) {
+        s->counts.late_replies++;
+        return 0;
+    }
+    struct verdict v = {.engine = author, .reply = m, .parts = &p};
+    enum task_event ev = read_outcome(p.metadata, t);
+    bool is_its = t->where == AT_ENGINE && t->engine == author;
+    if (!is_its && (ev != TE_OK || t->state == TASK_SPENT)) {
+        s->counts.late_replies++;
+        return 0;
+    }
+    s->counts.late_replies += t->state == TASK_SPENT;
+    task_event(s, t, is_its ? ev : TE_ELSEWHERE, &v);
+    sched_settle(s);
+    sched_engine_eased(s, author);
+    return 0;
+}
+
+static bool is_at(const struct task *t, const struct sched_engine *e)
+{
+    return t && t->where == AT_ENGINE && t->engine == e;
+}
+
+void sched_begun(struct sched *s, struct sched_engine *e, struct slice msg_id)
+{
+    struct task *t = map_get(&s->tasks, msg_id.data, msg_id.len);
+    if (is_at(t, e))
+        t->begun = true;
+}
+
+void sched_abort(struct sched *s, const struct slice *msg_ids, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct task *t = map_get(&s->tasks, msg_ids[i].data, msg_ids[i].len);
+        if (t && t->where != AT_ENGINE)
+            task_event(s, t, TE_ABORT, NULL);
+    }
+    sched_settle(s);
+}
+
+/* Looking in */
+
+const struct sched_counts *sched_counts(const struct sched *s)
+{
+    return &s->counts;
+}
+
+static void walk_list(const struct list *tasks, struct sched_engine *e,
+                      void (*fn)(void *ctx, struct slice msg_id, struct sched_engine *e),
+                      void *ctx)
+{
+    list_for_each (tasks, it) {
+        const struct task *t = container_of(it, struct task, link);
+        if (t->state != TASK_SPENT)
+            fn(ctx, t->msg_id, e);
+    }
+}
+
+void sched_walk(struct sched *s,
+                void (*fn)(void *ctx, struct slice msg_id, struct sched_engine *e), void *ctx)
+{
+    walk_list(&s->line.resumed, NULL, fn, ctx);
+    walk_list(&s->waiting, NULL, fn, ctx);
+    walk_list(&s->line.choosy, NULL, fn, ctx);
+    walk_list(&s->line.plain, NULL, fn, ctx);
+    list_for_each (&s->engines, it) {
+        struct sched_engine *e = container_of(it, struct sched_engine, link);
+        walk_list(&e->sent, e, fn, ctx);
+    }
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A task's life:
+ *
+ *     NEW ----deps_met----> READY ---assigned---> SENT ---ok------------------> DONE
+ *      |                    ^ ^ |                  | '----error | dead--------> FAILED
+ *      | deps_open          | | |                  |
+ *      v                    | | '-timed_out,       | retry | unmet | dead_retry | dead_fresh
+ *     WAITING --deps_met----' |  unreachable,      |
+ *        '- as READY          |  abort             |
+ *                             '--------------------'
+ *
+ * A retry never goes to an engine again that had the task: it would drop the identical message
+ * (wire.md 3.3). An answer from an engine that had it before (its heart was lost, the task went
+ * on to another) ends it, but the other engine's place is taken until that one has answered
+ * too: SPENT. */
+#include "router/task.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "router/sched_core.h"
+#include "router/terms.h"
+#include "util/log.h"
+
+#define FREE_TASKS_MAX 1024
+
+static const char *const state_names[] = {
+#define X(name) #name,
+    TASK_STATES(X)
+#undef X
+};
+
+static const char *const event_names[] = {
+#define X(name) #name,
+    TASK_EVENTS(X)
+#undef X
+};
+
+const char *task_state_name(enum task_state s)
+{
+    return state_names[s];
+}
+
+const char *task_event_name(enum task_event ev)
+{
+    return event_names[ev];
+}
+
+struct slice task_header(const struct task *t)
+{
+    return frame_slice(&t->request->frames[t->n_front + 2]);
+}
+
+struct slice task_client(const struct task *t)
+{
+    return frame_slice(&t->request->frames[0]);
+}
+
+/* Memory */
+
+static void charge(struct account *a, struct task *t)
+{
+    a->bytes += t->request->bytes;
+    a->n++;
+    t->account = a;
+}
+
+static void discharge(struct sched *s, struct task *t)
+{
+    struct account *a = t->account;
+    if (!a)
+        return;
+    a->bytes -= t->request->bytes;
+    if (--a->n)
+        return;
+    map_remove(&s->accounts, a->identity, a->identity_len);
+    free(a);
+}
+
+static struct account *account_of(struct sched *s, struct slice client)
+{
+    struct account *a = map_get(&s->accounts, client.data, client.len);
+    if (a)
+        return a;
+    a = malloc(sizeof(*a) + client.len);
+    if (!a)
+        return NULL;
+    *a = (struct account){.sched = s, .identity_len = client.len};
+    memcpy(a->identity, client.data, client.len);
+    if (map_put(&s->accounts, a->identity, a->identity_len, a) < 0) {
+        free(a);
+        return NULL;
+    }
+    return a;
+}
+
+static struct task *take_task(struct sched *s)
+{
+    struct list *it = list_pop_front(&s->free_tasks);
+    if (!it)
+        return calloc(1, sizeof(struct task));
+    s->n_free_tasks--;
+    struct task *t = container_of(it, struct task, link);
+    *t = (struct task){0};
+    return t;
+}
+
+static void keep_task(struct sched *s, struct task *t)
+{
+    if (s->n_free_tasks == FREE_TASKS_MAX) {
+        free(t);
+        return;
+    }
+    list_push_front(&s->free_tasks, &t->link);
+    s->n_free_tasks++;
+}
+
+/* Points the id into the task's own copy of the header. */
+static bool set_msg_id(struct task *t, struct slice header, struct slice msg_id)
+{
+    struct slice own = task_header(t);
+    if (msg_id.data >= header.data && msg_id.data < header.data + header.len) {
+        t->msg_id = (struct slice){own.data + (msg_id.data - header.data), msg_id.len};
+        return true;
+    }
+    t->id_copy = str_dup_slice(msg_id);
+    t->msg_id = (struct slice){t->id_copy, msg_id.len};
+    return t->id_copy;
+}
+
+struct task *task_new(struct sched *s, const struct frame *frames, unsigned n, unsigned n_front,
+                      struct slice header, struct slice msg_id)
+{
+    struct task *t = take_task(s);
+    if (!t)
+        return NULL;
+    list_init(&t->link);
+    list_init(&t->dependents);
+    t->n_front = n_front;
+    t->request = msg_hold(frames, n);
+    if (!t->request || !set_msg_id(t, header, msg_id) ||
+        map_put(&s->tasks, t->msg_id.data, t->msg_id.len, t) < 0) {
+        free(t->id_copy);
+        held_free(t->request);
+        keep_task(s, t);
+        return NULL;
+    }
+    struct account *a = account_of(s, task_client(t));
+    if (!a) {
+        task_free(s, t);
+        return NULL;
+    }
+    charge(a, t);
+    return t;
+}
+
+void task_free(struct sched *s, struct task *t)
+{
+    map_remove(&s->tasks, t->msg_id.data, t->msg_id.len);
+    list_remove(&t->link);
+    list_remove(&t->dependents);
+    terms_free(s, t);
+    discharge(s, t);
+    held_free(t->request);
+    free(t->id_copy);
+    keep_task(s, t);
+}
+
+/* Steps that several actions share */
+
+static void leave(struct sched *s, struct task *t)
+{
+    switch (t->where) {
+    case AMONG_WAITING:
+        list_remove(&t->link);
+        s->counts.waiting--;
+        break;
+    case IN_LINE:
+        line_remove(&s->line, t);
+        s->counts.waiting--;
+        break;
+    case AT_ENGINE:
+        list_remove(&t->link);
+        s->counts.sent--;
+        sched_load_drop(s, t->engine);
+        break;
+    case NOWHERE:
+        break;
+    }
+    t->where = NOWHERE;
+    if (t->terms)
+        loop_cancel(s->loop, &t->terms->timer);
+}
+
+/* The task is answered: it counts for others. */
+static void settle_id(struct sched *s, struct task *t, enum seen_state state,
+                      const struct sched_engine *e)
+{
+    uint32_t number = e ? e->number : 0;
+    seen_set(&s->seen, t->msg_id, state);
+    if (number)
+        places_put(&s->places, t->msg_id, number);
+    depend_on_end(s, t, state, number);
+    if (t->state == TASK_DONE || t->state == TASK_SPENT)
+        s->counts.done++;
+    else if (t->state == TASK_ABORTED)
+        s->counts.aborted++;
+    else
+        s->counts.failed++;
+}
+
+/* The reply goes on as it came, behind the uuid of who made it. */
+static void forward_answer(struct sched *s, struct task *t, const struct verdict *v)
+{
+    struct sched_engine *e = v->engine;
+    struct frame uuid = {(const uint8_t *)e->uuid.data, e->uuid.len, NULL};
+    s->ops->event(s->ctx, TASK_ENDED, t->msg_id, e->uuid, v->parts);
+    const struct frame *all = sched_vec(s, uuid, v->reply->frames + 1, v->reply->n - 1);
+    if (all)
+        s->ops->to_client(s->ctx, task_client(t), all, v->reply->n, e);
+}
+
+/* Actions */
+
+static void wait_for_others(struct sched *s, struct task *t, const struct verdict *v)
+{
+    list_push_back(&s->waiting, &t->link);
+    t->where = AMONG_WAITING;
+    s->counts.waiting++;
+    terms_start_timer(s, t->terms);
+}
+
+static void look_for_engine(struct sched *s, struct task *t, const struct verdict *v)
+{
+    if (t->where == AMONG_WAITING) {
+        list_remove(&t->link);
+        s->counts.waiting--;
+        t->where = NOWHERE;
+        t->resumed = true;
+    }
+    assign_or_wait(s, t);
+}
+
+static void send_to_engine(struct sched *s, struct task *t, const struct verdict *v)
+{
+    struct sched_engine *e = v->engine;
+    leave(s, t);
+    list_push_back(&e->sent, &t->link);
+    t->where = AT_ENGINE;
+    t->engine = e;
+    t->begun = !e->tells_begun;
+    s->counts.sent++;
+    sched_load_add(s, e);
+    s->ops->event(s->ctx, TASK_ASSIGNED, t->msg_id, e->uuid, NULL);
+    s->ops->to_engine(s->ctx, e, t->request->frames, t->request->n);
+}
+
+/* Never to that engine again, unless it is known to have ended. */
+static bool exclude_engine(struct sched *s, struct task *t)
+{
+    if (!t->engine->live && t->engine->reported)
+        return true;
+    struct terms *terms = terms_of(s, t);
+    return terms && terms_exclude(terms, t->engine->number) == 0;
+}
+
+static void go_elsewhere(struct sched *s, struct task *t, bool is_resumed)
+{
+    bool is_excluded = exclude_engine(s, t);
+    leave(s, t);
+    t->resumed = is_resumed;
+    if (is_excluded) {
+        assign_or_wait(s, t);
+        return;
+    }
+    struct verdict failure = {.ename = "MemoryError", .evalue = "out of memory"};
+    task_event(s, t, TE_UNREACHABLE, &failure);
+}
+
+/* Back to the end of the line. */
+static void try_elsewhere(struct sched *s, struct task *t, const struct verdict *v)
+{
+    t->seq = s->next_seq++;
+    s->counts.retried++;
+    go_elsewhere(s, t, false);
+}
+
+static void use_retry(struct sched *s, struct task *t, const struct verdict *v)
+{
+    t->retries--;
+    try_elsewhere(s, t, v);
+}
+
+static void note_unmet(struct sched *s, struct task *t, const struct verdict *v)
+{
+    struct terms *terms = terms_of(s, t);
+    if (terms)
+        terms->is_unmet = true;
+    try_elsewhere(s, t, v);
+}
+
+static void reroute(struct sched *s, struct task *t, const struct verdict *v)
+{
+    go_elsewhere(s, t, true);
+}
+
+static void answer_done(struct sched *s, struct task *t, const struct verdict *v)
+{
+    leave(s, t);
+    forward_answer(s, t, v);
+    settle_id(s, t, SEEN_OK, v->engine);
+    task_free(s, t);
+}
+
+static void answer_failed(struct sched *s, struct task *t, const struct verdict *v)
+{
+    leave(s, t);
+    forward_answer(s, t, v);
+    settle_id(s, t, SEEN_FAILED, v->engine);
+    task_free(s, t);
+}
+
+/* Its own engine will answer too, and is busy until then. */
+static void answer_and_stay(struct sched *s, struct task *t, const struct verdict *v)
+{
+    forward_answer(s, t, v);
+    settle_id(s, t, SEEN_OK, v->engine);
+}
+
+static void vanish(struct sched *s, struct task *t, const struct verdict *v)
+{
+    leave(s, t);
+    task_free(s, t);
+}
+
+static void fail_here(struct sched *s, struct task *t, const struct verdict *v)
+{
+    leave(s, t);
+    reply_error(s, t, v->ename, v->evalue);
+    settle_id(s, t, SEEN_FAILED, NULL);
+    task_free(s, t);
+}
+
+static void fail_with_engine(struct sched *s, struct task *t, const struct verdict *v)
+{
+    leave(s, t);
+    reply_engine_died(s, t, v->engine);
+    settle_id(s, t, SEEN_FAILED, v->engine);
+    task_free(s, t);
+}
+
+static void abort_here(struct sched *s, struct task *t, const struct verdict *v)
+{
+    leave(s, t);
+    reply_aborted(s, t);
+    settle_id(s, t, SEEN_FAILED, NULL);
+    task_free(s, t);
+}
+
+struct step {
+    bool listed;
+    enum task_state next;
+    void (*action)(struct sched *s, struct task *t, const struct verdict *v);
+};
+
+#define TO(next, action)          \
+    {                             \
+        true, TASK_##next, action \
+    }
+
+static const struct step steps[TASK_STATE_MAX][TE_MAX] =
+    {
+        [TASK_NEW] =
+            {
+                [TE_REFUSED] = TO(FAILED, fail_here),
+                [TE_UNREACHABLE] = TO(FAILED, fail_here),
+                [TE_DEPS_OPEN] = TO(WAITING, wait_for_others),
+                [TE_DEPS_MET] = TO(READY, look_for_engine),
+            },
+        [TASK_WAITING] =
+            {
+                [TE_DEPS_MET] = TO(READY, look_for_engine),
+                [TE_UNREACHABLE] = TO(FAILED, fail_here),
+                [TE_TIMED_OUT] = TO(FAILED, fail_here),
+                [TE_ABORT] = TO(ABORTED, abort_here),
+            },
+        [TASK_READY] =
+            {
+                [TE_ASSIGNED] = TO(SENT, send_to_engine),
+                [TE_UNREACHABLE] = TO(FAILED, fail_here),
+                [TE_TIMED_OUT] = TO(FAILED, fail_here),
+                [TE_ABORT] = TO(ABORTED, abort_here),
+                [TE_ELSEWHERE] = TO(DONE, answer_done),
+            },
+        [TASK_SENT] =
+            {
+                [TE_OK] = TO(DONE, answer_done),
+                [TE_ERROR] = TO(FAILED, answer_failed),
+                [TE_RETRY] = TO(READY, use_retry),
+                [TE_UNMET] = TO(READY, note_unmet),
+                [TE_ELSEWHERE] = TO(SPENT, answer_and_stay),
+                [TE_DEAD_RETRY] = TO(READY, use_retry),
+                [TE_DEAD_FRESH] = TO(READY, reroute),
+                [TE_DEAD] = TO(FAILED, fail_with_engine),
+            },
+        [TASK_SPENT] =
+            {
+                [TE_OK] = TO(DONE, vanish),
+                [TE_ERROR] = TO(DONE, vanish),
+                [TE_RETRY] = TO(DONE, vanish),
+                [TE_UNMET] = TO(DONE, vanish),
+                [TE_DEAD_RETRY] = TO(DONE, vanish),
+                [TE_DEAD_FRESH] = TO(DONE, vanish),
+                [TE_DEAD] = TO(DONE, vanish),
+            },
+};
+
+bool task_event(struct sched *s, struct task *t, enum task_event ev, const struct verdict *v)
+{
+    const struct step *step = &steps[t->state][ev];
+    if (!step->listed) {
+        s->counts.unlisted_events++;
+        log_debug("task::%.*s %s: nothing to do for %s", SLICE_FMT(t->msg_id),
+                  task_state_name(t->state), task_event_name(ev));
+        return false;
+    }
+    log_debug("task::%.*s %s -%s-> %s", SLICE_FMT(t->msg_id), task_state_name(t->state),
+              task_event_name(ev), task_state_name(step->next));
+    t->state = step->next;
+    step->action(s, t, v);
+    return true;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A task and its life (the table is in task.c). Only task_event() changes `state`. */
+#ifndef ERSA_ROUTER_TASK_H
+#define ERSA_ROUTER_TASK_H
+
+#include "router/sched_task.h"
+#include "util/list.h"
+#include "wire/msg.h"
+
+#define TASK_STATES(X) X(NEW) X(WAITING) X(READY) X(SENT) X(SPENT) X(DONE) X(FAILED) X(ABORTED)
+#define TASK_EVENTS(X)                                                             \
+    X(REFUSED)     /* its dependencies make no sense */                            \
+    X(DEPS_OPEN)   /* it depends on tasks that are not finished */                 \
+    X(DEPS_MET)    /* it may start */                                              \
+    X(UNREACHABLE) /* it can never start */                                        \
+    X(TIMED_OUT)   /* it waited too long */                                        \
+    X(ABORT)       /* a client does not want it any more */                        \
+    X(ASSIGNED)    /* an engine has room for it */                                 \
+    X(OK)          /* its engine answers: done */                                  \
+    X(ERROR)       /* its engine answers: failed, and that is final */             \
+    X(RETRY)       /* its engine answers: failed, but it has retries left */       \
+    X(UNMET)       /* its engine answers: not here */                              \
+    X(ELSEWHERE)   /* an engine that had it before answers: done */                \
+    X(DEAD_RETRY)  /* its engine died while running it, and it has retries left */ \
+    X(DEAD_FRESH)  /* its engine died and had not begun it */                      \
+    X(DEAD)        /* its engine died while running it */
+
+enum task_state {
+#define X(name) TASK_##name,
+    TASK_STATES(X)
+#undef X
+        TASK_STATE_MAX,
+};
+
+enum task_event {
+#define X(name) TE_##name,
+    TASK_EVENTS(X)
+#undef X
+        TE_MAX,
+};
+
+const char *task_state_name(enum task_state s);
+const char *task_event_name(enum task_event ev);
+
+struct terms;   /* terms.h */
+struct account; /* sched_core.h */
+
+struct task {
+    struct list link; /* in the list that `where` says */
+    enum task_state state;
+    enum { NOWHERE, AMONG_WAITING, IN_LINE, AT_ENGINE } where;
+    bool begun;                  /* its engine has begun it, or would not tell */
+    bool resumed;                /* has waited its time already: before those that have not */
+    unsigned retries;            /* left */
+    unsigned n_front;            /* frames of `request` before the delimiter */
+    uint64_t seq;                /* by age, anew when it goes back to the end of the line */
+    struct slice msg_id;         /* in `request`, or id_copy */
+    char *id_copy;               /* owned; NULL but for an id with escapes */
+    struct held *request;        /* owned: [client, identities..., <IDS|MSG>, ...] */
+    struct account *account;     /* its client's; borrowed */
+    struct sched_engine *engine; /* AT_ENGINE; borrowed */
+    struct list dependents;      /* edges of those that wait for it (depend.h) */
+    struct terms *terms;         /* owned; NULL: may run anywhere at any time */
+};
+
+/* What comes with an event. */
+struct verdict {
+    struct sched_engine *engine; /* ASSIGNED: where to; answers and deaths: whose */
+    const struct msg *reply;     /* answers: behind the engine's routing */
+    const struct parts *parts;   /* answers: of `reply` */
+    const char *ename, *evalue;  /* failures made here */
+};
+
+/* A task for a request that is to be kept: [client, identities..., <IDS|MSG>, ...]. `msg_id` is
+ * copied unless it points into the header. It is known under its id from now on. NULL when out
+ * of memory. */
+struct task *task_new(struct sched *s, const struct frame *frames, unsigned n, unsigned n_front,
+                      struct slice header, struct slice msg_id);
+/* Without any event; for sched_free() and for a task that is refused for want of memory. */
+void task_free(struct sched *s, struct task *t);
+
+struct slice task_header(const struct task *t);
+struct slice task_client(const struct task *t);
+
+/* Applies the table. An unlisted pair is logged, counted and changes nothing; returns whether
+ * it was listed. The task may be gone afterwards; what follows for others is done by
+ * sched_settle(). */
+bool task_event(struct sched *s, struct task *t, enum task_event ev, const struct verdict *v);
+
+#endif
