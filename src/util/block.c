@@ -4,6 +4,7 @@
  * system. */
 #include "util/block.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -43,11 +44,14 @@ static unsigned class_of(size_t len)
     return c;
 }
 
+/* Another process may still map a shared block: its memory goes back all the same. */
 static void destroy(struct block *b)
 {
     munmap(b->data, b->cap);
-    if (b->fd >= 0)
+    if (b->fd >= 0) {
+        fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)b->cap);
         close(b->fd);
+    }
     free(b);
 }
 
@@ -148,6 +152,10 @@ void block_unref(struct block *b)
 {
     if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (b->release) {
+        b->release(b);
+        return;
+    }
     struct block_pool *p = b->pool;
     atomic_fetch_sub_explicit(&p->used, b->cap, memory_order_relaxed);
     if (pthread_equal(pthread_self(), p->owner)) {
@@ -159,6 +167,12 @@ void block_unref(struct block *b)
         b->next_free = head;
     while (!atomic_compare_exchange_weak_explicit(&p->returned, &head, b, memory_order_release,
                                                   memory_order_relaxed));
+}
+
+void block_wrap(struct block *b, void *data, size_t cap, void (*release)(struct block *b))
+{
+    *b = (struct block){.data = data, .cap = cap, .fd = -1, .release = release};
+    atomic_init(&b->refs, 1);
 }
 
 size_t block_pool_used(const struct block_pool *p)

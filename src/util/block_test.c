@@ -70,6 +70,41 @@ static void test_shared_memory(void **state)
     block_pool_free(p);
 }
 
+static void test_destroyed_memory_is_given_back(void **state)
+{
+    struct block_pool *p = block_pool_new(0, true);
+    struct block *b = block_get(p, 65536);
+    uint8_t *seen = mmap(NULL, b->cap, PROT_READ, MAP_SHARED, b->fd, 0);
+    assert_ptr_not_equal(seen, MAP_FAILED);
+    size_t cap = b->cap;
+    b->data[5] = 42;
+    block_unref(b); /* nothing is kept */
+    assert_int_equal(seen[5], 0);
+    munmap(seen, cap);
+    block_pool_free(p);
+}
+
+static unsigned n_released;
+
+static void count_release(struct block *b)
+{
+    n_released++;
+}
+
+static void test_wrapped_memory(void **state)
+{
+    uint8_t memory[16];
+    struct block b;
+    n_released = 0;
+    block_wrap(&b, memory, sizeof(memory), count_release);
+    block_ref(&b);
+    block_unref(&b);
+    assert_int_equal(n_released, 0);
+    block_unref(&b);
+    assert_int_equal(n_released, 1);
+    assert_ptr_equal(b.data, memory);
+}
+
 static void *drop(void *b)
 {
     block_unref(b);
@@ -103,6 +138,8 @@ int main(void)
         cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_every_class_is_large_enough),
         cmocka_unit_test(test_shared_memory),
+        cmocka_unit_test(test_destroyed_memory_is_given_back),
+        cmocka_unit_test(test_wrapped_memory),
         cmocka_unit_test(test_block_from_another_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
