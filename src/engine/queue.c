@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A list, a map of ids with their list by age, and one point in time. */
+#include "engine/queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ersa/error.h"
+
+struct aborted {
+    struct list link;
+    int64_t since_ns;
+    size_t len;
+    char id[];
+};
+
+void queue_init(struct queue *q, size_t bytes_max)
+{
+    *q = (struct queue){.bytes_max = bytes_max, .abort_executes_ns = INT64_MIN};
+    list_init(&q->waiting);
+    list_init(&q->aborted_order);
+    map_init(&q->aborted);
+}
+
+static void forget(struct queue *q, struct aborted *a)
+{
+    map_remove(&q->aborted, a->id, a->len);
+    list_remove(&a->link);
+    free(a);
+}
+
+void queue_fini(struct queue *q)
+{
+    queue_drop(q);
+    list_for_each (&q->aborted_order, it)
+        forget(q, container_of(it, struct aborted, link));
+    map_fini(&q->aborted);
+}
+
+static void count_in(struct queue *q, const struct request *r)
+{
+    q->n++;
+    q->bytes += request_bytes(r);
+}
+
+int queue_push(struct queue *q, struct request *r)
+{
+    if (q->n && q->bytes + request_bytes(r) > q->bytes_max)
+        return ERSA_EFULL;
+    list_push_back(&q->waiting, &r->link);
+    count_in(q, r);
+    return 0;
+}
+
+void queue_push_front(struct queue *q, struct request *r)
+{
+    list_push_front(&q->waiting, &r->link);
+    count_in(q, r);
+}
+
+struct request *queue_pop(struct queue *q)
+{
+    struct list *it = list_pop_front(&q->waiting);
+    if (!it)
+        return NULL;
+    struct request *r = container_of(it, struct request, link);
+    q->n--;
+    q->bytes -= request_bytes(r);
+    return r;
+}
+
+size_t queue_drop(struct queue *q)
+{
+    size_t n = 0;
+    struct request *r;
+    for (; (r = queue_pop(q)); n++)
+        request_free(r);
+    return n;
+}
+
+static struct aborted *oldest(const struct queue *q)
+{
+    return list_is_empty(&q->aborted_order)
+               ? NULL
+               : container_of(q->aborted_order.next, struct aborted, link);
+}
+
+int queue_abort(struct queue *q, struct slice msg_id, int64_t now_ns)
+{
+    struct aborted *a;
+    while ((a = oldest(q)) && (map_size(&q->aborted) >= ABORT_IDS_MAX ||
+                               now_ns - a->since_ns > MS_TO_NS(ABORT_AGE_MS)))
+        forget(q, a);
+    a = map_get(&q->aborted, msg_id.data, msg_id.len);
+    if (a) {
+        a->since_ns = now_ns;
+        list_remove(&a->link);
+        list_push_back(&q->aborted_order, &a->link);
+        return 0;
+    }
+    a = malloc(sizeof(*a) + msg_id.len);
+    if (!a)
+        return ERSA_ENOMEM;
+    *a = (struct aborted){.since_ns = now_ns, .len = msg_id.len};
+    memcpy(a->id, msg_id.data, msg_id.len);
+    if (map_put(&q->aborted, a->id, a->len, a) < 0) {
+        free(a);
+        return ERSA_ENOMEM;
+    }
+    list_push_back(&q->aborted_order, &a->link);
+    return 0;
+}
+
+void queue_abort_executes(struct queue *q, int64_t until_ns)
+{
+    q->abort_executes_ns = until_ns;
+}
+
+bool queue_is_aborted(struct queue *q, const struct request *r)
+{
+    struct aborted *a =
+        map_size(&q->aborted) ? map_get(&q->aborted, r->msg_id.data, r->msg_id.len) : NULL;
+    if (a) {
+        forget(q, a);
+        return true;
+    }
+    return r->arrived_ns <= q->abort_executes_ns && slice_is(r->msg_type, "execute_request");
+}
