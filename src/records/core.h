@@ -49,9 +49,10 @@ struct slice *slices_of(struct records *r, const struct frame *frames, unsigned 
 /* A string field's text, decoded in r->text (reset) where it has escapes; false when it is
  * none. */
 bool records_text(struct records *r, const struct jfield *f, struct slice *ret);
-/* Writes to the store; a failure is logged once. */
+/* Writes to the store; a failure is logged once. An update of what isn't there (it was dropped
+ * for room, or purged) does nothing. */
 void records_put(struct records *r, const struct store_record *rec);
-/* Whether the store has the record (it may have been dropped for room, or purged). */
+void records_update(struct records *r, const struct store_record *rec);
 bool records_has(struct records *r, struct slice msg_id);
 void records_complain(struct records *r, const struct ersa_error *err);
 

@@ -22,7 +22,7 @@ static void put_one(struct records *r, struct slice msg_id, enum store_field f,
     struct store_record rec = {.set = 0};
     set_text(&rec, F_msg_id, msg_id);
     set_text(&rec, f, text);
-    records_put(r, &rec);
+    records_update(r, &rec);
 }
 
 static void on_stream(struct records *r, struct slice msg_id, struct slice content)

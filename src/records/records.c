@@ -127,6 +127,14 @@ void records_put(struct records *r, const struct store_record *rec)
         records_complain(r, &err);
 }
 
+void records_update(struct records *r, const struct store_record *rec)
+{
+    struct ersa_error err = {0};
+    int rc = r->st->ops->update(r->st, rec, &err);
+    if (rc < 0 && rc != ERSA_ENOENT)
+        records_complain(r, &err);
+}
+
 bool records_has(struct records *r, struct slice msg_id)
 {
     struct store_record rec;

@@ -58,13 +58,12 @@ void tasks_on_request(struct records *r, const struct mail *m)
 
 void tasks_on_assigned(struct records *r, const struct mail *m)
 {
-    if (!r->keeps || known_state(&r->known, m->msg_id) != KNOWN_OPEN ||
-        !records_has(r, m->msg_id))
+    if (!r->keeps)
         return;
     struct store_record rec = {.set = 0};
     set_text(&rec, F_msg_id, m->msg_id);
     set_text(&rec, F_engine_uuid, m->engine);
-    records_put(r, &rec);
+    records_update(r, &rec);
 }
 
 /* A late direct reply corrects an early verdict; of a task only the first reply counts. */
@@ -73,7 +72,7 @@ void tasks_on_result(struct records *r, const struct mail *m)
     struct parts p;
     enum known_state was = known_close(&r->known, m->msg_id);
     if (was == KNOWN_NOT || (was == KNOWN_CLOSED && m->queue != 'm') || !r->keeps ||
-        !split(m, &p) || !records_has(r, m->msg_id))
+        !split(m, &p))
         return;
     struct jfield date = {.key = "date"}, started = {.key = "started"};
     jscan(p.header, &date, 1);
@@ -91,7 +90,7 @@ void tasks_on_result(struct records *r, const struct mail *m)
     set_text(&rec, F_result_metadata, p.metadata);
     set_text(&rec, F_result_content, p.content);
     set_binary(&rec, F_result_buffers, buffers, buffers ? p.n_buffers : 0);
-    records_put(r, &rec);
+    records_update(r, &rec);
 }
 
 /* Its type is that of the reply which did not come. */
@@ -143,7 +142,7 @@ void tasks_on_engine_lost(struct records *r, const struct mail *m)
             set_text(&rec, fields[i], (struct slice){texts[i], strlen(texts[i])});
         json_decref(parts[i]);
     }
-    records_put(r, &rec);
+    records_update(r, &rec);
     for (int i = 0; i < 3; i++)
         free(texts[i]);
 }

@@ -74,6 +74,8 @@ struct store_ops {
     /* Creates the record, or merges into what is there (db.md 1.1): F_msg_id must be set. The
      * streams of a new record are empty, everything else that is not set is null. */
     int (*put)(struct store *st, const struct store_record *r, struct ersa_error *err);
+    /* Merges into a record that is there; ERSA_ENOENT: it is not. */
+    int (*update)(struct store *st, const struct store_record *r, struct ersa_error *err);
     /* Adds text to a stream field (F_stdout, F_stderr) of a record. ERSA_ENOENT: no such
      * record; ERSA_EFULL: the stream has reached its bound, nothing was added. */
     int (*append)(struct store *st, struct slice msg_id, enum store_field f, struct slice text,

@@ -159,13 +159,20 @@ static int write_stream(const struct memory *m, struct entry *e, enum store_fiel
     return rc;
 }
 
+/* An engine is written when it gets the task and again with the result. */
+static bool is_same_text(const struct entry *e, unsigned f, const struct store_record *r)
+{
+    return store_fields[f].kind == 't' && e->rec.set & bit(f) &&
+           slice_eq(e->rec.v[f].text, r->v[f].text);
+}
+
 static int write_fields(const struct memory *m, struct entry *e, const struct store_record *r)
 {
     uint32_t written = 0;
     for (unsigned f = 0; f < F_MAX; f++) {
         unsigned group = groups[f];
         int rc = 0;
-        if (!(r->set & bit(f)) || f == F_msg_id)
+        if (!(r->set & bit(f)) || f == F_msg_id || is_same_text(e, f, r))
             continue;
         if (f == F_stdout || f == F_stderr) {
             buf_reset(&e->streams[f - F_stdout]);
@@ -281,15 +288,9 @@ static void cull(struct memory *m, const struct entry *keep)
 
 /* The seam */
 
-static int on_put(struct store *st, const struct store_record *r, struct ersa_error *err)
+static int write_record(struct memory *m, struct entry *e, const struct store_record *r,
+                        struct ersa_error *err)
 {
-    struct memory *m = memory_of(st);
-    struct slice id = r->v[F_msg_id].text;
-    struct entry *e = find_entry(m, id);
-    if (!e)
-        e = add_entry(m, id);
-    if (!e)
-        return err_set(err, ERSA_ENOMEM, "out of memory");
     int rc = write_fields(m, e, r);
     if (r->set & bit(F_completed)) {
         list_remove(&e->age);
@@ -298,6 +299,23 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
     count_again(m, e);
     cull(m, e);
     return rc < 0 ? err_set(err, rc, "a record was not written: %s", ersa_strerror(rc)) : 0;
+}
+
+static int on_put(struct store *st, const struct store_record *r, struct ersa_error *err)
+{
+    struct memory *m = memory_of(st);
+    struct slice id = r->v[F_msg_id].text;
+    struct entry *e = find_entry(m, id);
+    if (!e)
+        e = add_entry(m, id);
+    return e ? write_record(m, e, r, err) : err_set(err, ERSA_ENOMEM, "out of memory");
+}
+
+static int on_update(struct store *st, const struct store_record *r, struct ersa_error *err)
+{
+    struct memory *m = memory_of(st);
+    struct entry *e = find_entry(m, r->v[F_msg_id].text);
+    return e ? write_record(m, e, r, err) : err_set(err, ERSA_ENOENT, "no such record");
 }
 
 static int on_append(struct store *st, struct slice msg_id, enum store_field f,
@@ -402,6 +420,7 @@ static const struct store_ops ops = {
     .name = "memory",
     .close = on_close,
     .put = on_put,
+    .update = on_update,
     .append = on_append,
     .get = on_get,
     .drop = on_drop,

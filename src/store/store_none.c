@@ -51,6 +51,7 @@ static const struct store_ops ops = {
     .name = "none",
     .close = on_close,
     .put = on_put,
+    .update = on_put,
     .append = on_append,
     .get = on_get,
     .drop = on_drop,

@@ -225,6 +225,24 @@ static void check_what_is_passed_in_is_copied(struct store *st)
     assert_text(&r, F_stdout, "x");
 }
 
+static void check_update(struct store *st)
+{
+    struct store_record r = {.set = 0};
+    set_text(&r, F_msg_id, "a");
+    set_text(&r, F_engine_uuid, "e0");
+    assert_int_equal(st->ops->update(st, &r, NULL), ERSA_ENOENT);
+    assert_int_equal(st->ops->get(st, s("a"), &r, NULL), ERSA_ENOENT);
+    r = request("a", 1);
+    put(st, &r);
+    r = (struct store_record){.set = 0};
+    set_text(&r, F_msg_id, "a");
+    set_text(&r, F_engine_uuid, "e0");
+    assert_int_equal(st->ops->update(st, &r, NULL), 0);
+    r = get(st, "a");
+    assert_text(&r, F_engine_uuid, "e0");
+    assert_text(&r, F_queue, "task");
+}
+
 static void check_history_and_drop(struct store *st)
 {
     static const struct {
@@ -302,6 +320,7 @@ static void test_stores_that_keep(void **state)
     run_on(true, check_new_record);
     run_on(true, check_merging);
     run_on(true, check_what_is_passed_in_is_copied);
+    run_on(true, check_update);
     run_on(true, check_history_and_drop);
     run_on(true, check_finding);
 }
