@@ -36,6 +36,7 @@ struct memory {
     uint64_t text_limit;
     struct map by_id;
     struct list all, open, done;
+    struct entry *last; /* found last: an assignment follows its request */
     uint64_t buffer_bytes, text_bytes;
 };
 
@@ -210,6 +211,8 @@ static void count_again(struct memory *m, struct entry *e)
 
 static void drop_entry(struct memory *m, struct entry *e)
 {
+    if (m->last == e)
+        m->last = NULL;
     map_remove(&m->by_id, e->id, e->id_len);
     list_remove(&e->all);
     list_remove(&e->age);
@@ -222,9 +225,15 @@ static void drop_entry(struct memory *m, struct entry *e)
     free(e);
 }
 
-static struct entry *find_entry(const struct memory *m, struct slice id)
+static struct entry *find_entry(struct memory *m, struct slice id)
 {
-    return map_get(&m->by_id, id.data, id.len);
+    struct entry *e = m->last;
+    if (e && e->id_len == id.len && memcmp(e->id, id.data, id.len) == 0)
+        return e;
+    e = map_get(&m->by_id, id.data, id.len);
+    if (e)
+        m->last = e;
+    return e;
 }
 
 static struct entry *add_entry(struct memory *m, struct slice id)
@@ -245,6 +254,7 @@ static struct entry *add_entry(struct memory *m, struct slice id)
         buf_init(&e->streams[i], 0);
     list_push_back(&m->all, &e->all);
     list_push_back(&m->open, &e->age);
+    m->last = e;
     return e;
 }
 
