@@ -4,6 +4,7 @@
 #include "cli/cluster_run.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,12 +54,17 @@ void cluster_run_stop(struct cluster_run *r, int signo)
     finish_if_stopped(r);
 }
 
-void cluster_run_fail(struct cluster_run *r, int code)
+static void end_with(struct cluster_run *r, int code, int signo)
 {
     if (r->phase == RUN_STOPPING)
         return;
     r->exit_code = code;
-    cluster_run_stop(r, SIGTERM);
+    cluster_run_stop(r, signo);
+}
+
+void cluster_run_fail(struct cluster_run *r, int code)
+{
+    end_with(r, code, SIGTERM);
 }
 
 /* Saving: soon, so that a hundred engines that end together make one write. */
@@ -211,9 +217,9 @@ static void on_start_event(void *ctx, struct launch *l, int rc, const struct ers
     log_msg(LOG_INFO, "Leaving cluster running: %s", r->cluster.path);
     CLEANUP(free_ptr) char *suffix = str_printf("-%d.log", (int)getpid());
     CLEANUP(free_ptr)
-    char *path =
-        suffix ? profile_file(r->cluster.log_dir, "ipcluster", r->cli->cluster_id, suffix)
-               : NULL;
+    char *path = suffix
+                     ? profile_file(r->cluster.log_dir, "ipcluster", r->cli->cluster_id, suffix)
+                     : NULL;
     daemonize_ready(&r->daemonize, path ? path : "/dev/null");
 }
 
@@ -248,6 +254,12 @@ static void on_signal(void *ctx, int signo)
     default:
         break;
     }
+    if (signo == CLUSTER_STOP_SIGNAL) {
+        /* Each process gets its signal from there, and must not get another one; the deadline
+         * is ours. */
+        end_with(r, EXIT_CLUSTER_OK, 0);
+        return;
+    }
     if (r->phase == RUN_STOPPING) {
         log_warn("Signal %d again: killing what is left", signo);
         cluster_run_stop(r, SIGKILL);
@@ -259,9 +271,19 @@ static void on_signal(void *ctx, int signo)
 
 /* The whole */
 
+#define N_SIGNALS 6
+
+static void list_signals(int out[N_SIGNALS + 1])
+{
+    const int signos[N_SIGNALS + 1] = {
+        SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, CLUSTER_STOP_SIGNAL, 0};
+    memcpy(out, signos, sizeof(signos)); /* SIGRTMIN is no constant */
+}
+
 static int open_run(struct cluster_run *r, struct ersa_error *err)
 {
-    static const int signos[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, 0};
+    int signos[N_SIGNALS + 1];
+    list_signals(signos);
     r->loop = loop_new();
     if (!r->loop)
         return err_set(err, ERSA_EIO, "no descriptors left for an event loop");
@@ -285,6 +307,10 @@ static void close_run(struct cluster_run *r)
         return;
     follow_fini(&r->follow);
     cluster_close(&r->cluster);
+    int signos[N_SIGNALS + 1];
+    list_signals(signos);
+    for (const int *signo = signos; *signo; signo++)
+        signal(*signo, SIG_IGN); /* what comes now comes too late to change how we end */
     signals_close(&r->signals);
     loop_free(r->loop);
     free(r->engine_file);

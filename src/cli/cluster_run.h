@@ -47,6 +47,9 @@ struct cluster_run {
 /* Runs to the end; the program's exit code. */
 int cluster_run_main(struct cli *c, bool with_controller);
 
+/* From `ipcluster stop`: what ends now ends since somebody wants it. */
+#define CLUSTER_STOP_SIGNAL SIGRTMIN
+
 /* Parts, for the files cluster_run*.c */
 int cluster_run_claim(struct cluster_run *r); /* 0, or an exit code with everything undone */
 void cluster_run_controller(struct cluster_run *r);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cluster_run.h"
 #include "cli/cluster_scan.h"
 #include "cli/cluster_spec.h"
 #include "cli/ipcluster.h"
@@ -55,6 +56,7 @@ static void add(struct stopping *s, const char *id)
     int rc = load(s, c, id, &err);
     if (rc == 0 && !c->unsupported) {
         log_info("Stopping cluster %s", id);
+        pidfile_signal(c->pid_path, CLUSTER_STOP_SIGNAL);
         s->clusters[s->n++] = c;
         return;
     }

@@ -84,7 +84,6 @@ int follow_add(struct follow *f, const char *path)
     struct followed *file = calloc(1, sizeof(*file));
     if (!file)
         return ERSA_ENOMEM;
-    file->at = lseek(fd, 0, SEEK_END);
     file->fd = TAKE_FD(fd);
     list_push_back(&f->files, &file->link);
     if (!timer_is_set(&f->timer))

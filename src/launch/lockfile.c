@@ -4,14 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "launch/proc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/err.h"
@@ -81,4 +84,26 @@ int pidfile_wait_gone(const char *path, double timeout_s, struct ersa_error *err
         return fd;
     lockfile_drop(path, fd);
     return 0;
+}
+
+static bool is_held(int fd)
+{
+    return flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+bool pidfile_signal(const char *path, int signo)
+{
+    char text[16] = "";
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || !is_held(fd) || read(fd, text, sizeof(text) - 1) <= 0)
+        return false;
+    long pid = strtol(text, NULL, 10);
+    if (pid <= 0 || pid > INT_MAX)
+        return false;
+    CLEANUP(close_fd) int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    /* Still held: the pid that we have got hold of is the holder's. */
+    if (pidfd < 0 || !is_held(fd))
+        return false;
+    proc_signal(pidfd, signo);
+    return true;
 }

@@ -6,6 +6,8 @@
 #ifndef ERSA_LAUNCH_LOCKFILE_H
 #define ERSA_LAUNCH_LOCKFILE_H
 
+#include <stdbool.h>
+
 #include "ersa/error.h"
 
 /* Waits at most `timeout_s`. The descriptor, or ERSA_ETIMEDOUT, ERSA_EIO. Where the file system
@@ -20,5 +22,7 @@ int pidfile_create(const char *path, double timeout_s, struct ersa_error *err);
 /* Waits until nobody holds it (a file that was left behind is removed): 0, ERSA_ETIMEDOUT,
  * ERSA_EIO. */
 int pidfile_wait_gone(const char *path, double timeout_s, struct ersa_error *err);
+/* Signals who holds it. False: nobody does. */
+bool pidfile_signal(const char *path, int signo);
 
 #endif

@@ -68,9 +68,11 @@ static void test_dead_holder(void **state)
     assert_int_equal(written, pid);
     assert_int_equal(pidfile_wait_gone(path, 0.02, &err), ERSA_ETIMEDOUT);
 
-    kill(pid, SIGKILL);
+    assert_true(pidfile_signal(path, SIGKILL));
     assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_false(pidfile_signal(path, SIGKILL));
     assert_int_equal(pidfile_wait_gone(path, 0, &err), 0);
+    assert_false(pidfile_signal(path, SIGKILL));
     assert_int_equal(access(path, F_OK), -1);
     assert_int_equal(pidfile_wait_gone(path, 0, &err), 0);
 }

@@ -37,7 +37,7 @@ struct follow {
 
 void follow_init(struct follow *f, struct loop *loop, int out_fd);
 void follow_fini(struct follow *f);
-/* From its present end on. ERSA_ENOMEM; a file that can't be opened is not followed. */
+/* From its beginning. ERSA_ENOMEM; a file that can't be opened is not followed. */
 int follow_add(struct follow *f, const char *path);
 /* Copies what is there now; called also when a process has ended. */
 void follow_drain(struct follow *f);

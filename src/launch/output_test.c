@@ -110,7 +110,7 @@ static void test_follow(void **state)
     char got[256];
     assert_non_null(loop);
     assert_return_code(pipe2(out, O_NONBLOCK), 0);
-    write_file("f", "before\n");
+    write_file("f", "");
     struct follow f;
     follow_init(&f, loop, out[1]);
     assert_int_equal(follow_add(&f, in_folder("f")), 0);
