@@ -11,11 +11,13 @@
 #include "loop/ring.h"
 #include "loop/signals.h"
 #include "records/records.h"
+#include "util/block.h"
 #include "util/log.h"
 
 #define TO_RECORDS 16384
 #define FROM_RECORDS 1024
 #define LINGER_MS 1000
+#define POOL_KEEP_BYTES ((size_t)64 << 20)
 
 struct controller {
     struct cli cli;
@@ -26,6 +28,7 @@ struct controller {
     struct ring *to_records, *from_records;
     struct records *records;
     struct router *router;
+    struct block_pool *pool; /* outlives both threads' messages */
     bool is_stopping;
 };
 
@@ -72,6 +75,9 @@ static int start(struct controller *c, struct ersa_error *err)
         rc = controller_session(&c->session, &c->setup, &c->cli, err);
     if (rc == 0)
         rc = start_records(c, err);
+    c->setup.router.pool = c->pool = block_pool_new(POOL_KEEP_BYTES, false);
+    if (rc == 0 && !c->pool)
+        rc = ERSA_ENOMEM;
     if (rc == 0)
         rc = router_new(&c->router, c->loop, c->session, c->to_records, c->from_records,
                         &c->setup.router, err);
@@ -103,6 +109,7 @@ static void end(struct controller *c)
         records_stop(c->records);
     for (struct mail *m; c->from_records && (m = ring_pop(c->from_records));)
         mail_free(m);
+    block_pool_free(c->pool);
     controller_setup_end(&c->setup);
     if (c->to_records)
         ring_free(c->to_records);

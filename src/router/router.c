@@ -94,7 +94,7 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
     if (rc == 0)
         rc = sched_new(&r->sched, l, s, &r->cfg.sched, &tasks_ops, r, err);
     if (rc == 0) {
-        r->wire = wire_new(l, NULL);
+        r->wire = wire_new(l, cfg->pool);
         rc = r->wire ? ports_open(r, err) : err_set(err, ERSA_ENOMEM, "out of memory");
     }
     if (rc == 0)
