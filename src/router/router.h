@@ -33,8 +33,8 @@ struct router_config {
     int64_t registration_timeout_ms; /* 0: max(30 s, 10 periods) */
     size_t digest_history;           /* signatures remembered against replay; 0: none */
     struct sched_config sched;
-    struct block_pool *pool;         /* for large frames; they go to records by reference, so it must
-                                        outlive what records still holds; NULL: a private one */
+    struct block_pool *pool; /* for large frames; they go to records by reference, so it must
+                                outlive what records still holds; NULL: a private one */
 };
 
 /* Makes the router and binds all its ports; nothing is answered before loop_run(). `s` signs
