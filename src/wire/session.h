@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The Jupyter layer of a message (wire.md 3): finding its parts, checking and making signatures,
- * headers of our own.
+/* The Jupyter layer of a message (wire.md 3): finding its parts, checking and making
+ * signatures, headers of our own.
  *
  *     identities... <IDS|MSG> signature header parent metadata content buffers...
  *
@@ -20,7 +20,7 @@
 struct parts {
     const struct frame *idents; /* frames before the delimiter */
     unsigned n_idents;
-    const struct frame *wire;   /* from the delimiter on: what a relay forwards */
+    const struct frame *wire; /* from the delimiter on: what a relay forwards */
     unsigned n_wire;
     struct slice signature, header, parent, metadata, content;
     const struct frame *buffers;
@@ -35,7 +35,8 @@ struct session;
 #define SESSION_KEY_MAX 512
 
 /* `scheme` is "hmac-<digest>" as known to OpenSSL; `key` empty: nothing is signed or checked.
- * `id` NULL: a random one. ERSA_EUNSUPPORTED (digest of variable length or unknown), ERSA_ENOMEM. */
+ * `id` NULL: a random one. ERSA_EUNSUPPORTED (digest of variable length or unknown),
+ * ERSA_ENOMEM. */
 int session_new(struct session **ret, const char *key, size_t key_len, const char *scheme,
                 const char *id, const char *username, struct ersa_error *err);
 void session_free(struct session *s);
@@ -47,7 +48,8 @@ int session_verify(struct session *s, const struct parts *p);
 #define SESSION_SIGNATURE_MAX 129
 /* Writes the lower-case hex signature (empty without a key); returns its length. */
 size_t session_sign(struct session *s, struct slice header, struct slice parent,
-                    struct slice metadata, struct slice content, char out[SESSION_SIGNATURE_MAX]);
+                    struct slice metadata, struct slice content,
+                    char out[SESSION_SIGNATURE_MAX]);
 
 /* A message of our own. `parent`, `metadata`, `content` are JSON text; data NULL means "{}". */
 struct outgoing {
