@@ -318,7 +318,7 @@ static void on_shutdown_time(struct timer *t)
 int hub_start(struct router *r, struct ersa_error *err)
 {
     r->hub.shutdown.fn = on_shutdown_time;
-    if (r->cfg.digest_history == 0)
+    if (r->cfg.digest_history == 0 || !session_has_key(r->session))
         return 0;
     r->hub.replay = replay_new(r->cfg.digest_history);
     return r->hub.replay ? 0 : err_set(err, ERSA_ENOMEM, "out of memory");

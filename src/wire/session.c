@@ -148,6 +148,11 @@ const char *session_id(const struct session *s)
     return s->id;
 }
 
+bool session_has_key(const struct session *s)
+{
+    return s->mac;
+}
+
 /* Signatures */
 
 #define HEX_ROW(h)                                                                        \

@@ -41,6 +41,8 @@ int session_new(struct session **ret, const char *key, size_t key_len, const cha
                 const char *id, const char *username, struct ersa_error *err);
 void session_free(struct session *s);
 const char *session_id(const struct session *s);
+/* False: nothing is signed or checked, and replay isn't either. */
+bool session_has_key(const struct session *s);
 
 /* Checks the signature in constant time. 0 or ERSA_EAUTH. No history. */
 int session_verify(struct session *s, const struct parts *p);

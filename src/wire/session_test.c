@@ -128,6 +128,7 @@ static void test_split(void **state)
 static void test_our_own_message(void **state)
 {
     struct session *s = open_session(KEY, "hmac-sha256");
+    assert_true(session_has_key(s));
     struct buf scratch;
     buf_init(&scratch, 4096);
     struct frame out[SESSION_FRAMES];
@@ -216,6 +217,7 @@ static void test_verify_refuses_any_change(void **state)
 static void test_without_a_key_nothing_is_checked(void **state)
 {
     struct session *s = open_session("", "hmac-sha256");
+    assert_false(session_has_key(s));
     struct parts p = {.signature = SLICE_LIT("anything"), .header = SLICE_LIT("{}")};
     assert_int_equal(session_verify(s, &p), 0);
     struct buf scratch;
