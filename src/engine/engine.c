@@ -240,7 +240,7 @@ static int start(struct engine *e, struct ersa_error *err)
     const struct engine_config *cfg = &e->cfg;
     e->loop = loop_new();
     e->pool = block_pool_new(POOL_KEEP, true);
-    e->replay = replay_new(session_has_key(e->session) ? cfg->digest_history : 0);
+    e->replay = replay_new(cfg->key[0] ? cfg->digest_history : 0);
     if (!e->loop || !e->pool || !e->replay)
         return err_set(err, ERSA_ENOMEM, "out of memory or descriptors");
     e->wire = wire_new(e->loop, e->pool);
