@@ -10,9 +10,8 @@
 #include "router/engine.h"
 #include "util/map.h"
 
-#define LEDGER_MAX                                                             \
-    1000000 /* direct requests open at a time; beyond that they are not listed \
-             */
+/* Direct requests open at a time; beyond that they are not listed. */
+#define LEDGER_MAX 1000000
 
 struct ledger {
     struct map open; /* direct requests by id */

@@ -415,6 +415,11 @@ static const struct step steps[TASK_STATE_MAX][TE_MAX] =
             },
 };
 
+enum task_state task_next_state(enum task_state s, enum task_event ev)
+{
+    return steps[s][ev].listed ? steps[s][ev].next : TASK_STATE_MAX;
+}
+
 bool task_event(struct sched *s, struct task *t, enum task_event ev, const struct verdict *v)
 {
     const struct step *step = &steps[t->state][ev];

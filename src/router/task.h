@@ -41,6 +41,8 @@ enum task_event {
 
 const char *task_state_name(enum task_state s);
 const char *task_event_name(enum task_event ev);
+/* Where the table leads; TASK_STATE_MAX: the pair is unlisted. */
+enum task_state task_next_state(enum task_state s, enum task_event ev);
 
 struct terms;   /* terms.h */
 struct account; /* sched_core.h */

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <string.h>
 
 #include "ersa/error.h"
 
@@ -77,10 +78,11 @@ static bool read_number(const struct jfield *f, double *ret)
         return jscan_number(f, ret) == 0 && !isnan(*ret);
     char buf[NUMBER_MAX];
     struct slice text;
-    if (jscan_string(f, buf, sizeof(buf), &text) < 0)
+    if (jscan_string(f, buf, sizeof(buf), &text) < 0 || text.len >= sizeof(buf))
         return false;
-    struct jfield inner = {.type = J_NUMBER, .raw = text};
-    return jscan_number(&inner, ret) == 0 && !isnan(*ret);
+    memmove(buf, text.data, text.len);
+    buf[text.len] = '\0';
+    return str_to_double(buf, ret) == 0 && !isnan(*ret);
 }
 
 static bool read_timeout(const struct jfield *f, int64_t *ret_ns)
