@@ -114,14 +114,15 @@ void dispatch_message(struct engine *e, enum channel ch, const struct frame *fra
         engine_reject(e, "its signature is wrong");
     } else if (replay_check(e->replay, r.parts.signature) < 0) {
         engine_reject(e, "it was received before");
-    } else if (e->life.state < LIFE_STOPPING) {
+    } else {
         r.def = dispatch_find(r.msg_type);
         r.arrived_ns = loop_now_ns(e->loop);
         r.is_quiet = wants_quiet(e, &r);
-        if (r.def && (r.def->who == BY_RUNTIME || ch == CHAN_SHELL))
-            enqueue(e, &r);
-        else
+        bool is_queued = r.def && (r.def->who == BY_RUNTIME || ch == CHAN_SHELL);
+        if (!is_queued)
             answer_here(e, &r);
+        else if (e->life.state < LIFE_STOPPING)
+            enqueue(e, &r);
     }
     request_fini(&r);
 }

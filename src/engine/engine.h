@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "config/connection_file.h"
 #include "ersa/error.h"
@@ -28,6 +29,7 @@ struct engine_config {
 
     /* The runtime: argv[0] is the program, found in PATH or absolute. */
     char *const *runtime_argv;
+    rlim_t runtime_nofile;     /* soft limit of descriptors for user code; 0: ours */
     const char *python_dir;    /* goes in front of PYTHONPATH; NULL: it stays as it is */
     const char *runtime_label; /* for messages: which interpreter, and who chose it */
     json_t *hello;             /* members of HELLO besides v, uuid, id */

@@ -51,6 +51,8 @@ static void begin_service(struct engine *e)
 static void lose_connection(struct engine *e)
 {
     size_t n = queue_drop(&e->queue);
+    if (e->current)
+        e->current->is_answered = true;
     log_warn("the connection to the controller is lost, %zu requests that waited are dropped; "
              "connecting again",
              n);

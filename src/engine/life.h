@@ -38,7 +38,7 @@ enum life_event {
     STOP(SHUTDOWN, "shut down on request", 0, 0, 5000)                     \
     STOP(SIGTERM, "ended by SIGTERM", 0, 3000, 5000)                       \
     STOP(SIGTERM_TWICE, "ended by SIGTERM", 0, 0, 0)                       \
-    STOP(EXIT, "user code asked it to end", 0, 0, 5000)                    \
+    STOP(EXIT, "user code asked it to end", 0, 3000, 5000)                 \
     STOP(HEART, "the controller's heartbeat stopped", 0, 0, 2000)          \
     STOP(UNREGISTERED, "registration failed", ENGINE_EXIT_REFUSED, 0, 500) \
     STOP(FAILED, "it can't go on", 1, 0, 500)

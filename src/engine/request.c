@@ -36,11 +36,9 @@ static int read_header(struct request *r)
         if (!r->decoded)
             return ERSA_ENOMEM;
     }
-    rc = jscan_string(&f[0], r->decoded, r->decoded ? ID_MAX : 0, &r->msg_id);
-    if (rc < 0)
-        return rc;
-    return jscan_string(&f[1], r->decoded ? r->decoded + ID_MAX : NULL, r->decoded ? ID_MAX : 0,
-                        &r->msg_type);
+    char *type_room = r->decoded ? r->decoded + ID_MAX : NULL;
+    rc = jscan_string(&f[0], r->decoded, ID_MAX, &r->msg_id);
+    return rc < 0 ? rc : jscan_string(&f[1], type_room, ID_MAX, &r->msg_type);
 }
 
 int request_read(struct request *ret, enum channel channel, const struct frame *frames,

@@ -294,6 +294,17 @@ static int spawn(struct engine *e, const struct ends *channel, const struct ends
     return rc;
 }
 
+/* We need many descriptors; user code gets as many as its user has. */
+static void restore_limit(const struct engine *e)
+{
+    pid_t pid = e->runtime.child.pid;
+    struct rlimit limit;
+    if (!e->cfg.runtime_nofile || prlimit(pid, RLIMIT_NOFILE, NULL, &limit) < 0)
+        return;
+    limit.rlim_cur = e->cfg.runtime_nofile;
+    prlimit(pid, RLIMIT_NOFILE, &limit, NULL);
+}
+
 int runtime_start(struct engine *e, struct ersa_error *err)
 {
     struct runtime *rt = &e->runtime;
@@ -306,6 +317,7 @@ int runtime_start(struct engine *e, struct ersa_error *err)
     if (rc < 0)
         return err_prefix(err, rc, "the runtime can't be started (%s)", e->cfg.runtime_label);
     rt->group = rt->child.pid;
+    restore_limit(e);
     log_info("runtime started with pid %d (%s)", (int)rt->child.pid, e->cfg.runtime_label);
     rc = output_open(&e->output, e->loop, TAKE_FD(out.ours), TAKE_FD(err_pipe.ours), on_output,
                      e);
