@@ -221,6 +221,8 @@ static void on_start_event(void *ctx, struct launch *l, int rc, const struct ers
                      ? profile_file(r->cluster.log_dir, "ipcluster", r->cli->cluster_id, suffix)
                      : NULL;
     daemonize_ready(&r->daemonize, path ? path : "/dev/null");
+    if (path && !options_bool(r->cli->options, "BaseParallelApplication.log_to_file"))
+        log_open_file(path); /* by its name, so that SIGHUP opens it again */
 }
 
 const struct launch_events cluster_run_events = {

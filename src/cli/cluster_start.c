@@ -12,8 +12,8 @@
 #include "util/log.h"
 
 #define LOCK_WAIT_S 30.0
-#define OLD_OWNER_WAIT_S 30.0 /* it has 5 s to stop its processes, and some more to kill them \
-                               */
+/* It has 5 s to stop its processes, and some more to kill them. */
+#define OLD_OWNER_WAIT_S 30.0
 
 /* Whether it runs, by what really runs. ERSA_EEXIST: it does. */
 static int look(struct cluster_run *r)

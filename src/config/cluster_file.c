@@ -207,25 +207,6 @@ int cluster_file_update(const char *path, const struct cluster_file *f, struct e
     return cluster_file_write(path, f, err);
 }
 
-/* States of local launchers */
-
-json_t *cluster_local_state(const struct cluster_file *f, int pid, const char *output_file)
-{
-    return json_pack("{s:s, s:s, s:i, s:s, s:s}", "cluster_id", f->cluster_id, "output_file",
-                     output_file, "pid", pid, "profile_dir", f->profile_dir, "state",
-                     "running");
-}
-
-json_t *cluster_local_set_state(const struct cluster_file *f, json_t *engines)
-{
-    const char *key;
-    json_t *engine;
-    json_object_foreach(engines, key, engine) json_object_set_new(engine, "n", json_integer(1));
-    return json_pack("{s:s, s:i, s:i, s:s, s:s, s:O}", "cluster_id", f->cluster_id, "n",
-                     (int)json_object_size(engines), "pid", -1, "profile_dir", f->profile_dir,
-                     "state", "running", "engines", engines);
-}
-
 /* Finding */
 
 static int is_cluster_file(const struct dirent *e)

@@ -41,13 +41,6 @@ int cluster_file_remove(const char *path, struct ersa_error *err);
 /* The object of the file, a new reference (also what `ipcluster list -o json` prints). */
 json_t *cluster_file_json(const struct cluster_file *f);
 
-/* State of a local process as the reference's launcher keeps it; a new reference. */
-json_t *cluster_local_state(const struct cluster_file *f, int pid, const char *output_file);
-/* State of a set of local engines: {"0": {...}, ...}; takes no reference to `engines`.
- * `engines` maps the index as text to what cluster_local_state() made (which gets "n": 1 here).
- */
-json_t *cluster_local_set_state(const struct cluster_file *f, json_t *engines);
-
 /* Cluster files in a security directory: fn for each path, sorted. 0, or what fn returned
  * first. */
 int cluster_file_each(const char *security_dir, int (*fn)(void *ctx, const char *path),

@@ -12,20 +12,6 @@
 
 #include "config/test_dir.h"
 
-/* One controller and a set of two engines. */
-static void fill(struct cluster_file *f)
-{
-    assert_int_equal(cluster_file_init(f, "/p/profile_x", ""), 0);
-    f->n = 2;
-    f->delay = 1.0;
-    f->controller_state = cluster_local_state(f, 4711, "/p/log/c.log");
-    json_t *engines = json_object();
-    json_object_set_new(engines, "0", cluster_local_state(f, 12, "/p/log/e0.log"));
-    json_object_set_new(engines, "1", cluster_local_state(f, 13, "/p/log/e1.log"));
-    json_object_set_new(f->engine_sets, "1795350102", cluster_local_set_state(f, engines));
-    json_decref(engines);
-}
-
 static const char expected[] =
     "{\"cluster\": {\"cluster_id\": \"\", \"controller_args\": [], \"controller_ip\": \"\","
     "\"controller_location\": \"\", \"delay\": 1.0, \"n\": 2, \"profile_dir\": "
@@ -41,6 +27,22 @@ static const char expected[] =
     "\"profile_dir\": \"/p/profile_x\", \"state\": \"running\"},"
     "\"1\": {\"cluster_id\": \"\", \"n\": 1, \"output_file\": \"/p/log/e1.log\", \"pid\": 13,"
     "\"profile_dir\": \"/p/profile_x\", \"state\": \"running\"}}}}}}";
+
+/* One controller and a set of two engines; states are the launchers' business and taken as they
+ * are. */
+static void fill(struct cluster_file *f)
+{
+    assert_int_equal(cluster_file_init(f, "/p/profile_x", ""), 0);
+    f->n = 2;
+    f->delay = 1.0;
+    json_t *all = json_loads(expected, 0, NULL);
+    assert_non_null(all);
+    json_t *engines = json_object_get(all, "engines");
+    f->controller_state =
+        json_incref(json_object_get(json_object_get(all, "controller"), "state"));
+    json_object_update(f->engine_sets, json_object_get(engines, "sets"));
+    json_decref(all);
+}
 
 static void test_form(void **state)
 {

@@ -94,6 +94,7 @@ def test_two_clusters(profile):
 
 
 def test_engines_are_added(profile):
+    profile.make()
     assert "No controller" in profile.ipcluster("engines", "-n", 1, code=12).stderr
     profile.ipcluster("start", "-n", 1, "--daemonize")
     profile.ipcluster("engines", "-n", 2, "--daemonize")
@@ -159,12 +160,12 @@ def test_everything_is_killed(profile):
 
 def test_engines_that_outlived_their_controller_are_stopped(profile):
     profile.ipcluster("start", "-n", 2, "--daemonize")
-    engines, owner = profile.engine_pids(), profile.owner()
+    engines, killed = profile.engine_pids(), [profile.owner(), profile.controller_pid()]
     for pid in engines:
         os.kill(pid, signal.SIGSTOP)  # they can't notice that the controller goes
-    for pid in [owner, profile.controller_pid()]:
+    for pid in killed:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not is_alive(owner), "end of ipcluster")
+    wait_until(lambda: not any(map(is_alive, killed)), "end of ipcluster and controller")
     done = profile.ipcluster("start", "-n", 1, "--daemonize", "--LocalEngineSetLauncher.stop_seconds_until_kill=0.2",
                              "--LocalControllerLauncher.stop_seconds_until_kill=0.2")
     assert "Stopping 2 engines of a controller that is gone" in done.stderr
