@@ -256,19 +256,22 @@ static int local_start(struct launch *launch, int n, struct ersa_error *err)
 
 /* Signals and stop */
 
-/* SIGKILL also reaches what is left in the session's own group: the leader can't tidy up any
+/* SIGKILL also reaches what is left in the session's own group: its leader can't tidy up any
  * more. */
 static void signal_one(struct local_proc *p, int signo)
 {
     if (!p->is_running)
         return;
-    if (signo == SIGKILL)
-        kill(-p->id.pid,
-             SIGKILL); /* the pid is taken, so no other group can have this number */
-    if (p->is_child)
-        kill(p->id.pid, signo); /* not reaped before child_fn, so the pid is still its own */
-    else
+    if (!p->is_child) {
+        if (signo == SIGKILL)
+            proc_kill_group(p->watch.fd);
         proc_signal(p->watch.fd, signo);
+        return;
+    }
+    /* Not reaped before child_fn, so both numbers are still its own. */
+    if (signo == SIGKILL)
+        kill(-p->id.pid, signo);
+    kill(p->id.pid, signo);
 }
 
 static void local_signal(struct launch *launch, int index, int signo)

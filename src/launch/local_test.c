@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "launch/launcher.h"
+#include "launch/proc.h"
 #include "util/clock.h"
 
 static char folder[] = "/tmp/ersa-local-XXXXXX";
@@ -184,7 +185,8 @@ static void test_stubborn(void **state)
         if (f)
             fclose(f);
     }
-    assert_string_equal(line, "ready\n");
+    pid_t helper = atoi(line);
+    assert_true(helper > 0);
     int64_t start = clock_mono_ms();
     struct launch_stop how = {SIGTERM, 0.2, 5};
     l->ops->stop(l, &how);
@@ -193,6 +195,12 @@ static void test_stubborn(void **state)
     assert_int_equal(WTERMSIG(s.status), SIGKILL);
     assert_int_equal(s.stop_rc, 0);
     launch_free(l);
+
+    /* What it had started goes with it. */
+    struct proc left;
+    while (proc_identify(helper, &left) == 0 && clock_mono_ms() < deadline)
+        loop_turn(loop, 10);
+    assert_int_equal(proc_identify(helper, &left), ERSA_ENOENT);
 }
 
 static void test_delay_and_stop_between(void **state)

@@ -145,3 +145,9 @@ void proc_signal(int pidfd, int signo)
 {
     (void)!syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
 }
+
+void proc_kill_group(int pidfd)
+{
+    enum { TO_PROCESS_GROUP = 1 << 2 }; /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
+    (void)!syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, TO_PROCESS_GROUP);
+}

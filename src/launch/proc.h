@@ -39,5 +39,8 @@ int proc_open(const struct proc *p, const char *profile_dir, const char *cluster
               int *ret_fd);
 /* Errors are ignored: the only one is that it has just ended. */
 void proc_signal(int pidfd, int signo);
+/* SIGKILL to the process group that it leads, if it leads one; older kernels can't, and nothing
+ * happens. */
+void proc_kill_group(int pidfd);
 
 #endif
