@@ -185,8 +185,8 @@ static void test_stubborn(void **state)
         if (f)
             fclose(f);
     }
-    pid_t helper = atoi(line);
-    assert_true(helper > 0);
+    pid_t grandchild = atoi(line);
+    assert_true(grandchild > 0);
     int64_t start = clock_mono_ms();
     struct launch_stop how = {SIGTERM, 0.2, 5};
     l->ops->stop(l, &how);
@@ -198,9 +198,9 @@ static void test_stubborn(void **state)
 
     /* What it had started goes with it. */
     struct proc left;
-    while (proc_identify(helper, &left) == 0 && clock_mono_ms() < deadline)
+    while (proc_identify(grandchild, &left) == 0 && clock_mono_ms() < deadline)
         loop_turn(loop, 10);
-    assert_int_equal(proc_identify(helper, &left), ERSA_ENOENT);
+    assert_int_equal(proc_identify(grandchild, &left), ERSA_ENOENT);
 }
 
 static void test_delay_and_stop_between(void **state)
