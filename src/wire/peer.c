@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who is at the other end: coming up, taking over, sending, flow control, going. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "wire/wire_impl.h"
+
+#define IOV_MAX_USED 64
+#define FLUSH_BUDGET (4u << 20) /* octets of one peer a turn */
+
+/* A source that isn't read until a sink has drained. */
+struct stall {
+    struct list of_sink, of_source;
+    struct peer *source;
+    struct peer *sink;
+};
+
+static void unstall(struct stall *s)
+{
+    list_remove(&s->of_sink);
+    list_remove(&s->of_source);
+    peer_resume(s->source);
+    free(s);
+}
+
+static void release_sources(struct peer *sink)
+{
+    while (!list_is_empty(&sink->sources))
+        unstall(container_of(sink->sources.next, struct stall, of_sink));
+}
+
+static void leave_sinks(struct peer *source)
+{
+    while (!list_is_empty(&source->sinks))
+        unstall(container_of(source->sinks.next, struct stall, of_source));
+}
+
+struct peer *peer_new(struct port *port, struct slice identity)
+{
+    struct wire *w = port->wire;
+    char made[5] = {0};
+    if (identity.len == 0 || identity.data[0] == '\0') {
+        uint32_t number = w->next_identity++;
+        memcpy(made + 1, &number, 4);
+        identity = (struct slice){made, sizeof(made)};
+    }
+    struct peer *p = calloc(1, sizeof(*p) + identity.len);
+    if (!p)
+        return NULL;
+    p->port = port;
+    p->id_len = identity.len;
+    memcpy(p->id, identity.data, identity.len);
+    list_init(&p->flush);
+    list_init(&p->ended);
+    list_init(&p->sources);
+    list_init(&p->sinks);
+    return p;
+}
+
+void peer_free(struct peer *p)
+{
+    struct port *port = p->port;
+    list_remove(&p->flush);
+    list_remove(&p->ended);
+    port->queued -= p->tx.bytes;
+    txq_fini(&p->tx, &port->wire->chunks);
+    subs_fini(&p->subs);
+    free(p);
+}
+
+/* Coming up */
+
+static int enlist(struct peer *p)
+{
+    struct port *port = p->port;
+    if (port->n_peers == port->cap_peers) {
+        size_t cap = port->cap_peers ? 2 * port->cap_peers : 4;
+        struct peer **peers = reallocarray(port->peers, cap, sizeof(struct peer *));
+        if (!peers)
+            return ERSA_ENOMEM;
+        port->peers = peers;
+        port->cap_peers = cap;
+    }
+    int rc = map_put(&port->by_identity, p->id, p->id_len, p);
+    if (rc < 0)
+        return rc;
+    port->peers[port->n_peers++] = p;
+    p->index = port->n_peers;
+    return 0;
+}
+
+static void delist(struct peer *p)
+{
+    struct port *port = p->port;
+    if (!p->index)
+        return;
+    map_remove(&port->by_identity, p->id, p->id_len);
+    struct peer *last = port->peers[--port->n_peers];
+    port->peers[p->index - 1] = last;
+    last->index = p->index;
+    p->index = 0;
+}
+
+/* What the first connection had still received is read before the second one speaks. */
+static void drain_connection(struct conn *old)
+{
+    old->draining = true;
+    old->watch.fn(&old->watch, LOOP_READ);
+}
+
+/* The connection slips under the peer that is there; the one made for it goes. */
+static void take_over(struct peer *p, struct conn *c)
+{
+    struct conn *old = p->conn;
+    const struct port_config *cfg = &p->port->cfg;
+    struct peer *made = c->peer;
+    old->peer = NULL;
+    conn_drop(old);
+    c->peer = p;
+    p->conn = c;
+    peer_free(made);
+    p->port->queued += p->tx.written;
+    txq_rewind(&p->tx);
+    subs_fini(&p->subs);
+    p->port->wire->stats.takeovers++;
+    conn_update_events(c);
+    if (cfg->ops->peer_taken_over)
+        cfg->ops->peer_taken_over(cfg->ctx, p);
+}
+
+static int adopt_unsent(struct peer *p)
+{
+    struct port *port = p->port;
+    return port->unsent.bytes ? txq_move(&p->tx, &port->unsent) : 0;
+}
+
+static int subscribe_all(struct peer *p)
+{
+    const struct subs *s = &p->port->wanted;
+    int rc = s->all ? port_send_subscription(p->port, p, SLICE_LIT("")) : 0;
+    for (unsigned i = 0; i < s->n && rc == 0; i++)
+        rc = port_send_subscription(p->port, p, s->items[i]);
+    return rc;
+}
+
+static void flush_later(struct peer *p)
+{
+    struct wire *w = p->port->wire;
+    if (list_is_empty(&p->flush)) {
+        list_push_back(&w->to_flush, &p->flush);
+        loop_defer(w->loop, &w->flush);
+    }
+}
+
+/* An identity that somebody has, at a port where it does not mean a take-over: one of our own.
+ */
+static struct peer *rename_peer(struct conn *c)
+{
+    struct peer *p = peer_new(c->port, (struct slice){NULL, 0});
+    if (p) {
+        peer_free(c->peer);
+        c->peer = p;
+    }
+    return p;
+}
+
+void peer_join(struct conn *c)
+{
+    struct port *port = c->port;
+    struct peer *p = c->peer;
+    struct peer *there = port_find(port, p->id, p->id_len);
+    if (there && port->cfg.kind == PORT_ROUTER && !c->connector) {
+        if (there->conn)
+            drain_connection(there->conn);
+        there = c->state == CONN_DEAD ? NULL : port_find(port, p->id, p->id_len);
+        if (there && there->conn) {
+            take_over(there, c);
+            if (c->state != CONN_DEAD)
+                flush_later(c->peer);
+            return;
+        }
+        if (c->state == CONN_DEAD)
+            return;
+    } else if (there) {
+        p = rename_peer(c);
+    }
+    if (!p || enlist(p) < 0) {
+        conn_fail(c, DOWN_EOF);
+        return;
+    }
+    p->conn = c;
+    if (c->connector)
+        c->connector->wait_ms = 0;
+    if (adopt_unsent(p) < 0 || subscribe_all(p) < 0) {
+        conn_fail(c, DOWN_EOF);
+        return;
+    }
+    if (p->tx.bytes)
+        flush_later(p);
+    if (port->cfg.ops->peer_up)
+        port->cfg.ops->peer_up(port->cfg.ctx, p);
+}
+
+/* Going */
+
+/* A DEALER's messages wait for the next connection; a ROUTER's were for this peer only. */
+static void keep_unsent(struct peer *p)
+{
+    struct port *port = p->port;
+    if (port->cfg.kind != PORT_DEALER || port->closed)
+        return;
+    port->queued += p->tx.written;
+    txq_rewind(&p->tx);
+    (void)txq_move(&port->unsent, &p->tx); /* else it goes with the peer */
+}
+
+static void bury(struct peer *p)
+{
+    struct wire *w = p->port->wire;
+    list_remove(&p->flush);
+    list_remove(&p->ended);
+    list_push_back(&w->dead_peers, &p->ended);
+    wire_sweep_later(w);
+}
+
+void peer_gone(struct peer *p, enum peer_down why)
+{
+    struct port *port = p->port;
+    p->conn = NULL;
+    delist(p);
+    keep_unsent(p);
+    release_sources(p);
+    leave_sinks(p);
+    bury(p);
+    if (port->cfg.ops->peer_down)
+        port->cfg.ops->peer_down(port->cfg.ctx, p, why);
+    port_free_when_done(port);
+}
+
+void peer_close(struct peer *p)
+{
+    struct wire *w = p->port->wire;
+    if (!p->index)
+        return;
+    delist(p);
+    struct conn *c = p->conn;
+    p->conn = NULL;
+    if (c) {
+        c->peer = NULL;
+        conn_drop(c);
+    }
+    release_sources(p);
+    leave_sinks(p);
+    list_remove(&p->flush);
+    list_push_back(&w->closing, &p->ended);
+    wire_sweep_later(w);
+}
+
+/* Sending */
+
+static void note_queued(struct peer *p, size_t before)
+{
+    struct port *port = p->port;
+    port->queued += p->tx.bytes - before;
+    if (p->tx.bytes >= port->cfg.tx_cap_bytes)
+        p->is_full = true;
+    flush_later(p);
+}
+
+int peer_send(struct peer *p, const struct frame *frames, unsigned n)
+{
+    struct wire *w = p->port->wire;
+    if (!p->conn)
+        return ERSA_ECLOSED;
+    size_t before = p->tx.bytes;
+    int rc = txq_put(&p->tx, &w->chunks, frames, n);
+    if (rc < 0) {
+        peer_close(p);
+        return rc;
+    }
+    w->stats.msgs_out++;
+    note_queued(p, before);
+    return 0;
+}
+
+int peer_send_raw(struct peer *p, const void *data, size_t len)
+{
+    if (!p->conn)
+        return ERSA_ECLOSED;
+    size_t before = p->tx.bytes;
+    int rc = txq_put_raw(&p->tx, &p->port->wire->chunks, data, len);
+    if (rc == 0)
+        note_queued(p, before);
+    return rc;
+}
+
+static void note_drained(struct peer *p)
+{
+    const struct port_config *cfg = &p->port->cfg;
+    if (!p->is_full || p->tx.bytes >= cfg->tx_cap_bytes / 2)
+        return;
+    p->is_full = false;
+    release_sources(p);
+    if (cfg->ops->drained)
+        cfg->ops->drained(cfg->ctx, p);
+}
+
+void peer_flush(struct peer *p)
+{
+    struct port *port = p->port;
+    struct conn *c = p->conn;
+    size_t sent = 0;
+    bool is_blocked = false;
+    list_remove(&p->flush);
+    while (c && p->tx.bytes && !is_blocked && sent < FLUSH_BUDGET) {
+        struct iovec iov[IOV_MAX_USED];
+        struct msghdr m = {.msg_iov = iov, .msg_iovlen = txq_peek(&p->tx, iov, IOV_MAX_USED)};
+        ssize_t n = sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+        port->wire->stats.writes++;
+        if (n < 0 && errno != EAGAIN && errno != EINTR) {
+            conn_fail(c, DOWN_EOF);
+            return;
+        }
+        is_blocked = n <= 0;
+        if (n > 0) {
+            txq_advance(&p->tx, &port->wire->chunks, (size_t)n);
+            port->queued -= (size_t)n;
+            port->wire->stats.bytes_out += (uint64_t)n;
+            sent += (size_t)n;
+        }
+    }
+    if (!c)
+        return;
+    c->wants_write = p->tx.bytes != 0;
+    conn_update_events(c);
+    note_drained(p);
+    if (port->closed && p->tx.bytes == 0 && p->conn)
+        conn_fail(p->conn, DOWN_CLOSED);
+}
+
+/* Flow control */
+
+void peer_pause(struct peer *p)
+{
+    if (p->paused++ == 0 && p->conn)
+        conn_update_events(p->conn);
+}
+
+void peer_resume(struct peer *p)
+{
+    struct wire *w = p->port->wire;
+    if (p->paused == 0 || --p->paused || !p->conn)
+        return;
+    conn_update_events(p->conn);
+    if (p->conn->tail_len && list_is_empty(&p->conn->again)) {
+        list_push_back(&w->again, &p->conn->again);
+        loop_defer(w->loop, &w->read_again);
+    }
+}
+
+bool peer_is_paused(const struct peer *p)
+{
+    return p->paused > 0;
+}
+
+void peer_stall(struct peer *source, struct peer *sink)
+{
+    if (!sink->is_full || !sink->conn || !source->conn)
+        return;
+    list_for_each (&source->sinks, it)
+        if (container_of(it, struct stall, of_source)->sink == sink)
+            return;
+    struct stall *s = malloc(sizeof(*s));
+    if (!s)
+        return;
+    s->source = source;
+    s->sink = sink;
+    list_push_back(&sink->sources, &s->of_sink);
+    list_push_back(&source->sinks, &s->of_source);
+    peer_pause(source);
+}
+
+/* What a peer is */
+
+struct slice peer_identity(const struct peer *p)
+{
+    return (struct slice){(const char *)p->id, p->id_len};
+}
+
+struct port *peer_port(const struct peer *p)
+{
+    return p->port;
+}
+
+void peer_set_user(struct peer *p, void *user)
+{
+    p->user = user;
+}
+
+void *peer_user(const struct peer *p)
+{
+    return p->user;
+}
+
+size_t peer_queued_bytes(const struct peer *p)
+{
+    return p->tx.bytes;
+}
+
+bool peer_is_full(const struct peer *p)
+{
+    return p->is_full;
+}
+
+const char *peer_address(const struct peer *p)
+{
+    static _Thread_local char text[PORT_ENDPOINT_MAX];
+    struct endpoint e = {.len = sizeof(e.addr)};
+    if (!p->conn || getpeername(p->conn->watch.fd, (struct sockaddr *)&e.addr, &e.len) < 0)
+        return "a closed connection";
+    endpoint_text(&e, text, sizeof(text));
+    return text;
+}

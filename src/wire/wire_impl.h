@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inside of the wire layer, shared by conn.c, peer.c, port.c and wire.c and by nobody else.
+ *
+ *     wire  1 - n  port  1 - n  listener, connector
+ *                  port  1 - n  peer  1 - 0..1  conn
+ *
+ * A `conn` is a socket and what was received on it; a `peer` is who is at its other end, with
+ * what is to be sent. Nothing is freed while a callback may stand on it: what has ended is put
+ * on a list of the wire and swept at the end of the turn. */
+#ifndef ERSA_WIRE_WIRE_IMPL_H
+#define ERSA_WIRE_WIRE_IMPL_H
+
+#include "util/list.h"
+#include "util/map.h"
+#include "wire/endpoint.h"
+#include "wire/port.h"
+#include "wire/subs.h"
+#include "wire/txq.h"
+#include "wire/zmtp.h"
+
+#define SCRATCH_SIZE (256u << 10)
+
+struct wire {
+    struct loop *loop; /* borrowed */
+    struct block_pool *pool;
+    bool owns_pool;
+    uint8_t *scratch;  /* SCRATCH_SIZE octets that were just received */
+    struct frame *vec; /* the frames of the message that is read */
+    unsigned vec_cap;
+    struct chunk_pool chunks;
+    struct list ports;
+    struct list to_flush; /* peers */
+    struct list again;    /* conns with octets that were left unread */
+    struct list closing;  /* peers closed by us */
+    struct list dead_peers, dead_conns, dead_ports;
+    struct defer flush, read_again, sweep;
+    uint32_t next_identity;
+    size_t default_msg_max;
+    struct wire_stats stats;
+};
+
+struct port {
+    struct list link; /* wire's */
+    struct wire *wire;
+    struct port_config cfg; /* with defaults filled in; identity owned */
+    bool closed;
+    struct list listeners, connectors, conns;
+    struct peer **peers; /* those that are up */
+    size_t n_peers, cap_peers, next_peer;
+    struct map by_identity;
+    struct subs wanted; /* SUB */
+    struct txq unsent;  /* DEALER without a connection */
+    size_t queued;      /* octets of all peers */
+    struct timer linger;
+};
+
+struct listener {
+    struct list link;
+    struct port *port;
+    struct watch watch;
+    struct endpoint at;
+    struct timer pause; /* no descriptors left */
+};
+
+struct connector {
+    struct list link;
+    struct port *port;
+    struct endpoint to;
+    struct conn *conn; /* NULL: waits */
+    struct timer retry;
+    unsigned wait_ms;
+};
+
+/* A message of which not all is there yet, with its octets copied once. */
+struct partial {
+    struct frame *frames; /* `data` of small ones: offset in `data` */
+    unsigned n, cap;
+    uint8_t *data;
+    size_t len, size;
+    size_t bytes; /* of the message so far, with its frames' own cost */
+    struct block *big; /* the large frame that is being received */
+    size_t big_len, big_got;
+    bool big_more;
+};
+
+enum conn_state {
+    CONN_CONNECTING,
+    CONN_GREETING,
+    CONN_HANDSHAKE,
+    CONN_JOINING,
+    CONN_UP,
+    CONN_DEAD
+};
+
+struct conn {
+    struct list link;  /* port's */
+    struct list again; /* wire's */
+    struct port *port;
+    struct peer *peer;           /* NULL until its READY */
+    struct connector *connector; /* NULL: accepted */
+    struct watch watch;
+    struct timer handshake;
+    enum conn_state state;
+    uint8_t minor;
+    bool draining; /* read to the end, paused or not */
+    bool wants_write;
+    struct partial *partial; /* owned */
+    uint8_t *tail;           /* owned; octets not yet understood */
+    size_t tail_len, tail_cap;
+};
+
+struct peer {
+    struct list flush;
+    struct list ended; /* closing, dead_peers */
+    struct port *port;
+    struct conn *conn; /* NULL: gone */
+    void *user;
+    struct txq tx;
+    struct subs subs;
+    size_t index; /* in port's array, + 1; 0: not up */
+    unsigned paused;
+    bool is_full;
+    struct list sources; /* struct stall: peers paused for this one */
+    struct list sinks;   /* struct stall: peers this one is paused for */
+    size_t id_len;
+    uint8_t id[];
+};
+
+struct kind {
+    const char *name;
+    const char *accepts[3];
+    bool tells_identity;
+    bool is_publisher;
+};
+extern const struct kind kinds[PORT_KIND_MAX];
+
+/* conn.c */
+struct conn *conn_new(struct port *p, int fd, struct connector *from); /* takes fd */
+/* Ends it; its peer, if it was up, is told off with `why`. */
+void conn_fail(struct conn *c, enum peer_down why);
+/* Ends it without a word. */
+void conn_drop(struct conn *c);
+void conn_update_events(struct conn *c);
+void conn_read_tail(struct conn *c);
+void conn_free(struct conn *c);
+
+/* peer.c */
+struct peer *peer_new(struct port *p, struct slice identity);
+/* The handshake of `c` is done: c->peer comes up, or takes over. */
+void peer_join(struct conn *c);
+void peer_gone(struct peer *p, enum peer_down why);
+/* Writes what the socket takes. */
+void peer_flush(struct peer *p);
+int peer_send_raw(struct peer *p, const void *data, size_t len);
+void peer_free(struct peer *p);
+
+/* port.c */
+void port_connection_lost(struct port *p, struct connector *from);
+void port_free_when_done(struct port *p);
+void port_free(struct port *p);
+int port_send_subscription(struct port *p, struct peer *to, struct slice prefix);
+
+/* wire.c */
+void wire_sweep_later(struct wire *w);
+/* Room for one more frame in w->vec. */
+int wire_grow_vec(struct wire *w, unsigned n);
+
+#endif
