@@ -61,7 +61,8 @@ int err_prefix(struct ersa_error *err, int code, const char *fmt, ...)
     int n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
     va_end(ap);
     if (n >= 0 && (size_t)n < sizeof(err->text))
-        snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s", below);
+        snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %.*s", (int)sizeof(below),
+                 below);
     if (!err->code)
         err->code = code;
     return err->code;
