@@ -60,9 +60,11 @@ int err_prefix(struct ersa_error *err, int code, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(err->text))
-        snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %.*s", (int)sizeof(below),
-                 below);
+    if (n >= 0 && (size_t)n + 3 < sizeof(err->text)) {
+        size_t room = sizeof(err->text) - (size_t)n - 3;
+        memcpy(err->text + n, ": ", 2);
+        snprintf(err->text + n + 2, room + 1, "%.*s", (int)room, below);
+    }
     if (!err->code)
         err->code = code;
     return err->code;
