@@ -97,7 +97,6 @@ static int publish(struct controller *c, struct ersa_error *err)
     unsigned long attached, stock;
     router_capacity(&attached, &stock);
     log_info("room for %lu engines, or %lu of the eight connections each", attached, stock);
-    log_info("Heartmonitor beating every %lldms", (long long)c->setup.router.heart_period_ms);
     log_info("Task scheduler started [%s]", c->setup.router.sched.scheme);
     return 0;
 }
