@@ -5,10 +5,10 @@
 
 #include <pthread.h>
 
-#include "records/known.h"
 #include "records/records.h"
 #include "util/buf.h"
 #include "wire/jscan.h"
+#include "wire/seen.h"
 #include "wire/session.h"
 
 #define ID_MAX 512 /* octets of ids, types and dates in a header */
@@ -22,7 +22,8 @@ struct records {
     bool stopping;         /* answers have no reader any more */
     int stop_fd;           /* owned; an eventfd */
     struct watch stop;
-    struct known known;
+    struct seen
+        seen; /* what this life has heard of: status is told from here, not from the store */
     struct timer retry;
     struct mail **stuck; /* owned array of owned answers that `out` had no room for */
     size_t n_stuck, cap_stuck;

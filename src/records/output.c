@@ -8,7 +8,7 @@ static bool find_record(struct records *r, struct slice msg_id)
 {
     if (records_has(r, msg_id))
         return true;
-    if (known_state(&r->known, msg_id) != KNOWN_NOT)
+    if (seen_get(&r->seen, msg_id) != SEEN_NEVER)
         return false;
     struct store_record skeleton = {.set = 0};
     set_text(&skeleton, F_msg_id, msg_id);

@@ -24,7 +24,8 @@ static int collect(void *ctx, const struct store_record *rec)
 static void drop_one(struct query *q, struct slice id)
 {
     q->r->st->ops->drop(q->r->st, id, NULL);
-    known_forget(&q->r->known, id);
+    if (seen_get(&q->r->seen, id) == SEEN_OK)
+        seen_set(&q->r->seen, id, SEEN_NEVER);
 }
 
 static void drop_collected(struct query *q, const struct buf *ids)
@@ -75,7 +76,7 @@ static int purge_listed(struct query *q, const json_t *ids)
     json_t *id;
     json_array_foreach(ids, i, id)
     {
-        if (json_is_string(id) && known_state(&q->r->known, string_of(id)) == KNOWN_OPEN)
+        if (json_is_string(id) && seen_get(&q->r->seen, string_of(id)) == SEEN_OPEN)
             return fail_about(q, "IndexError", "msg pending: ", id);
     }
     json_array_foreach(ids, i, id)
@@ -124,7 +125,7 @@ int query_purge(struct query *q)
         if (q->r->keeps)
             rc = drop_matching(q, json_pack("{s:{s:n}}", "completed", "$ne"));
         if (rc == 0)
-            known_forget_closed(&q->r->known);
+            seen_forget_closed(&q->r->seen);
     } else if (ids && !json_is_null(ids) && !json_is_array(ids)) {
         return query_fail(q, "TypeError", "msg_ids must be a list of ids, or 'all'");
     } else {

@@ -125,9 +125,9 @@ static int put_list(struct buf *b, const char *key, const struct ids *ids,
 /* From this life's tables alone. */
 static int find_status(struct query *q, struct slice id, bool *ret_pending)
 {
-    enum known_state state = known_state(&q->r->known, id);
-    *ret_pending = state == KNOWN_OPEN;
-    return state == KNOWN_NOT ? fail_unknown(q, id) : 0;
+    enum seen_state state = seen_get(&q->r->seen, id);
+    *ret_pending = state == SEEN_OPEN;
+    return state == SEEN_NEVER ? fail_unknown(q, id) : 0;
 }
 
 /* What is not open and has no record is unknown, also if it was done once: it was purged, or
@@ -137,7 +137,7 @@ static int find_record(struct query *q, struct slice id, bool *ret_pending,
 {
     struct ersa_error err = {0};
     int rc = q->r->st->ops->get(q->r->st, id, ret, &err);
-    bool is_open = known_state(&q->r->known, id) == KNOWN_OPEN;
+    bool is_open = seen_get(&q->r->seen, id) == SEEN_OPEN;
     if (rc == ERSA_ENOENT && !is_open)
         return fail_unknown(q, id);
     if (rc < 0 && rc != ERSA_ENOENT)

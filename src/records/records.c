@@ -166,7 +166,7 @@ static void free_records(struct records *r)
     free(r->stuck);
     free(r->slices);
     buf_fini(&r->text);
-    known_fini(&r->known);
+    seen_fini(&r->seen);
     if (r->stop_fd >= 0)
         close(r->stop_fd);
     loop_free(r->loop);
@@ -200,7 +200,7 @@ int records_start(struct records **ret, struct store *st, struct ring *in, struc
     r->stop.fn = on_stop;
     r->retry.fn = on_retry;
     buf_init(&r->text, TEXT_MAX);
-    known_init(&r->known);
+    seen_init(&r->seen);
     r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->loop = loop_new();
     int rc = r->loop && r->stop_fd >= 0 ? 0 : ERSA_EIO;

@@ -26,10 +26,19 @@ static bool split(const struct mail *m, struct parts *ret)
     return m->msg && parts_split(m->msg->frames, m->msg->n, ret) == 0;
 }
 
+/* What the request was before: only an open one is closed. */
+static enum seen_state close_task(struct records *r, struct slice msg_id)
+{
+    enum seen_state was = seen_get(&r->seen, msg_id);
+    if (was == SEEN_OPEN)
+        seen_set(&r->seen, msg_id, SEEN_OK);
+    return was;
+}
+
 void tasks_on_request(struct records *r, const struct mail *m)
 {
     struct parts p;
-    known_open(&r->known, m->msg_id);
+    seen_set(&r->seen, m->msg_id, SEEN_OPEN);
     if (!r->keeps || !split(m, &p))
         return;
     struct jfield header[] = {{.key = "date"}, {.key = "session"}}, label = {.key = "label"};
@@ -70,9 +79,8 @@ void tasks_on_assigned(struct records *r, const struct mail *m)
 void tasks_on_result(struct records *r, const struct mail *m)
 {
     struct parts p;
-    enum known_state was = known_close(&r->known, m->msg_id);
-    if (was == KNOWN_NOT || (was == KNOWN_CLOSED && m->queue != 'm') || !r->keeps ||
-        !split(m, &p))
+    enum seen_state was = close_task(r, m->msg_id);
+    if (was == SEEN_NEVER || (was == SEEN_OK && m->queue != 'm') || !r->keeps || !split(m, &p))
         return;
     struct jfield date = {.key = "date"}, started = {.key = "started"};
     jscan(p.header, &date, 1);
@@ -120,8 +128,7 @@ static json_t *lost_content(struct records *r, const struct mail *m)
 
 void tasks_on_engine_lost(struct records *r, const struct mail *m)
 {
-    if (known_close(&r->known, m->msg_id) != KNOWN_OPEN || !r->keeps ||
-        !records_has(r, m->msg_id))
+    if (close_task(r, m->msg_id) != SEEN_OPEN || !r->keeps || !records_has(r, m->msg_id))
         return;
     json_t *parts[] = {
         lost_header(r, m),

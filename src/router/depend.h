@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "router/seen.h"
+#include "wire/seen.h"
 #include "util/list.h"
 
 struct sched;

@@ -9,7 +9,7 @@
 #include "router/places.h"
 #include "router/policy.h"
 #include "router/sched_task.h"
-#include "router/seen.h"
+#include "wire/seen.h"
 #include "router/task.h"
 #include "util/buf.h"
 #include "util/map.h"

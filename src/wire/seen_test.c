@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ids known, in every form that they come in, and what they cost. */
-#include "router/seen.h"
+#include "wire/seen.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -116,14 +116,32 @@ static void test_many_of_other_forms(void **state)
     assert_true(seen_bytes(s) <= 100000 * 8 / 0.35);
 }
 
+static void test_closed_ones_are_forgotten(void **state)
+{
+    static const char *const stems[] = {"a_%u", "%u-b"};
+    struct seen *s = *state;
+    char id[16];
+    for (unsigned n = 0; n < 2000; n++) {
+        int len = snprintf(id, sizeof(id), stems[n % 2], n / 2);
+        assert_int_equal(seen_set(s, (struct slice){id, (size_t)len}, SEEN_OPEN + n / 2 % 3),
+                         0);
+    }
+    seen_forget_closed(s);
+    for (unsigned n = 0; n < 2000; n++) {
+        int len = snprintf(id, sizeof(id), stems[n % 2], n / 2);
+        assert_int_equal(seen_get(s, (struct slice){id, (size_t)len}),
+                         n / 2 % 3 ? SEEN_NEVER : SEEN_OPEN);
+    }
+    assert_int_equal(seen_set(s, text("0-b"), SEEN_OK), 0);
+    assert_int_equal(seen_get(s, text("0-b")), SEEN_OK);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_forms_are_kept_apart),
-        T(test_states_change_in_place),
-        T(test_ten_million),
-        T(test_many_of_other_forms),
+        T(test_forms_are_kept_apart), T(test_states_change_in_place),    T(test_ten_million),
+        T(test_many_of_other_forms),  T(test_closed_ones_are_forgotten),
     };
-    return cmocka_run_group_tests_name("router/seen", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("wire/seen", tests, NULL, NULL);
 }

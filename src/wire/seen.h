@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every message id that the scheduler has ever accepted, and what became of it: 2 bits an id.
+/* Every message id that a part has ever accepted, and what became of it: 2 bits an id.
  *
  * Ids of the usual form (wire.md 5: "<session>_<process>_<n>") are bitmaps of 224 neighbours in
  * one cache line, so ten million of them take 4 MB; ids of any other form are fingerprints of 8
  * octets. Hashes are seeded: nobody can aim at a collision, and by chance one new id in 10^12
  * is taken for an old one when ten million are known. */
-#ifndef ERSA_ROUTER_SEEN_H
-#define ERSA_ROUTER_SEEN_H
+#ifndef ERSA_WIRE_SEEN_H
+#define ERSA_WIRE_SEEN_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +30,9 @@ void seen_fini(struct seen *s);
 enum seen_state seen_get(const struct seen *s, struct slice id);
 /* Returns 0, or ERSA_ENOMEM and nothing changed. An id that is known needs no memory. */
 int seen_set(struct seen *s, struct slice id, enum seen_state state);
+
+/* Every id that is not open becomes SEEN_NEVER. Memory is kept. */
+void seen_forget_closed(struct seen *s);
 
 /* Octets in use. */
 size_t seen_bytes(const struct seen *s);

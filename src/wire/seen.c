@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Two open-addressed tables. A run's key is the hash of what stands before the number, mixed
- * with the number of the run; nothing is ever removed. Both grow by doubling at a load of 0.7.
+ * with the number of the run; nothing is ever
+ * removed, an id forgotten keeps its place. Both grow by doubling at a load of 0.7.
  */
-#include "router/seen.h"
+#include "wire/seen.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@ struct seen_run {
     uint64_t words[RUN_WORDS];
 };
 static_assert(sizeof(struct seen_run) == 64, "one cache line");
+static_assert(SEEN_OPEN == 1, "seen_forget_closed()");
 
 struct place {
     uint64_t key;
@@ -189,6 +191,19 @@ int seen_set(struct seen *s, struct slice id, enum seen_state state)
         return set_other(s, fingerprint(id), state);
     struct place p = locate(stem, n);
     return set_usual(s, &p, state);
+}
+
+/* SEEN_OPEN is the low bit of its pair alone. */
+void seen_forget_closed(struct seen *s)
+{
+    for (size_t i = 0; i < s->run_slots; i++)
+        for (unsigned w = 0; w < RUN_WORDS; w++) {
+            uint64_t word = s->runs[i].words[w];
+            s->runs[i].words[w] = word & ~(word >> 1) & 0x5555555555555555u;
+        }
+    for (size_t i = 0; i < s->other_slots; i++)
+        if ((s->others[i] & 3) != SEEN_OPEN)
+            s->others[i] &= ~(uint64_t)3;
 }
 
 size_t seen_bytes(const struct seen *s)
