@@ -12,7 +12,7 @@ from harness import header_of, wait_until
 SIDES = [("client", key) for key in ("registration", "mux", "task", "control", "iopub", "notification")]
 SIDES += [("engine", key) for key in ("mux", "task", "control", "iopub", "hb_ping", "hb_pong", "attach")]
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
-READY = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+READY = b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
 
 
 @contextlib.contextmanager
@@ -130,6 +130,7 @@ def test_message_octet_by_octet(client, controller, peers):
 
 
 def test_client_that_never_reads_its_results(start_controller, make_peers):
+    """Its engine waits for it, but not for ever: after 30 s it is dropped (src/router/link.h)."""
     controller = start_controller("--hwm=0")
     peers = make_peers(controller)
     client, deaf, engine = peers.client(), peers.client(), peers.attached()
@@ -141,7 +142,7 @@ def test_client_that_never_reads_its_results(start_controller, make_peers):
         engine.answer(engine.recv(), buffers=[result])
     header = client.submit()
     engine.answer(engine.recv())
-    assert client.recv(client.task).parent == header
+    assert client.recv(client.task, timeout=45).parent == header
     assert controller.rss_mb() < 500
 
 
@@ -151,7 +152,7 @@ def test_slow_subscriber_loses_output_only(start_controller, make_peers):
     client, engine = peers.client(), peers.attached()
     client.wait_engines(1)
     with connection(controller, "client", "iopub") as s:
-        s.sendall(GREETING + b"\x04\x16\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB" + b"\x00\x01\x01")
+        s.sendall(GREETING + b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB" + b"\x00\x01\x01")
         client.submit()
         request = engine.recv()
         text = "x" * (1 << 20)

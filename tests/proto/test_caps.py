@@ -21,6 +21,7 @@ def test_a_task_goes_through(without):
         assert "attach" not in controller.engine_info["ersa"]
         engine = peers.stock(register=False)
         assert "attach" not in engine.register(caps=CAPS).content["ersa"]["caps"]
+        engine.query.send_multipart(engine.session.pack("ersa_ready", {"id": engine.id}))
     else:
         engine = peers.attached(register=False)
         reply = engine.register(ready=name != "ready")
