@@ -49,6 +49,7 @@ struct engine {
     bool is_held_back;       /* output waits for room */
     bool has_complained;     /* of what a peer sent */
     uint64_t rejected;
+    struct timer tidy; /* gives memory of large requests back when none came for a while */
 
     struct buf scratch, metadata, text; /* engine_send_*() */
     struct frame *vec;
@@ -71,6 +72,9 @@ void engine_answer(struct engine *e, const struct request *r, json_t *content);
 
 /* Looks whether output must be held back, or can go on. */
 void engine_balance(struct engine *e);
+
+/* A request is done: what it needed is kept for the next one, but not for ever. */
+void engine_tidy_later(struct engine *e);
 
 /* What a peer sent can't be used: counted, logged the first time. */
 void engine_reject(struct engine *e, const char *why);

@@ -203,6 +203,7 @@ void dispatch_reply(struct engine *e, struct slice status, struct slice flags,
     struct request *r = e->current;
     bool is_unmet = memchr(flags.data, RT_FLAG_UNMET, flags.len);
     if (!r->is_answered) {
+        e->life.last_reply_ns = loop_now_ns(e->loop);
         if (!slice_is(status, "none"))
             engine_send_reply(e, r, status, is_unmet, content, buffers, n_buffers);
         publish_idle(e, r);
@@ -213,4 +214,5 @@ void dispatch_reply(struct engine *e, struct slice status, struct slice flags,
                              loop_now_ns(e->loop) + MS_TO_NS(e->cfg.stop_on_error_ms));
     e->current = NULL;
     request_free(r);
+    engine_tidy_later(e);
 }

@@ -4,6 +4,7 @@
 #include "engine/core.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,9 @@
 #include "wire/reply.h"
 
 #define TEXT_MAX ((size_t)1 << 30)
-#define POOL_KEEP ((size_t)128 << 20) /* memory of large buffers kept for the next one */
+#define POOL_KEEP ((size_t)128 << 20)    /* memory of large buffers kept for the next one ... */
+#define POOL_KEEP_IDLE ((size_t)1 << 20) /* ... and when none came for a while */
+#define TIDY_MS 2000
 
 /* Messages */
 
@@ -115,6 +118,24 @@ void engine_balance(struct engine *e)
     runtime_hold(e, is_full);
 }
 
+void engine_tidy_later(struct engine *e)
+{
+    if (!timer_is_set(&e->tidy) &&
+        block_pool_used(e->pool) + block_pool_kept(e->pool) > POOL_KEEP_IDLE)
+        loop_after(e->loop, &e->tidy, MS_TO_NS(TIDY_MS));
+}
+
+static void on_tidy(struct timer *t)
+{
+    struct engine *e = container_of(t, struct engine, tidy);
+    if (e->current) {
+        loop_after(e->loop, t, MS_TO_NS(TIDY_MS));
+        return;
+    }
+    block_pool_trim(e->pool, POOL_KEEP_IDLE);
+    malloc_trim(0);
+}
+
 /* Events */
 
 static void on_up(void *ctx)
@@ -200,6 +221,7 @@ static void init(struct engine *e, const struct engine_config *cfg)
     buf_init(&e->scratch, TEXT_MAX);
     buf_init(&e->metadata, TEXT_MAX);
     buf_init(&e->text, TEXT_MAX);
+    e->tidy.fn = on_tidy;
     registration_init(e);
     life_init(e);
 }
@@ -209,6 +231,7 @@ static void fini(struct engine *e)
     life_fini(e);
     if (e->loop) {
         registration_fini(e);
+        loop_cancel(e->loop, &e->tidy);
         heart_stop(e);
         runtime_fini(e);
         output_close(&e->output);

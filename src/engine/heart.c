@@ -14,6 +14,7 @@ static void on_check(struct timer *t)
     int64_t since = h->last_check_ns;
     h->last_check_ns = loop_now_ns(e->loop);
     loop_after(e->loop, t, MS_TO_NS(h->period_ms + SLACK_MS));
+    engine_tidy_later(e);
     if (e->channels.last_ping_ns >= since) {
         h->misses = 0;
         return;

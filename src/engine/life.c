@@ -14,6 +14,9 @@
 #define SWEEP_MS 5
 #define LEFTOVERS_MS 200 /* from SIGTERM to SIGKILL for what the runtime left behind */
 #define LINGER_MS 1000
+/* A client hears of an engine's end and of its last result by different connections: the result
+ * needs a head start, or the client fails the task first. */
+#define HEAD_START_MS 200
 
 static const char *const state_names[] = {
 #define X(name) #name,
@@ -94,10 +97,13 @@ static void begin_end(struct engine *e)
     loop_cancel(e->loop, &e->life.interrupt);
     loop_cancel(e->loop, &e->life.kill);
     queue_drop(&e->queue);
-    registration_leave(e, e->life.cause);
+    int64_t now = loop_now_ns(e->loop);
+    e->life.leave_at_ns = now;
+    if (e->life.last_reply_ns && !e->current)
+        e->life.leave_at_ns = e->life.last_reply_ns + MS_TO_NS(HEAD_START_MS);
     bool has_leftovers = runtime_signal_group(e, SIGTERM);
     e->life.sweeps = has_leftovers ? 0 : LEFTOVERS_MS / SWEEP_MS;
-    e->life.end_by_ns = loop_now_ns(e->loop) + MS_TO_NS(LINGER_MS);
+    e->life.end_by_ns = now + MS_TO_NS(LINGER_MS);
     e->life.sweep.fn(&e->life.sweep);
 }
 
@@ -190,13 +196,17 @@ static void on_sweep(struct timer *t)
 {
     struct engine *e = container_of(t, struct engine, life.sweep);
     struct life *l = &e->life;
+    int64_t now = loop_now_ns(e->loop);
+    bool is_leaving = now >= l->leave_at_ns;
     bool has_leftovers = runtime_signal_group(e, 0);
+    if (is_leaving)
+        registration_leave(e, l->cause);
     if (has_leftovers && ++l->sweeps >= LEFTOVERS_MS / SWEEP_MS) {
         runtime_signal_group(e, SIGKILL);
         has_leftovers = false;
     }
     bool is_sent = channels_queued_bytes(&e->channels) == 0;
-    if (!has_leftovers && (is_sent || loop_now_ns(e->loop) >= l->end_by_ns))
+    if (!has_leftovers && is_leaving && (is_sent || now >= l->end_by_ns))
         loop_stop(e->loop);
     else
         sweep_on(e);

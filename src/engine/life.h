@@ -60,7 +60,8 @@ struct life {
     bool is_unregistered;
     struct timer interrupt, kill; /* of what does not stop by itself */
     struct timer sweep;           /* ENDING */
-    int64_t end_by_ns;
+    int64_t leave_at_ns, end_by_ns;
+    int64_t last_reply_ns; /* dispatch.c */
     unsigned sweeps;
 };
 
