@@ -82,115 +82,14 @@ static void warn_of_exposure(const struct controller_setup *s)
 
 /* Ports */
 
-static int add_port(struct option_ports *p, long long number)
-{
-    if (number <= 0)
-        return 0;
-    int *grown = reallocarray(p->numbers, p->n + 1, sizeof(*grown));
-    if (!grown)
-        return ERSA_ENOMEM;
-    p->numbers = grown;
-    p->numbers[p->n++] = (int)number;
-    return 0;
-}
-
 static int copy_ports(struct option_ports *to, const struct options *o, const char *name,
                       const char *one_more)
 {
     const struct option_ports *from = options_ports(o, name);
     for (size_t i = 0; i < from->n; i++)
-        if (add_port(to, from->numbers[i]) < 0)
+        if (controller_add_port(to, from->numbers[i]) < 0)
             return ERSA_ENOMEM;
-    return add_port(to, options_int(o, one_more));
-}
-
-/* The numbers of the files, in the order in which the router takes them. */
-static int reuse_ports(struct controller_setup *s)
-{
-    const struct connection_info *e = &s->engine, *c = &s->client;
-    const int before[] = {e->registration, e->control, e->mux,    e->task,
-                          e->iopub,        e->hb_ping, e->hb_pong};
-    const int client[] = {c->control, c->mux, c->task, c->iopub, c->notification, c->broadcast};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof(before) / sizeof(before[0]); i++)
-        rc = add_port(&s->engine_ports, before[i]);
-    for (size_t i = 0; rc == 0 && i < e->n_broadcast_leaves; i++)
-        rc = add_port(&s->engine_ports, e->broadcast_leaves[i]);
-    if (rc == 0)
-        rc = add_port(&s->engine_ports, e->attach);
-    for (size_t i = 0; rc == 0 && i < sizeof(client) / sizeof(client[0]); i++)
-        rc = add_port(&s->client_ports, client[i]);
-    return rc;
-}
-
-/* --reuse */
-
-static int differs(const char *what, struct ersa_error *err)
-{
-    return err_set(
-        err, ERSA_EINVAL,
-        "the connection files do not belong together: '%s' differs; remove both, or start "
-        "without --reuse",
-        what);
-}
-
-static int check_pair(const struct controller_setup *s, const struct options *o,
-                      struct ersa_error *err)
-{
-    const struct connection_info *e = &s->engine, *c = &s->client;
-    if (strcmp(e->key, c->key) != 0)
-        return differs("key", err);
-    if (e->registration != c->registration)
-        return differs("registration", err);
-    if (strcmp(e->signature_scheme, c->signature_scheme) != 0)
-        return differs("signature_scheme", err);
-    if (strcmp(e->pack, "json") != 0 || strcmp(e->unpack, "json") != 0 ||
-        strcmp(c->pack, "json") != 0 || strcmp(c->unpack, "json") != 0)
-        return err_set(err, ERSA_EUNSUPPORTED,
-                       "the connection files ask for '%s', only json is known", e->pack);
-    size_t leaves = (size_t)1 << options_int(o, "IPController.broadcast_scheduler_depth");
-    if (e->n_broadcast_leaves != leaves)
-        return err_set(
-            err, ERSA_EINVAL,
-            "the connection files are for %zu broadcast schedulers, the options for %zu",
-            e->n_broadcast_leaves, leaves);
-    return 0;
-}
-
-/* Reads both files. ERSA_ENOENT: neither is there, so this is the first run. */
-static int read_pair(struct controller_setup *s, const struct options *o,
-                     struct ersa_error *err)
-{
-    struct connection_info engine = {0}, client = {0};
-    struct ersa_error why = {0};
-    int rc = connection_file_read(s->engine_path, true, &engine, &why);
-    int rc2 = connection_file_read(s->client_path, false, &client,
-                                   rc < 0 && rc != ERSA_ENOENT ? NULL : &why);
-    if (rc == ERSA_ENOENT && rc2 == ERSA_ENOENT)
-        return ERSA_ENOENT;
-    if (rc < 0 || rc2 < 0) {
-        connection_info_fini(&engine);
-        connection_info_fini(&client);
-        return err_set(err, rc < 0 && rc != ERSA_ENOENT ? rc : ERSA_EINVAL,
-                       "the connection files cannot be used again: %s", why.text);
-    }
-    connection_info_fini(&s->engine);
-    connection_info_fini(&s->client);
-    s->engine = engine;
-    s->client = client;
-    return check_pair(s, o, err);
-}
-
-static int reuse(struct controller_setup *s, const struct options *o, struct ersa_error *err)
-{
-    int rc = read_pair(s, o, err);
-    if (rc == ERSA_ENOENT) {
-        log_info("No connection files to use again: new ones are written");
-        return ERSA_ENOENT;
-    }
-    if (rc == 0 && reuse_ports(s) < 0)
-        rc = no_memory(err);
-    return rc;
+    return controller_add_port(to, options_int(o, one_more));
 }
 
 /* The key and other texts of new files */
@@ -320,7 +219,7 @@ int controller_setup(struct controller_setup *ret, const struct cli *c, struct e
         rc = set_path(&s->client_path, c, false, err);
     bool is_reused = false;
     if (rc == 0 && s->keep_files) {
-        rc = reuse(s, o, err);
+        rc = controller_reuse(s, o, err);
         is_reused = rc == 0;
         rc = rc == ERSA_ENOENT ? 0 : rc;
     }

@@ -23,6 +23,11 @@ struct controller_setup {
 
 /* ERSA_EINVAL, ERSA_EPARSE, ERSA_EIO, ERSA_EUNSUPPORTED, ERSA_ENOMEM. */
 int controller_setup(struct controller_setup *ret, const struct cli *c, struct ersa_error *err);
+/* Fills `s` from the files at its paths. ERSA_ENOENT: neither is there, so this is the first
+ * run. */
+int controller_reuse(struct controller_setup *s, const struct options *o,
+                     struct ersa_error *err);
+int controller_add_port(struct option_ports *p, long long number); /* 0: nothing to add */
 /* One controller for one pair of connection files: ERSA_EEXIST names the one that runs. */
 int controller_claim(struct controller_setup *s, const struct cli *c, struct ersa_error *err);
 int controller_session(struct session **ret, const struct controller_setup *s,

@@ -60,6 +60,19 @@ void value_fini(struct value *v);
 void value_allowed(const struct option_def *d, char *out, size_t cap);
 bool type_is_container(enum option_type type);
 
+/* The parts of the above (options_value.c), shared with options_json.c: an empty value; into
+ * one, a scalar, or one more item of a container; the error that names what is allowed;
+ * hand-over. */
+int value_fresh(struct value *fresh, const struct option_def *d);
+int value_parse_scalar(struct value *v, const struct option_def *d, const char *text,
+                       struct ersa_error *err);
+int value_add_item(struct value *v, const struct option_def *d, const char *text,
+                   struct ersa_error *err);
+int value_refuse(const struct option_def *d, const char *text, struct ersa_error *err);
+bool value_may_be_none(const struct option_def *d);
+/* `v` takes over what `fresh` holds. */
+void value_replace(struct value *v, struct value *fresh);
+
 int list_add(struct option_list *l, const char *text, size_t len);
 void list_fini(struct option_list *l);
 

@@ -88,7 +88,7 @@ void value_allowed(const struct option_def *d, char *out, size_t cap)
         snprintf(out, cap, "%s", texts[d->type]);
 }
 
-static int refuse(const struct option_def *d, const char *text, struct ersa_error *err)
+int value_refuse(const struct option_def *d, const char *text, struct ersa_error *err)
 {
     char allowed[160];
     value_allowed(d, allowed, sizeof(allowed));
@@ -159,7 +159,7 @@ static int set_number(struct value *v, const struct option_def *d, double x, con
 {
     if (!is_in_range(d, x) || (is_whole(d->type) && (fabs(x) > WHOLE_MAX || x != floor(x))) ||
         ((d->type == OPT_BYTES) && x < 0))
-        return refuse(d, text, err);
+        return value_refuse(d, text, err);
     v->d = x;
     v->i = is_whole(d->type) ? (long long)x : 0;
     return 0;
@@ -181,7 +181,7 @@ static int set_level(struct value *v, const struct option_def *d, const char *te
         }
     long long n;
     if (str_to_i64(text, &n) < 0 || n < 0 || n > 50)
-        return refuse(d, text, err);
+        return value_refuse(d, text, err);
     v->i = n;
     return 0;
 }
@@ -191,7 +191,7 @@ static int set_bool(struct value *v, const struct option_def *d, const char *tex
 {
     bool yes = strcasecmp(text, "true") == 0 || strcmp(text, "1") == 0;
     if (!yes && strcasecmp(text, "false") != 0 && strcmp(text, "0") != 0)
-        return refuse(d, text, err);
+        return value_refuse(d, text, err);
     v->i = yes;
     return 0;
 }
@@ -232,7 +232,7 @@ static int set_enum(struct value *v, const struct option_def *d, const char *tex
 {
     struct slice choice;
     if (!find_choice(d, text, strlen(text), &choice))
-        return refuse(d, text, err);
+        return value_refuse(d, text, err);
     return set_text(v, choice.data, choice.len);
 }
 
@@ -243,7 +243,7 @@ static int add_set(struct value *v, const struct option_def *d, const char *text
         size_t len = strcspn(at, ", ");
         struct slice choice;
         if (len && !find_choice(d, at, len, &choice))
-            return refuse(d, at, err);
+            return value_refuse(d, at, err);
         if (len && list_add(&v->list, choice.data, choice.len) < 0)
             return ERSA_ENOMEM;
         at += len;
@@ -259,21 +259,21 @@ static int add_ports(struct value *v, const struct option_def *d, const char *te
         char *end;
         long first = strtol(at, &end, 10), last = first;
         if (end == at || first < 1 || first > 65535)
-            return refuse(d, text, err);
+            return value_refuse(d, text, err);
         if (*end == '-') {
             at = end + 1;
             last = strtol(at, &end, 10);
             if (end == at || last < first || last > 65535)
-                return refuse(d, text, err);
+                return value_refuse(d, text, err);
         }
         end += strspn(end, " ");
         if (*end && *end != ',')
-            return refuse(d, text, err);
+            return value_refuse(d, text, err);
         at = end + (*end == ',');
         at += strspn(at, " ");
         size_t more = (size_t)(last - first + 1);
         if (v->ports.n + more > PORTS_MAX)
-            return refuse(d, text, err);
+            return value_refuse(d, text, err);
         int *grown = reallocarray(v->ports.numbers, v->ports.n + more, sizeof(*grown));
         if (!grown)
             return ERSA_ENOMEM;
@@ -297,11 +297,11 @@ static int add_pair(struct value *v, const struct option_def *d, const char *tex
 {
     const char *eq = strchr(text, '=');
     if (!eq || eq == text)
-        return refuse(d, text, err);
+        return value_refuse(d, text, err);
     CLEANUP(free_ptr) char *key = str_dup_slice((struct slice){text, (size_t)(eq - text)});
     json_t *item = json_string(eq + 1);
     if (!key || !item || json_object_set_new(v->dict, key, item) < 0)
-        return key && item ? refuse(d, text, err) : ERSA_ENOMEM;
+        return key && item ? value_refuse(d, text, err) : ERSA_ENOMEM;
     return 0;
 }
 
@@ -325,8 +325,8 @@ static json_t *literal(const struct option_def *d, const char *text)
     return parsed;
 }
 
-static int add_item(struct value *v, const struct option_def *d, const char *text,
-                    struct ersa_error *err)
+int value_add_item(struct value *v, const struct option_def *d, const char *text,
+                   struct ersa_error *err)
 {
     switch (d->type) {
     case OPT_SET:
@@ -340,8 +340,8 @@ static int add_item(struct value *v, const struct option_def *d, const char *tex
     }
 }
 
-static int parse_scalar(struct value *v, const struct option_def *d, const char *text,
-                        struct ersa_error *err)
+int value_parse_scalar(struct value *v, const struct option_def *d, const char *text,
+                       struct ersa_error *err)
 {
     double x;
     switch (d->type) {
@@ -356,7 +356,7 @@ static int parse_scalar(struct value *v, const struct option_def *d, const char 
         return set_text(v, text, strlen(text));
     default:
         if (parse_number(text, units_of(d->type), &x) < 0)
-            return refuse(d, text, err);
+            return value_refuse(d, text, err);
         return set_number(v, d, x, text, err);
     }
 }
@@ -380,14 +380,14 @@ static int copy_containers(struct value *to, const struct value *from)
 }
 
 /* `fresh` becomes the value; who set it stays with the caller. */
-static void replace(struct value *v, struct value *fresh)
+void value_replace(struct value *v, struct value *fresh)
 {
     value_fini(v);
     *v = *fresh;
     *fresh = (struct value){0};
 }
 
-static int fresh_value(struct value *fresh, const struct option_def *d)
+int value_fresh(struct value *fresh, const struct option_def *d)
 {
     *fresh = (struct value){.is_set = true};
     if (d->type != OPT_DICT)
@@ -396,28 +396,23 @@ static int fresh_value(struct value *fresh, const struct option_def *d)
     return fresh->dict ? 0 : ERSA_ENOMEM;
 }
 
-static bool may_be_none(const struct option_def *d)
+bool value_may_be_none(const struct option_def *d)
 {
     return !d->preset;
-}
-
-static void set_none(struct value *v)
-{
-    value_fini(v);
 }
 
 int value_from_text(struct value *v, const struct option_def *d, const char *text, bool append,
                     struct ersa_error *err)
 {
-    if (d->type != OPT_TEXT && d->type != OPT_SECRET && may_be_none(d) &&
+    if (d->type != OPT_TEXT && d->type != OPT_SECRET && value_may_be_none(d) &&
         strcmp(text, "None") == 0) {
-        set_none(v);
+        value_fini(v);
         return 0;
     }
     CLEANUP(value_fini) struct value fresh;
-    int rc = fresh_value(&fresh, d);
+    int rc = value_fresh(&fresh, d);
     if (rc == 0 && !type_is_container(d->type))
-        rc = parse_scalar(&fresh, d, text, err);
+        rc = value_parse_scalar(&fresh, d, text, err);
     else if (rc == 0) {
         json_t *whole = literal(d, text);
         if (whole) {
@@ -426,142 +421,12 @@ int value_from_text(struct value *v, const struct option_def *d, const char *tex
         } else {
             rc = append ? copy_containers(&fresh, v) : 0;
             if (rc == 0)
-                rc = add_item(&fresh, d, text, err);
+                rc = value_add_item(&fresh, d, text, err);
         }
     }
     if (rc == ERSA_ENOMEM)
         return err_set(err, rc, "out of memory");
     if (rc == 0)
-        replace(v, &fresh);
+        value_replace(v, &fresh);
     return rc;
-}
-
-/* JSON */
-
-/* A scalar as the text that means it; owned. NULL: not a scalar, or out of memory. */
-static char *scalar_text(const json_t *j)
-{
-    switch (json_typeof(j)) {
-    case JSON_STRING:
-        return str_dup(json_string_value(j));
-    case JSON_INTEGER:
-        return str_printf("%lld", (long long)json_integer_value(j));
-    case JSON_REAL:
-        return str_printf("%.17g", json_real_value(j));
-    case JSON_TRUE:
-        return str_dup("true");
-    case JSON_FALSE:
-        return str_dup("false");
-    default:
-        return NULL;
-    }
-}
-
-static int refuse_json(const struct option_def *d, const json_t *j, struct ersa_error *err)
-{
-    CLEANUP(free_ptr) char *text = json_dumps(j, JSON_ENCODE_ANY | JSON_COMPACT);
-    return refuse(d, text ? text : "?", err);
-}
-
-static bool kind_fits(const struct option_def *d, const json_t *j)
-{
-    switch (d->type) {
-    case OPT_BOOL:
-        return json_is_boolean(j) || json_is_integer(j);
-    case OPT_TEXT:
-    case OPT_SECRET:
-    case OPT_ENUM:
-        return json_is_string(j);
-    default:
-        return json_is_number(j) || json_is_string(j);
-    }
-}
-
-static int fill_from_json(struct value *fresh, const struct option_def *d, const json_t *j,
-                          struct ersa_error *err)
-{
-    if (!type_is_container(d->type)) {
-        if (!kind_fits(d, j))
-            return refuse_json(d, j, err);
-        CLEANUP(free_ptr) char *text = scalar_text(j);
-        return text ? parse_scalar(fresh, d, text, err) : ERSA_ENOMEM;
-    }
-    if (d->type == OPT_DICT)
-        return json_is_object(j)
-                   ? json_object_update(fresh->dict, (json_t *)j) < 0 ? ERSA_ENOMEM : 0
-                   : refuse_json(d, j, err);
-    if (!json_is_array(j)) { /* one item */
-        CLEANUP(free_ptr) char *text = scalar_text(j);
-        return text ? add_item(fresh, d, text, err) : refuse_json(d, j, err);
-    }
-    size_t i;
-    const json_t *item;
-    json_array_foreach(j, i, item)
-    {
-        CLEANUP(free_ptr) char *text = scalar_text(item);
-        int rc = text ? add_item(fresh, d, text, err) : refuse_json(d, j, err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
-int value_from_json(struct value *v, const struct option_def *d, const json_t *json,
-                    struct ersa_error *err)
-{
-    if (json_is_null(json)) {
-        if (!may_be_none(d))
-            return refuse(d, "None", err);
-        set_none(v);
-        return 0;
-    }
-    CLEANUP(value_fini) struct value fresh;
-    int rc = fresh_value(&fresh, d);
-    if (rc == 0)
-        rc = fill_from_json(&fresh, d, json, err);
-    if (rc == ERSA_ENOMEM)
-        return err_set(err, rc, "out of memory");
-    if (rc == 0)
-        replace(v, &fresh);
-    return rc;
-}
-
-static json_t *list_json(const struct value *v, enum option_type type)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < v->list.n; i++)
-        json_array_append_new(list, json_string(v->list.items[i]));
-    for (size_t i = 0; type == OPT_PORTS && i < v->ports.n; i++)
-        json_array_append_new(list, json_integer(v->ports.numbers[i]));
-    return list;
-}
-
-json_t *value_to_json(const struct value *v, const struct option_def *d)
-{
-    if (!v->is_set)
-        return json_null();
-    switch (d->type) {
-    case OPT_BOOL:
-        return json_boolean(v->i);
-    case OPT_INT:
-    case OPT_BYTES:
-    case OPT_MS:
-    case OPT_LEVEL:
-        return json_integer(v->i);
-    case OPT_FLOAT:
-    case OPT_SECONDS:
-        return json_real(v->d);
-    case OPT_SECRET:
-        return json_string("***");
-    case OPT_TEXT:
-    case OPT_ENUM:
-        return json_string(v->text);
-    case OPT_DICT:
-        return json_copy(v->dict);
-    case OPT_LIST:
-    case OPT_SET:
-    case OPT_PORTS:
-        return list_json(v, d->type);
-    }
-    return json_null();
 }
