@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The rival of `make bench`: the least that a broker on libzmq can do. Two ROUTERs; what comes as
- * [A, B, rest...] on one leaves as [B, A, rest...] on the other, frames moved and never looked at.
- * With a third and fourth port it also forwards iopub, SUB to PUB. Prints the ports as JSON, ends
- * on SIGTERM or when its standard input closes.
+/* The rival of `make bench`: the least that a broker on libzmq can do. Two ROUTERs; what comes
+ * as [A, B, rest...] on one leaves as [B, A, rest...] on the other, frames moved and never
+ * looked at. With a third and fourth port it also forwards iopub, SUB to PUB. Prints the ports
+ * as JSON, ends on SIGTERM or when its standard input closes.
  *
  *     broker [--iopub] */
 #include <stdbool.h>
@@ -77,13 +77,15 @@ int main(int argc, char **argv)
         [STDIN] = {NULL, 0, ZMQ_POLLIN, 0},
     };
 
-    printf("{\"client\": %d, \"engine\": %d, \"iopub_engine\": %d, \"iopub_client\": %d}\n", ports[0],
-           ports[1], ports[2], ports[3]);
+    printf("{\"client\": %d, \"engine\": %d, \"iopub_engine\": %d, \"iopub_client\": %d}\n",
+           ports[0], ports[1], ports[2], ports[3]);
     fflush(stdout);
     while (zmq_poll(items, ENDS, -1) >= 0 && !items[STDIN].revents) {
         for (int i = 0; i < 1000; i++) {
-            bool any = items[FRONT].revents && forward(items[FRONT].socket, items[BACK].socket, true);
-            any |= items[BACK].revents && forward(items[BACK].socket, items[FRONT].socket, true);
+            bool any =
+                items[FRONT].revents && forward(items[FRONT].socket, items[BACK].socket, true);
+            any |=
+                items[BACK].revents && forward(items[BACK].socket, items[FRONT].socket, true);
             any |= items[IOPUB_IN].revents &&
                    forward(items[IOPUB_IN].socket, items[IOPUB_OUT].socket, false);
             if (!any)

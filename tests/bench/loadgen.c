@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The load generator of `make bench`: M simulated engines and N simulated clients in one process, and
- * a subscriber that counts iopub. Prints one JSON object.
+/* The load generator of `make bench`: M simulated engines and N simulated clients in one
+ * process, and a subscriber that counts iopub. Prints one JSON object.
  *
- *     loadgen CLIENT_FILE ENGINE_FILE --engines M --clients N --tasks T [--window W] [--iopub] [--rtt]
+ *     loadgen CLIENT_FILE ENGINE_FILE --engines M --clients N --tasks T [--window W] [--iopub]
+ * [--rtt]
  *
- * Against a controller all tasks are submitted at once (the scheduler keeps the window); against the
- * broker W tasks are outstanding per engine, 0 for all at once. --rtt: one task in flight at a
- * time, T round trips. Prints `ready` on a line of its own and waits for a line on standard input
- * before it starts, so that whoever measures can read the clocks of the other processes. */
+ * Against a controller all tasks are submitted at once (the scheduler keeps the window);
+ * against the broker W tasks are outstanding per engine, 0 for all at once. --rtt: one task in
+ * flight at a time, T round trips. Prints `ready` on a line of its own and waits for a line on
+ * standard input before it starts, so that whoever measures can read the clocks of the other
+ * processes. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +33,8 @@ struct run {
     bool iopub, rtt;
     uint64_t tasks, submitted, answered, wrong, published, announced;
     struct sim_engine *engines[ENGINES_MAX];
-    struct map by_uuid;         /* value: number + 1 */
-    bool reached[ENGINES_MAX];  /* broker: a probe came back */
+    struct map by_uuid;        /* value: number + 1 */
+    bool reached[ENGINES_MAX]; /* broker: a probe came back */
     unsigned n_reached;
     struct session *session;
     struct port *clients[CLIENTS_MAX], *notification, *iopub_in;
@@ -56,7 +58,8 @@ static void submit_one(struct run *r, unsigned engine_no)
     r->sent_ns = clock_mono_ns();
 }
 
-/* Submits as fast as the kernel takes it, a batch a turn, so that replies are read meanwhile. */
+/* Submits as fast as the kernel takes it, a batch a turn, so that replies are read meanwhile.
+ */
 static void on_submit(struct defer *d)
 {
     struct run *r = container_of(d, struct run, submit);
@@ -124,6 +127,9 @@ static void on_notification(void *ctx, struct peer *p, const struct msg *m)
         return;
     if (slice_is(type.raw, "registration_notification") && ++r->announced == r->n_engines)
         loop_stop(r->loop);
+    if (slice_is(type.raw, "unregistration_notification") && r->announced &&
+        --r->announced == 0)
+        loop_stop(r->loop);
 }
 
 static void on_published(void *ctx, struct peer *p, const struct msg *m)
@@ -142,7 +148,8 @@ static void on_probe(struct timer *t)
     loop_after(r->loop, t, MS_TO_NS(100));
 }
 
-static struct port *client_port(struct run *r, enum port_kind kind, const struct port_ops *ops, int to)
+static struct port *client_port(struct run *r, enum port_kind kind, const struct port_ops *ops,
+                                int to)
 {
     struct ersa_error err = {0};
     struct port_config cfg = {
@@ -165,8 +172,9 @@ static void open_all(struct run *r)
     static const struct port_ops iopub_ops = {.message = on_published};
 
     for (unsigned i = 0; i < r->n_clients; i++)
-        r->clients[i] = client_port(r, PORT_DEALER, &reply_ops,
-                                    r->target.broker ? r->target.client_mux : r->target.client_task);
+        r->clients[i] =
+            client_port(r, PORT_DEALER, &reply_ops,
+                        r->target.broker ? r->target.client_mux : r->target.client_task);
     if (r->iopub)
         r->iopub_in = client_port(r, PORT_SUB, &iopub_ops, r->target.client_iopub);
     if (!r->target.broker) {
@@ -187,6 +195,16 @@ static void open_all(struct run *r)
     loop_run(r->loop);
     loop_cancel(r->loop, &r->probe);
     r->probing = false;
+}
+
+/* The next run must not find engines that are no more. */
+static void leave(struct run *r)
+{
+    if (r->target.broker)
+        return;
+    for (unsigned i = 0; i < r->n_engines; i++)
+        sim_engine_leave(r->engines[i]);
+    loop_run(r->loop);
 }
 
 static void close_all(struct run *r)
@@ -216,7 +234,8 @@ static int by_value(const void *a, const void *b)
 static void report(struct run *r)
 {
     double seconds = (double)(r->end_ns - r->start_ns) / 1e9;
-    printf("{\"tasks\": %llu, \"wrong\": %llu, \"published\": %llu, \"seconds\": %.6f, \"tasks_s\": %.1f",
+    printf("{\"tasks\": %llu, \"wrong\": %llu, \"published\": %llu, \"seconds\": %.6f, "
+           "\"tasks_s\": %.1f",
            (unsigned long long)r->answered, (unsigned long long)r->wrong,
            (unsigned long long)r->published, seconds, (double)r->answered / seconds);
     if (r->rtt) {
@@ -250,23 +269,38 @@ static void measure(struct run *r)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"engines", required_argument, NULL, 'e'}, {"clients", required_argument, NULL, 'c'},
-        {"tasks", required_argument, NULL, 't'},   {"window", required_argument, NULL, 'w'},
-        {"iopub", no_argument, NULL, 'i'},         {"rtt", no_argument, NULL, 'r'},
-        {0}};
+    static const struct option options[] = {{"engines", required_argument, NULL, 'e'},
+                                            {"clients", required_argument, NULL, 'c'},
+                                            {"tasks", required_argument, NULL, 't'},
+                                            {"window", required_argument, NULL, 'w'},
+                                            {"iopub", no_argument, NULL, 'i'},
+                                            {"rtt", no_argument, NULL, 'r'},
+                                            {0}};
     static struct run run = {.n_engines = 16, .n_clients = 1, .tasks = 1000, .window = 1};
     struct ersa_error err = {0};
 
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
-        case 'e': run.n_engines = (unsigned)atoi(optarg); break;
-        case 'c': run.n_clients = (unsigned)atoi(optarg); break;
-        case 't': run.tasks = (uint64_t)atoll(optarg); break;
-        case 'w': run.window = (unsigned)atoi(optarg); break;
-        case 'i': run.iopub = true; break;
-        case 'r': run.rtt = true; break;
-        default: return 2;
+        case 'e':
+            run.n_engines = (unsigned)atoi(optarg);
+            break;
+        case 'c':
+            run.n_clients = (unsigned)atoi(optarg);
+            break;
+        case 't':
+            run.tasks = (uint64_t)atoll(optarg);
+            break;
+        case 'w':
+            run.window = (unsigned)atoi(optarg);
+            break;
+        case 'i':
+            run.iopub = true;
+            break;
+        case 'r':
+            run.rtt = true;
+            break;
+        default:
+            return 2;
         }
     }
     if (argc - optind != 2 || !run.n_engines || run.n_engines > ENGINES_MAX || !run.n_clients ||
@@ -281,14 +315,15 @@ int main(int argc, char **argv)
     run.trips_ns = calloc(run.rtt ? run.tasks : 1, sizeof *run.trips_ns);
     buf_init(&run.scratch, 1 << 20);
     if (!run.wire || !run.trips_ns ||
-        session_new(&run.session, run.target.key, strlen(run.target.key), "hmac-sha256", NULL, "bench",
-                    &err)) {
+        session_new(&run.session, run.target.key, strlen(run.target.key), "hmac-sha256", NULL,
+                    "bench", &err)) {
         fprintf(stderr, "loadgen: %s\n", err.text[0] ? err.text : "out of memory");
         return 1;
     }
     open_all(&run);
     measure(&run);
     report(&run);
+    leave(&run);
     close_all(&run);
     return run.wrong != 0;
 }

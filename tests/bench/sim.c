@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Addresses, requests and simulated engines of the load generator (sim.h). An engine opens the same
- * sockets as a stock one: registration DEALER, shell ROUTER to mux and task, control ROUTER,
- * iopub PUB, heartbeat SUB and DEALER. */
+/* Addresses, requests and simulated engines of the load generator (sim.h). An engine opens the
+ * same sockets as a stock one: registration DEALER, shell ROUTER to mux and task, control
+ * ROUTER, iopub PUB, heartbeat SUB and DEALER. */
 #include "sim.h"
 
 #include <stdio.h>
@@ -20,6 +20,7 @@ struct sim_engine {
     struct buf scratch;
     char uuid[RAND_SESSION_ID_LEN + 1];
     char topic[32];
+    long long id;
 };
 
 static void die(const char *what, const char *why)
@@ -28,7 +29,8 @@ static void die(const char *what, const char *why)
     exit(1);
 }
 
-/* ---- addresses ---------------------------------------------------------------------------- */
+/* ---- addresses ----------------------------------------------------------------------------
+ */
 
 static int port_of(const json_t *file, const char *key)
 {
@@ -76,15 +78,17 @@ void sim_connect(struct port *p, const struct sim_target *t, int port)
         die(endpoint, err.text);
 }
 
-/* ---- requests ----------------------------------------------------------------------------- */
+/* ---- requests -----------------------------------------------------------------------------
+ */
 
 /* As large as a stock client's `lambda x: x`, its call info and a small argument. */
 static const uint8_t function_buffer[560], info_buffer[52], argument_buffer[5];
 
 int sim_request(struct port *p, struct session *s, struct buf *scratch, const char *engine)
 {
-    static const char metadata[] = "{\"targets\": [], \"follow\": [], \"after\": [], \"timeout\": null, "
-                                   "\"retries\": 0, \"label\": null}";
+    static const char metadata[] =
+        "{\"targets\": [], \"follow\": [], \"after\": [], \"timeout\": null, "
+        "\"retries\": 0, \"label\": null}";
     struct outgoing o = {.msg_type = "apply_request", .metadata = SLICE_LIT(metadata)};
     struct frame frames[1 + SESSION_FRAMES + 3];
     unsigned n = 0;
@@ -101,7 +105,8 @@ int sim_request(struct port *p, struct session *s, struct buf *scratch, const ch
     return port_send(p, frames, n);
 }
 
-/* ---- engines ------------------------------------------------------------------------------ */
+/* ---- engines ------------------------------------------------------------------------------
+ */
 
 static void publish_status(struct sim_engine *e, struct slice parent, const char *content)
 {
@@ -128,11 +133,12 @@ static void on_request(void *ctx, struct peer *p, const struct msg *m)
     if (e->publishes)
         publish_status(e, parts.header, "{\"execution_state\": \"busy\"}");
     clock_iso(clock_utc_us(), started);
-    int len = snprintf(metadata, sizeof metadata,
-                       "{\"started\": \"%s\", \"dependencies_met\": true, \"engine\": \"%s\", "
-                       "\"is_broadcast\": false, \"is_coalescing\": false, \"original_msg_id\": "
-                       "\"\", \"label\": null, \"status\": \"ok\"}",
-                       started, e->uuid);
+    int len =
+        snprintf(metadata, sizeof metadata,
+                 "{\"started\": \"%s\", \"dependencies_met\": true, \"engine\": \"%s\", "
+                 "\"is_broadcast\": false, \"is_coalescing\": false, \"original_msg_id\": "
+                 "\"\", \"label\": null, \"status\": \"ok\"}",
+                 started, e->uuid);
     struct outgoing o = {.msg_type = "apply_reply",
                          .parent = parts.header,
                          .metadata = {metadata, (size_t)len},
@@ -156,9 +162,11 @@ static void on_registered(void *ctx, struct peer *p, const struct msg *m)
     struct parts parts;
     struct jfield f[] = {{.key = "status"}, {.key = "id"}};
 
-    if (parts_split(m->frames, m->n, &parts) || jscan(parts.content, f, 2) || !slice_is(f[0].raw, "ok"))
+    if (parts_split(m->frames, m->n, &parts) || jscan(parts.content, f, 2) ||
+        !slice_is(f[0].raw, "ok"))
         die("registration", "refused");
-    snprintf(e->topic, sizeof e->topic, "engine.%.*s.status", SLICE_FMT(f[1].raw));
+    e->id = atoll(f[1].raw.data);
+    snprintf(e->topic, sizeof e->topic, "engine.%lld.status", e->id);
     sim_connect(e->ping, &e->target, e->target.hb_ping);
 }
 
@@ -225,6 +233,17 @@ struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct s
     if (session_frames(e->session, &o, &e->scratch, frames) == 0)
         port_send(e->registration, frames, SESSION_FRAMES);
     return e;
+}
+
+void sim_engine_leave(struct sim_engine *e)
+{
+    char content[40];
+    int len = snprintf(content, sizeof content, "{\"id\": %lld}", e->id);
+    struct outgoing o = {.msg_type = "unregistration_request",
+                         .content = {content, (size_t)len}};
+    struct frame frames[SESSION_FRAMES];
+    if (e->registration && session_frames(e->session, &o, &e->scratch, frames) == 0)
+        port_send(e->registration, frames, SESSION_FRAMES);
 }
 
 void sim_engine_free(struct sim_engine *e)

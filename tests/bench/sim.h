@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the load generator is made of: simulated engines and clients that speak the real protocol to a
- * controller or to the bare broker, all on one loop. */
+/* What the load generator is made of: simulated engines and clients that speak the real
+ * protocol to a controller or to the bare broker, all on one loop. */
 #ifndef ERSA_BENCH_SIM_H
 #define ERSA_BENCH_SIM_H
 
@@ -27,15 +27,18 @@ void sim_target_load(struct sim_target *t, const char *client_file, const char *
 void sim_connect(struct port *p, const struct sim_target *t, int port);
 
 struct sim_engine;
-/* An engine that answers each apply_request at once with a correct apply_reply, and where `iopub` is
- * set publishes busy before and idle after it. Registers and echoes heartbeats like a stock one. */
+/* An engine that answers each apply_request at once with a correct apply_reply, and where
+ * `iopub` is set publishes busy before and idle after it. Registers and echoes heartbeats like
+ * a stock one. */
 struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct sim_target *t,
                                   bool iopub);
 void sim_engine_free(struct sim_engine *e);
+/* Unregisters, as the watchdog of a stock engine does at its end. */
+void sim_engine_leave(struct sim_engine *e);
 const char *sim_engine_uuid(const struct sim_engine *e);
 
-/* One apply_request of a stock client's shape and size, for the task port or, with `engine` set,
- * for one engine. Returns 0 or what the port said. */
+/* One apply_request of a stock client's shape and size, for the task port or, with `engine`
+ * set, for one engine. Returns 0 or what the port said. */
 int sim_request(struct port *p, struct session *s, struct buf *scratch, const char *engine);
 
 #endif
