@@ -99,7 +99,7 @@ static void begin_end(struct engine *e)
     queue_drop(&e->queue);
     int64_t now = loop_now_ns(e->loop);
     e->life.leave_at_ns = now;
-    if (e->life.last_reply_ns && !e->current)
+    if (e->life.last_reply_ns && !e->current && !e->life.is_unregistered)
         e->life.leave_at_ns = e->life.last_reply_ns + MS_TO_NS(HEAD_START_MS);
     bool has_leftovers = runtime_signal_group(e, SIGTERM);
     e->life.sweeps = has_leftovers ? 0 : LEFTOVERS_MS / SWEEP_MS;

@@ -215,6 +215,7 @@ static void explain(struct engine *e, int status, const struct rusage *usage)
     l->exit_code = death_exit_code(status);
     if (rt->why[0]) {
         snprintf(l->cause, sizeof(l->cause), "%s", rt->why);
+        l->exit_code = ENGINE_EXIT_RUNTIME;
         return;
     }
     death_sentence(l->cause, sizeof(l->cause), status, usage,
