@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""sys.stdout and sys.stderr: text goes straight through to descriptors 1 and 2, which ipengine reads. So the
+order within a stream is kept, and forked children print like everybody else."""
+import builtins
+import io
+import sys
+
+
+class _Descriptor(io.FileIO):
+    """Writes all of it, also when a signal comes in between."""
+
+    def write(self, data):
+        n = super().write(data)
+        if n is None or n == len(data):
+            return n
+        view = memoryview(data)
+        while n < len(data):
+            n += super().write(view[n:]) or 0
+        return n
+
+
+class Stream(io.TextIOWrapper):
+    """What user code has as sys.stdout."""
+
+    def __init__(self, fd):
+        super().__init__(_Descriptor(fd, "w", closefd=False), encoding="UTF-8", errors="backslashreplace",
+                         newline="\n", write_through=True)
+        self.mode = "w"
+
+    def isatty(self):
+        return False
+
+    def set_parent(self, parent):
+        """The parent of output is the engine's business."""
+
+
+class StdinNotImplementedError(NotImplementedError):
+    """There is nobody to ask."""
+
+
+def _no_input(*args, **kwargs):
+    raise StdinNotImplementedError("an engine has no stdin: input() and getpass() are not possible here")
+
+
+def patch_getpass(module):
+    module.getpass = _no_input
+
+
+def install():
+    sys.stdout = sys.__stdout__ = Stream(1)
+    sys.stderr = sys.__stderr__ = Stream(2)
+    builtins.input = _no_input
+
+
+def flush():
+    """What user code put in place of the streams may hold something back."""
+    for stream in (sys.stdout, sys.stderr):
+        if type(stream) is not Stream:
+            try:
+                stream.flush()
+            except Exception:
+                pass
