@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One connection: handshake and receiving. What was received is read in the wire's scratch
- * buffer, where messages that are there whole are handed out as views; only what is incomplete
- * is kept, copied once. A frame of WIRE_COPY_MAX octets or more is received straight into a
+/* One connection: its life, and receiving. Octets are received in the wire's scratch buffer and
+ * read there (reading.c); a frame of WIRE_COPY_MAX octets or more is received straight into a
  * block. A declared length costs nothing: pages of a block exist when octets arrive. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,22 +13,40 @@
 #include "util/log.h"
 #include "wire/wire_impl.h"
 
-#define MECHANISM "NULL"
-#define COMMAND_MAX 65535     /* octets of a command's body */
-#define READY_MAX 4096        /* and of one before the handshake is done */
-#define BIG_BUDGET (4u << 20) /* octets of large frames a turn */
-#define DRAIN_BUDGET (64u << 20)
+#define BIG_BUDGET (1u << 20)    /* octets of large frames a turn */
+#define DRAIN_BUDGET (64u << 20) /* and of a connection that is taken over */
+#define DISCARD_ROUNDS 64        /* of 16 KiB that nobody is going to read */
 
 static void on_event(struct watch *w, unsigned events);
 
 /* Ends */
 
-static void on_handshake_timeout(struct timer *t)
+const char *conn_address(const struct conn *c)
 {
-    conn_fail(container_of(t, struct conn, handshake), DOWN_TIMEOUT);
+    static _Thread_local char text[PORT_ENDPOINT_MAX];
+    struct endpoint e = {.len = sizeof(e.addr)};
+    if (getpeername(c->watch.fd, (struct sockaddr *)&e.addr, &e.len) < 0)
+        return "an address unknown by now";
+    endpoint_text(&e, text, sizeof(text));
+    return text;
 }
 
-static void partial_free(struct partial *p)
+static void complain(const struct conn *c, const char *text)
+{
+    if (!c->port->closed)
+        log_warn("port %s: connection of %s closed: %s", c->port->cfg.name, conn_address(c),
+                 text);
+}
+
+static void on_handshake_timeout(struct timer *t)
+{
+    struct conn *c = container_of(t, struct conn, handshake);
+    if (c->state != CONN_CONNECTING)
+        complain(c, "no handshake in time");
+    conn_fail(c, DOWN_TIMEOUT);
+}
+
+void partial_free(struct partial *p)
 {
     if (!p)
         return;
@@ -47,11 +65,14 @@ void conn_free(struct conn *c)
     free(c);
 }
 
-/* An orderly end: without unread octets the kernel sends what it still has. */
-static void close_socket(int fd, uint8_t *scratch)
+/* An orderly end: without unread octets the kernel sends what it still has. The scratch buffer
+ * may be in use when a callback closes a peer, so they go elsewhere. */
+static void close_socket(int fd)
 {
+    uint8_t nowhere[16384];
     shutdown(fd, SHUT_WR);
-    for (int i = 0; i < 16 && recv(fd, scratch, SCRATCH_SIZE, MSG_DONTWAIT) > 0; i++)
+    for (int i = 0; i < DISCARD_ROUNDS && recv(fd, nowhere, sizeof(nowhere), MSG_DONTWAIT) > 0;
+         i++)
         ;
     close(fd);
 }
@@ -65,7 +86,7 @@ void conn_drop(struct conn *c)
     loop_cancel(w->loop, &c->handshake);
     int fd = c->watch.fd;
     loop_unwatch(w->loop, &c->watch);
-    close_socket(fd, w->scratch);
+    close_socket(fd);
     list_remove(&c->again);
     list_remove(&c->link);
     list_push_back(&w->dead_conns, &c->link);
@@ -101,35 +122,17 @@ void conn_fail(struct conn *c, enum peer_down why)
         peer_free(p);
 }
 
-/* Sending before there is a peer: a few octets into an empty socket buffer. */
-
-static int send_now(struct conn *c, const void *data, size_t len)
+void conn_error(struct conn *c, ssize_t rc)
 {
-    return send(c->watch.fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len ? 0
-                                                                                     : ERSA_EIO;
-}
-
-static int send_greeting(struct conn *c)
-{
-    uint8_t greeting[ZMTP_GREETING_SIZE];
-    zmtp_put_greeting(greeting, MECHANISM);
-    return send_now(c, greeting, sizeof(greeting));
-}
-
-static int send_ready(struct conn *c)
-{
-    const struct kind *k = &kinds[c->port->cfg.kind];
-    struct slice identity = {NULL, 0};
-    struct buf b;
-    if (k->tells_identity)
-        identity = (struct slice){c->port->cfg.identity_len ? c->port->cfg.identity : "",
-                                  c->port->cfg.identity_len};
-    buf_init(&b, READY_MAX);
-    int rc = zmtp_put_ready(&b, k->name, identity);
-    if (rc == 0)
-        rc = send_now(c, b.data, b.len);
-    buf_fini(&b);
-    return rc;
+    if (c->state == CONN_DEAD)
+        return;
+    if (rc == ERSA_EPROTO)
+        complain(c, c->state == CONN_UP ? "it broke the protocol" : "not a fitting ZMTP peer");
+    else if (rc == ERSA_EFULL)
+        complain(c, "a message over the bound");
+    else if (rc == ERSA_ENOMEM)
+        complain(c, "out of memory");
+    conn_fail(c, rc == ERSA_EPROTO || rc == ERSA_EFULL ? DOWN_PROTOCOL : DOWN_EOF);
 }
 
 struct conn *conn_new(struct port *p, int fd, struct connector *from)
@@ -156,385 +159,20 @@ struct conn *conn_new(struct port *p, int fd, struct connector *from)
         free(c);
         return NULL;
     }
-    if (!from && send_greeting(c) < 0) {
+    if (!from && conn_greet(c) < 0) {
         conn_fail(c, DOWN_EOF);
         return NULL;
     }
     return c;
 }
 
-static bool is_held_up(const struct conn *c)
-{
-    return c->peer && c->peer->paused && !c->draining;
-}
-
 void conn_update_events(struct conn *c)
 {
-    if (c->state == CONN_DEAD)
+    if (c->state == CONN_DEAD || c->state == CONN_CONNECTING)
         return;
-    bool wants_read = !is_held_up(c) || c->port->closed;
+    bool wants_read = !conn_is_held_up(c) || c->port->closed;
     unsigned events = (wants_read ? LOOP_READ : 0u) | (c->wants_write ? LOOP_WRITE : 0u);
     loop_rewatch(c->port->wire->loop, &c->watch, events);
-}
-
-/* Messages */
-
-/* The message that is being read: frames [0, n) of the wire's vector are views into scratch,
- * or, where there is a partial one, all of it is there. */
-struct reading {
-    unsigned n;
-    size_t bytes;
-};
-
-static struct partial *get_partial(struct conn *c)
-{
-    if (!c->partial)
-        c->partial = calloc(1, sizeof(*c->partial));
-    return c->partial;
-}
-
-static int partial_add(struct partial *p, const struct frame *f)
-{
-    if (p->n == p->cap) {
-        unsigned cap = p->cap ? 2 * p->cap : 16;
-        struct frame *frames = reallocarray(p->frames, cap, sizeof(*frames));
-        if (!frames)
-            return ERSA_ENOMEM;
-        p->frames = frames;
-        p->cap = cap;
-    }
-    if (!f->block && p->len + f->len > p->size) {
-        size_t size = 2 * (p->len + f->len) + 256;
-        uint8_t *data = realloc(p->data, size);
-        if (!data)
-            return ERSA_ENOMEM;
-        p->data = data;
-        p->size = size;
-    }
-    p->frames[p->n] = *f;
-    if (!f->block) {
-        if (f->len)
-            memcpy(p->data + p->len, f->data, f->len);
-        p->frames[p->n].data = (const uint8_t *)(uintptr_t)p->len;
-        p->len += f->len;
-    }
-    p->bytes += f->len + sizeof(*f);
-    p->n++;
-    return 0;
-}
-
-/* Views can't stay: scratch is used for the next read. */
-static int keep_views(struct conn *c, struct reading *r)
-{
-    if (r->n == 0)
-        return 0;
-    struct partial *p = get_partial(c);
-    if (!p)
-        return ERSA_ENOMEM;
-    for (unsigned i = 0; i < r->n; i++) {
-        int rc = partial_add(p, &c->port->wire->vec[i]);
-        if (rc < 0)
-            return rc;
-    }
-    r->n = 0;
-    return 0;
-}
-
-static void on_subscription(struct conn *c, struct slice prefix, bool on)
-{
-    struct peer *p = c->peer;
-    const struct port_config *cfg = &c->port->cfg;
-    int changed = on ? subs_add(&p->subs, prefix) : subs_remove(&p->subs, prefix);
-    if (changed < 0)
-        conn_fail(c, DOWN_PROTOCOL);
-    else if (changed && cfg->ops->subscribed)
-        cfg->ops->subscribed(cfg->ctx, p, prefix, on);
-}
-
-static void deliver(struct conn *c, const struct frame *frames, unsigned n)
-{
-    const struct port_config *cfg = &c->port->cfg;
-    c->port->wire->stats.msgs_in++;
-    if (kinds[cfg->kind].is_publisher) { /* the form of ZMTP 3.0 */
-        struct slice s = frame_slice(&frames[0]);
-        if (n == 1 && s.len && (s.data[0] == 0 || s.data[0] == 1))
-            on_subscription(c, (struct slice){s.data + 1, s.len - 1}, s.data[0] == 1);
-        return;
-    }
-    if (cfg->ops->message)
-        cfg->ops->message(cfg->ctx, c->peer, &(struct msg){frames, n});
-}
-
-static void deliver_partial(struct conn *c)
-{
-    struct partial *p = c->partial;
-    c->partial = NULL;
-    for (unsigned i = 0; i < p->n; i++)
-        if (!p->frames[i].block)
-            p->frames[i].data = p->data + (uintptr_t)p->frames[i].data;
-    deliver(c, p->frames, p->n);
-    partial_free(p);
-}
-
-static int add_frame(struct conn *c, struct reading *r, const struct frame *f, bool more)
-{
-    struct wire *w = c->port->wire;
-    if (c->partial) {
-        int rc = partial_add(c->partial, f);
-        if (rc < 0 || more)
-            return rc;
-        r->bytes = 0;
-        deliver_partial(c);
-        return 0;
-    }
-    int rc = wire_grow_vec(w, r->n + 1);
-    if (rc < 0)
-        return rc;
-    w->vec[r->n++] = *f;
-    if (more)
-        return 0;
-    unsigned n = r->n;
-    r->n = 0;
-    r->bytes = 0;
-    deliver(c, w->vec, n);
-    return 0;
-}
-
-/* A large frame begins: what follows goes straight into its block. */
-static int begin_big(struct conn *c, struct reading *r, const struct zmtp_head *head)
-{
-    int rc = keep_views(c, r);
-    struct partial *p = rc == 0 ? get_partial(c) : NULL;
-    if (!p)
-        return ERSA_ENOMEM;
-    p->big = block_get(c->port->wire->pool, head->len);
-    if (!p->big)
-        return ERSA_ENOMEM;
-    p->big_len = head->len;
-    p->big_got = 0;
-    p->big_more = head->flags & ZMTP_MORE;
-    return 0;
-}
-
-static int end_big(struct conn *c, struct reading *r)
-{
-    struct partial *p = c->partial;
-    struct frame f = {p->big->data, p->big_len, p->big};
-    p->big = NULL; /* its reference goes to the frames */
-    int rc = add_frame(c, r, &f, p->big_more);
-    if (rc < 0)
-        block_unref(f.block);
-    return rc;
-}
-
-/* Commands */
-
-static int on_command(struct conn *c, struct slice body)
-{
-    struct zmtp_command cmd;
-    struct buf pong;
-    if (zmtp_parse_command(body, &cmd) < 0)
-        return ERSA_EPROTO;
-    if (slice_is(cmd.name, "ERROR"))
-        return ERSA_ECLOSED;
-    if (slice_is(cmd.name, "PING") && cmd.data.len >= 2 && cmd.data.len <= 18) {
-        buf_init(&pong, 64);
-        int rc = zmtp_put_command(&pong, "PONG", cmd.data.data + 2, cmd.data.len - 2);
-        if (rc == 0)
-            rc = peer_send_raw(c->peer, pong.data, pong.len);
-        buf_fini(&pong);
-        return rc;
-    }
-    bool subscribes = slice_is(cmd.name, "SUBSCRIBE");
-    if ((subscribes || slice_is(cmd.name, "CANCEL")) && kinds[c->port->cfg.kind].is_publisher)
-        on_subscription(c, cmd.data, subscribes);
-    return 0;
-}
-
-static bool accepts(const struct port *p, struct slice socket_type)
-{
-    for (int i = 0; i < 3 && kinds[p->cfg.kind].accepts[i]; i++)
-        if (slice_is(socket_type, kinds[p->cfg.kind].accepts[i]))
-            return true;
-    return false;
-}
-
-static int on_handshake_command(struct conn *c, struct slice body)
-{
-    struct zmtp_command cmd;
-    struct zmtp_ready ready;
-    if (zmtp_parse_command(body, &cmd) < 0)
-        return ERSA_EPROTO;
-    if (!slice_is(cmd.name, "READY"))
-        return slice_is(cmd.name, "ERROR") ? ERSA_ECLOSED : 0;
-    if (zmtp_parse_ready(cmd.data, &ready) < 0 || !accepts(c->port, ready.socket_type))
-        return ERSA_EPROTO;
-    c->peer = peer_new(c->port, ready.identity);
-    if (!c->peer)
-        return ERSA_ENOMEM;
-    c->state = CONN_JOINING;
-    return 0;
-}
-
-/* Pieces: each takes what it understands from the front of [p, p + n); returns how much, 0 when
- * it needs more, or an error. */
-
-static ssize_t read_greeting(struct conn *c, const uint8_t *p, size_t n)
-{
-    struct zmtp_greeting g;
-    if (!zmtp_may_be_greeting(p, n))
-        return ERSA_EPROTO;
-    if (n < ZMTP_GREETING_SIZE)
-        return 0;
-    if (zmtp_parse_greeting(p, &g) < 0 || strcmp(g.mechanism, MECHANISM) != 0)
-        return ERSA_EPROTO;
-    c->minor = g.minor;
-    c->state = CONN_HANDSHAKE;
-    return send_ready(c) < 0 ? ERSA_EIO : ZMTP_GREETING_SIZE;
-}
-
-static ssize_t read_handshake(struct conn *c, const uint8_t *p, size_t n)
-{
-    struct zmtp_head head;
-    int size = zmtp_parse_head(p, n, &head);
-    if (size <= 0)
-        return size;
-    if (!(head.flags & ZMTP_COMMAND) || head.len > READY_MAX)
-        return ERSA_EPROTO;
-    if (n - head.size < head.len)
-        return 0;
-    int rc = on_handshake_command(c, (struct slice){(const char *)p + head.size, head.len});
-    return rc < 0 ? rc : (ssize_t)(head.size + head.len);
-}
-
-static ssize_t read_frame(struct conn *c, struct reading *r, const uint8_t *p, size_t n)
-{
-    struct zmtp_head head;
-    int size = zmtp_parse_head(p, n, &head);
-    if (size <= 0)
-        return size;
-    size_t left = n - head.size;
-    if (head.flags & ZMTP_COMMAND) {
-        if (head.len > COMMAND_MAX)
-            return ERSA_EPROTO;
-        if (left < head.len)
-            return 0;
-        int rc = on_command(c, (struct slice){(const char *)p + head.size, head.len});
-        return rc < 0 ? rc : (ssize_t)(head.size + head.len);
-    }
-    size_t cost = sizeof(struct frame);
-    if (head.len > c->port->cfg.msg_max_bytes ||
-        r->bytes + head.len + cost > c->port->cfg.msg_max_bytes)
-        return ERSA_EFULL;
-    if (head.len >= WIRE_COPY_MAX) {
-        r->bytes += head.len + cost;
-        int rc = begin_big(c, r, &head);
-        return rc < 0 ? rc : head.size;
-    }
-    if (left < head.len)
-        return 0;
-    r->bytes += head.len + cost;
-    struct frame f = {p + head.size, head.len, NULL};
-    int rc = add_frame(c, r, &f, head.flags & ZMTP_MORE);
-    return rc < 0 ? rc : (ssize_t)(head.size + head.len);
-}
-
-/* Octets of a large frame that came together with others. */
-static ssize_t read_big(struct conn *c, struct reading *r, const uint8_t *p, size_t n)
-{
-    struct partial *part = c->partial;
-    size_t take = part->big_len - part->big_got < n ? part->big_len - part->big_got : n;
-    memcpy(part->big->data + part->big_got, p, take);
-    part->big_got += take;
-    int rc = part->big_got == part->big_len ? end_big(c, r) : 0;
-    return rc < 0 ? rc : (ssize_t)take;
-}
-
-static ssize_t read_piece(struct conn *c, struct reading *r, const uint8_t *p, size_t n)
-{
-    switch (c->state) {
-    case CONN_GREETING:
-        return read_greeting(c, p, n);
-    case CONN_HANDSHAKE:
-        return read_handshake(c, p, n);
-    default:
-        return c->partial && c->partial->big ? read_big(c, r, p, n) : read_frame(c, r, p, n);
-    }
-}
-
-static int keep_tail(struct conn *c, const uint8_t *p, size_t n)
-{
-    if (n > c->tail_cap) {
-        size_t cap = n < 1024 ? 1024 : n;
-        uint8_t *tail = malloc(cap);
-        if (!tail)
-            return ERSA_ENOMEM;
-        free(c->tail);
-        c->tail = tail;
-        c->tail_cap = cap;
-    } else if (n == 0) {
-        free(c->tail);
-        c->tail = NULL;
-        c->tail_cap = 0;
-    }
-    if (n)
-        memcpy(c->tail, p, n);
-    c->tail_len = n;
-    return 0;
-}
-
-static size_t partial_bytes(const struct partial *p)
-{
-    return p ? p->bytes + (p->big ? p->big_len : 0) : 0;
-}
-
-static enum peer_down why_down(ssize_t rc)
-{
-    return rc == ERSA_EPROTO || rc == ERSA_EFULL ? DOWN_PROTOCOL : DOWN_EOF;
-}
-
-/* Reads [p, p + n) in scratch as far as possible, and keeps the rest. */
-static void read_octets(struct conn *c, const uint8_t *p, size_t n)
-{
-    struct reading r = {.bytes = partial_bytes(c->partial)};
-    size_t pos = 0;
-    while (pos < n && c->state != CONN_DEAD && c->state != CONN_JOINING && !is_held_up(c)) {
-        ssize_t used = read_piece(c, &r, p + pos, n - pos);
-        if (used < 0) {
-            conn_fail(c, why_down(used));
-            return;
-        }
-        if (used == 0)
-            break;
-        pos += (size_t)used;
-    }
-    if (c->state == CONN_DEAD)
-        return;
-    if (keep_views(c, &r) < 0 || keep_tail(c, p + pos, n - pos) < 0)
-        conn_fail(c, DOWN_EOF);
-}
-
-/* Reading goes on with what was kept. Joins in between: only here no view is alive. */
-static void read_on(struct conn *c)
-{
-    while (c->state == CONN_JOINING) {
-        c->state = CONN_UP;
-        loop_cancel(c->port->wire->loop, &c->handshake);
-        peer_join(c);
-        if (c->state == CONN_UP)
-            conn_read_tail(c);
-    }
-}
-
-void conn_read_tail(struct conn *c)
-{
-    size_t n = c->tail_len;
-    if (n == 0 || is_held_up(c))
-        return;
-    uint8_t *scratch = c->port->wire->scratch;
-    memcpy(scratch, c->tail, n);
-    c->tail_len = 0;
-    read_octets(c, scratch, n);
 }
 
 /* Receiving: returns octets received, 0 when there are none now, or an error. */
@@ -564,14 +202,8 @@ static ssize_t receive_big(struct conn *c)
         return n;
     size_t got = (size_t)n < want ? (size_t)n : want;
     p->big_got += got;
-    if (p->big_got == p->big_len) {
-        struct reading r = {.bytes = 0};
-        int rc = end_big(c, &r);
-        if (rc < 0)
-            return rc;
-        if (c->state != CONN_DEAD)
-            read_octets(c, scratch, (size_t)n - got);
-    }
+    if (p->big_got == p->big_len)
+        conn_big_is_there(c, scratch, (size_t)n - got);
     return n;
 }
 
@@ -585,29 +217,52 @@ static ssize_t receive(struct conn *c)
     if (n <= 0)
         return n;
     c->tail_len = 0;
-    read_octets(c, scratch, kept + (size_t)n);
+    conn_read_octets(c, scratch, kept + (size_t)n);
     return n;
 }
 
+/* Joins in between: only here no view is alive. */
+static void join(struct conn *c)
+{
+    while (c->state == CONN_JOINING) {
+        c->state = CONN_UP;
+        loop_cancel(c->port->wire->loop, &c->handshake);
+        peer_join(c);
+        if (c->state == CONN_UP)
+            conn_read_tail(c);
+    }
+}
+
+static bool has_big(const struct conn *c)
+{
+    return c->partial && c->partial->big;
+}
+
+/* One read of small octets a turn: its size is their budget. */
 static void receive_up_to(struct conn *c, size_t budget)
 {
     size_t got = 0;
-    if (!list_is_empty(&c->again)) {
+    if (!list_is_empty(&c->again) || c->draining) {
         list_remove(&c->again);
         conn_read_tail(c);
     }
-    while (got < budget && c->state != CONN_DEAD && !is_held_up(c)) {
-        bool is_big = c->partial && c->partial->big;
-        ssize_t n = is_big ? receive_big(c) : receive(c);
-        read_on(c);
-        if (n < 0)
-            conn_fail(c, why_down(n));
+    while (got < budget && c->state != CONN_DEAD && !conn_is_held_up(c)) {
+        ssize_t n = has_big(c) ? receive_big(c) : receive(c);
+        join(c);
+        if (n < 0 && !c->draining)
+            conn_error(c, n);
         if (n <= 0)
             return;
         got += (size_t)n;
-        if (!c->draining && !(c->partial && c->partial->big))
+        if (!c->draining && !has_big(c))
             return;
     }
+}
+
+void conn_drain(struct conn *c)
+{
+    c->draining = true;
+    receive_up_to(c, DRAIN_BUDGET);
 }
 
 /* A closed port lets its peers read what is left, and listens to nobody. */
@@ -617,18 +272,32 @@ static void discard(struct conn *c)
         conn_fail(c, DOWN_EOF);
 }
 
+/* A connection to a free port of this host may by chance get that port itself. */
+static bool is_own_echo(const struct conn *c)
+{
+    struct sockaddr_in here = {0}, there = {0};
+    socklen_t len = sizeof(here);
+    if (endpoint_is_ipc(&c->connector->to) ||
+        getsockname(c->watch.fd, (struct sockaddr *)&here, &len) < 0)
+        return false;
+    len = sizeof(there);
+    return getpeername(c->watch.fd, (struct sockaddr *)&there, &len) == 0 &&
+           here.sin_port == there.sin_port && here.sin_addr.s_addr == there.sin_addr.s_addr;
+}
+
 static void on_connected(struct conn *c)
 {
     int why = 0;
     socklen_t len = sizeof(why);
-    if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0 || why) {
+    if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0 || why ||
+        is_own_echo(c)) {
         conn_fail(c, DOWN_EOF);
         return;
     }
     c->state = CONN_GREETING;
     c->port->wire->stats.connected++;
     conn_update_events(c);
-    if (send_greeting(c) < 0)
+    if (conn_greet(c) < 0)
         conn_fail(c, DOWN_EOF);
 }
 
@@ -643,8 +312,8 @@ static void on_event(struct watch *w, unsigned events)
         peer_flush(c->peer);
     if (c->state == CONN_DEAD || !(events & LOOP_READ))
         return;
-    if (c->port->closed)
+    if (c->port->closed && c->state == CONN_UP)
         discard(c);
     else
-        receive_up_to(c, c->draining ? DRAIN_BUDGET : BIG_BUDGET);
+        receive_up_to(c, BIG_BUDGET);
 }

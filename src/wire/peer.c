@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who is at the other end: coming up, taking over, sending, flow control, going. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,7 +8,7 @@
 #include "wire/wire_impl.h"
 
 #define IOV_MAX_USED 64
-#define FLUSH_BUDGET (4u << 20) /* octets of one peer a turn */
+#define FLUSH_BUDGET (1u << 20) /* octets of one peer a turn */
 
 /* A source that isn't read until a sink has drained. */
 struct stall {
@@ -42,9 +41,11 @@ struct peer *peer_new(struct port *port, struct slice identity)
 {
     struct wire *w = port->wire;
     char made[5] = {0};
-    if (identity.len == 0 || identity.data[0] == '\0') {
-        uint32_t number = w->next_identity++;
-        memcpy(made + 1, &number, 4);
+    if (identity.len == 0 || identity.data[0] == '\0') { /* peers don't choose such ones */
+        do {
+            uint32_t number = w->next_identity++;
+            memcpy(made + 1, &number, 4);
+        } while (port_find(port, made, sizeof(made)));
         identity = (struct slice){made, sizeof(made)};
     }
     struct peer *p = calloc(1, sizeof(*p) + identity.len);
@@ -104,11 +105,13 @@ static void delist(struct peer *p)
     p->index = 0;
 }
 
-/* What the first connection had still received is read before the second one speaks. */
-static void drain_connection(struct conn *old)
+static void flush_later(struct peer *p)
 {
-    old->draining = true;
-    old->watch.fn(&old->watch, LOOP_READ);
+    struct wire *w = p->port->wire;
+    if (list_is_empty(&p->flush)) {
+        list_push_back(&w->to_flush, &p->flush);
+        loop_defer(w->loop, &w->flush);
+    }
 }
 
 /* The connection slips under the peer that is there; the one made for it goes. */
@@ -127,14 +130,33 @@ static void take_over(struct peer *p, struct conn *c)
     subs_fini(&p->subs);
     p->port->wire->stats.takeovers++;
     conn_update_events(c);
+    flush_later(p);
     if (cfg->ops->peer_taken_over)
         cfg->ops->peer_taken_over(cfg->ctx, p);
 }
 
+static bool is_full_now(const struct peer *p)
+{
+    return p->tx.bytes >= p->port->cfg.tx_cap_bytes;
+}
+
+/* What waited for a connection: a DEALER's messages go to whoever comes, a ROUTER's to the
+ * identity that they were for. */
 static int adopt_unsent(struct peer *p)
 {
     struct port *port = p->port;
-    return port->unsent.bytes ? txq_move(&p->tx, &port->unsent) : 0;
+    struct connector *k = p->connector;
+    int rc = 0;
+    if (k && k->unsent.bytes) {
+        if (k->id_len == p->id_len && memcmp(k->id, p->id, p->id_len) == 0)
+            rc = txq_move(&p->tx, &k->unsent);
+        else
+            connector_forget(k);
+    }
+    if (rc == 0 && port->unsent.bytes)
+        rc = txq_move(&p->tx, &port->unsent);
+    p->is_full = is_full_now(p);
+    return rc;
 }
 
 static int subscribe_all(struct peer *p)
@@ -144,15 +166,6 @@ static int subscribe_all(struct peer *p)
     for (unsigned i = 0; i < s->n && rc == 0; i++)
         rc = port_send_subscription(p->port, p, s->items[i]);
     return rc;
-}
-
-static void flush_later(struct peer *p)
-{
-    struct wire *w = p->port->wire;
-    if (list_is_empty(&p->flush)) {
-        list_push_back(&w->to_flush, &p->flush);
-        loop_defer(w->loop, &w->flush);
-    }
 }
 
 /* An identity that somebody has, at a port where it does not mean a take-over: one of our own.
@@ -172,49 +185,58 @@ void peer_join(struct conn *c)
     struct port *port = c->port;
     struct peer *p = c->peer;
     struct peer *there = port_find(port, p->id, p->id_len);
-    if (there && port->cfg.kind == PORT_ROUTER && !c->connector) {
-        if (there->conn)
-            drain_connection(there->conn);
-        there = c->state == CONN_DEAD ? NULL : port_find(port, p->id, p->id_len);
-        if (there && there->conn) {
-            take_over(there, c);
-            if (c->state != CONN_DEAD)
-                flush_later(c->peer);
-            return;
-        }
+    if (there && port->cfg.kind == PORT_ROUTER && !c->connector && !there->connector) {
+        conn_drain(there->conn);
         if (c->state == CONN_DEAD)
             return;
+        there = port_find(port, p->id, p->id_len);
+        if (there) {
+            take_over(there, c);
+            return;
+        }
     } else if (there) {
         p = rename_peer(c);
     }
-    if (!p || enlist(p) < 0) {
-        conn_fail(c, DOWN_EOF);
+    wire_tell_closed(port->wire); /* one with this identity may be among them */
+    if (c->state == CONN_DEAD)
+        return;
+    if (p) {
+        p->conn = c;
+        p->connector = c->connector;
+    }
+    if (!p || enlist(p) < 0 || adopt_unsent(p) < 0 || subscribe_all(p) < 0) {
+        conn_error(c, ERSA_ENOMEM);
         return;
     }
-    p->conn = c;
     if (c->connector)
         c->connector->wait_ms = 0;
-    if (adopt_unsent(p) < 0 || subscribe_all(p) < 0) {
-        conn_fail(c, DOWN_EOF);
-        return;
-    }
-    if (p->tx.bytes)
+    if (p->tx.bytes || port->closed)
         flush_later(p);
+    p->is_up = true;
     if (port->cfg.ops->peer_up)
         port->cfg.ops->peer_up(port->cfg.ctx, p);
 }
 
 /* Going */
 
-/* A DEALER's messages wait for the next connection; a ROUTER's were for this peer only. */
+/* The counterpart of adopt_unsent(). What can't be moved for want of memory goes with the peer.
+ */
 static void keep_unsent(struct peer *p)
 {
     struct port *port = p->port;
-    if (port->cfg.kind != PORT_DEALER || port->closed)
-        return;
+    struct connector *k = p->connector;
+    bool is_over = port->closed && list_is_empty(&port->connectors);
     port->queued += p->tx.written;
     txq_rewind(&p->tx);
-    (void)txq_move(&port->unsent, &p->tx); /* else it goes with the peer */
+    if (p->tx.bytes == 0 || is_over)
+        return;
+    if (port->cfg.kind == PORT_DEALER) {
+        (void)txq_move(&port->unsent, &p->tx);
+    } else if (port->cfg.kind == PORT_ROUTER && k) {
+        k->id_len = p->id_len;
+        memcpy(k->id, p->id, p->id_len);
+        (void)txq_move(&k->unsent, &p->tx);
+    }
 }
 
 static void bury(struct peer *p)
@@ -235,7 +257,7 @@ void peer_gone(struct peer *p, enum peer_down why)
     release_sources(p);
     leave_sinks(p);
     bury(p);
-    if (port->cfg.ops->peer_down)
+    if (p->is_up && port->cfg.ops->peer_down)
         port->cfg.ops->peer_down(port->cfg.ctx, p, why);
     port_free_when_done(port);
 }
@@ -265,7 +287,7 @@ static void note_queued(struct peer *p, size_t before)
 {
     struct port *port = p->port;
     port->queued += p->tx.bytes - before;
-    if (p->tx.bytes >= port->cfg.tx_cap_bytes)
+    if (is_full_now(p))
         p->is_full = true;
     flush_later(p);
 }
@@ -338,7 +360,7 @@ void peer_flush(struct peer *p)
     conn_update_events(c);
     note_drained(p);
     if (port->closed && p->tx.bytes == 0 && p->conn)
-        conn_fail(p->conn, DOWN_CLOSED);
+        port_wind_up(port, p->conn);
 }
 
 /* Flow control */
@@ -417,10 +439,5 @@ bool peer_is_full(const struct peer *p)
 
 const char *peer_address(const struct peer *p)
 {
-    static _Thread_local char text[PORT_ENDPOINT_MAX];
-    struct endpoint e = {.len = sizeof(e.addr)};
-    if (!p->conn || getpeername(p->conn->watch.fd, (struct sockaddr *)&e.addr, &e.len) < 0)
-        return "a closed connection";
-    endpoint_text(&e, text, sizeof(text));
-    return text;
+    return p->conn ? conn_address(p->conn) : "a closed connection";
 }

@@ -20,6 +20,7 @@
 
 #define DEFAULT_TX_CAP ((size_t)64 << 20)
 #define DEFAULT_UNSENT ((size_t)64 << 20)
+#define SUBSCRIPTION_MAX 65536 /* all that a publisher is sent are subscriptions */
 #define DEFAULT_HANDSHAKE_MS 30000
 #define DEFAULT_RECONNECT_MIN_MS 100
 #define DEFAULT_RECONNECT_MAX_MS 5000
@@ -65,6 +66,8 @@ struct port *port_new(struct wire *w, const struct port_config *cfg, struct ersa
         p->cfg.reconnect_max_ms = DEFAULT_RECONNECT_MAX_MS;
     if (!p->cfg.unsent_max_bytes)
         p->cfg.unsent_max_bytes = DEFAULT_UNSENT;
+    if (kinds[cfg->kind].is_publisher && p->cfg.msg_max_bytes > SUBSCRIPTION_MAX)
+        p->cfg.msg_max_bytes = SUBSCRIPTION_MAX;
     p->linger.fn = on_linger_end;
     list_init(&p->listeners);
     list_init(&p->connectors);
@@ -91,9 +94,12 @@ static void on_connection(struct watch *watch, unsigned events)
         if (fd >= 0) {
             endpoint_tune(fd, endpoint_is_ipc(&l->at));
             w->stats.accepted++;
+            l->complained = false;
             conn_new(l->port, fd, NULL);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_error("port %s: a connection waits: %s", l->port->cfg.name, strerror(errno));
+            if (!l->complained)
+                log_error("port %s: connections wait: %s", l->port->cfg.name, strerror(errno));
+            l->complained = true;
             loop_rewatch(w->loop, watch, 0);
             loop_after(w->loop, &l->pause, MS_TO_NS(NO_DESCRIPTORS_MS));
             return;
@@ -163,7 +169,7 @@ static void on_retry(struct timer *t)
  * back all at once. */
 void port_connection_lost(struct port *p, struct connector *k)
 {
-    if (p->closed || timer_is_set(&k->retry))
+    if (timer_is_set(&k->retry))
         return;
     k->wait_ms = k->wait_ms ? 2 * k->wait_ms : p->cfg.reconnect_min_ms;
     if (k->wait_ms > p->cfg.reconnect_max_ms)
@@ -214,12 +220,23 @@ size_t port_queued_bytes(const struct port *p)
 
 /* Sending */
 
+/* The next in turn that has room; where nobody has, just the next. */
+static struct peer *next_in_turn(struct port *p)
+{
+    size_t i = p->next_peer;
+    for (size_t tried = 0; tried < p->n_peers; tried++) {
+        i = (i + 1) % p->n_peers;
+        if (!p->peers[i]->is_full)
+            break;
+    }
+    p->next_peer = (p->peers[i % p->n_peers]->is_full ? p->next_peer + 1 : i) % p->n_peers;
+    return p->peers[p->next_peer];
+}
+
 int port_send(struct port *p, const struct frame *frames, unsigned n)
 {
-    if (p->n_peers) {
-        p->next_peer = (p->next_peer + 1) % p->n_peers;
-        return peer_send(p->peers[p->next_peer], frames, n);
-    }
+    if (p->n_peers)
+        return peer_send(next_in_turn(p), frames, n);
     size_t len = 0, before = p->unsent.bytes;
     for (unsigned i = 0; i < n; i++)
         len += frames[i].len + ZMTP_HEAD_MAX;
@@ -281,23 +298,44 @@ int port_subscribe(struct port *p, const void *prefix, size_t len)
 
 /* Closing */
 
+void connector_forget(struct connector *k)
+{
+    k->port->queued -= k->unsent.bytes;
+    txq_fini(&k->unsent, &k->port->wire->chunks);
+}
+
 static void close_connectors(struct port *p)
 {
     list_for_each (&p->connectors, it) {
         struct connector *k = container_of(it, struct connector, link);
         loop_cancel(p->wire->loop, &k->retry);
-        if (k->conn)
+        connector_forget(k);
+        if (k->conn) {
             k->conn->connector = NULL;
+            if (k->conn->peer)
+                k->conn->peer->connector = NULL;
+        }
         list_remove(&k->link);
         free(k);
     }
 }
 
+static bool has_unsent(const struct port *p)
+{
+    bool has = p->unsent.bytes > 0;
+    list_for_each (&p->connectors, it)
+        has |= container_of(it, struct connector, link)->unsent.bytes > 0;
+    return has;
+}
+
+/* Ends all connections; with `idle_only` not those that have something to write, or that are
+ * being made for what is unsent. */
 static void end_connections(struct port *p, bool idle_only)
 {
     list_for_each (&p->conns, it) {
         struct conn *c = container_of(it, struct conn, link);
-        if (idle_only && c->state == CONN_UP && c->peer->tx.bytes)
+        bool is_idle = c->state == CONN_UP ? c->peer->tx.bytes == 0 : !c->connector;
+        if (idle_only && !is_idle)
             conn_update_events(c);
         else
             conn_fail(c, DOWN_CLOSED);
@@ -307,13 +345,22 @@ static void end_connections(struct port *p, bool idle_only)
 static void on_linger_end(struct timer *t)
 {
     struct port *p = container_of(t, struct port, linger);
+    close_connectors(p);
     end_connections(p, false);
+    port_free_when_done(p);
+}
+
+void port_wind_up(struct port *p, struct conn *c)
+{
+    if (!has_unsent(p))
+        close_connectors(p);
+    conn_fail(c, DOWN_CLOSED);
     port_free_when_done(p);
 }
 
 void port_free_when_done(struct port *p)
 {
-    if (!p->closed || !list_is_empty(&p->conns) || p->n_peers)
+    if (!p->closed || !list_is_empty(&p->conns) || !list_is_empty(&p->connectors) || p->n_peers)
         return;
     loop_cancel(p->wire->loop, &p->linger);
     list_remove(&p->link);
@@ -327,11 +374,10 @@ void port_close(struct port *p, unsigned linger_ms)
     p->cfg.ops = &no_ops;
     while (!list_is_empty(&p->listeners))
         listener_close(container_of(p->listeners.next, struct listener, link));
-    close_connectors(p);
-    p->queued -= p->unsent.bytes;
-    txq_fini(&p->unsent, &p->wire->chunks);
+    if (linger_ms == 0 || !has_unsent(p))
+        close_connectors(p);
     end_connections(p, linger_ms > 0);
-    if (!list_is_empty(&p->conns))
+    if (!list_is_empty(&p->conns) || !list_is_empty(&p->connectors))
         loop_after(p->wire->loop, &p->linger, MS_TO_NS(linger_ms));
     port_free_when_done(p);
 }
@@ -341,6 +387,7 @@ void port_free(struct port *p)
     list_remove(&p->link);
     map_fini(&p->by_identity);
     subs_fini(&p->wanted);
+    txq_fini(&p->unsent, &p->wire->chunks);
     free((void *)p->cfg.identity);
     free(p->peers);
     free(p);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +32,9 @@ struct side {
     size_t last_len; /* of its last frame */
     uint8_t last_octet;
     bool echo, close_it;
+    struct peer *victim; /* closed by the next message */
+    struct port *doomed; /* likewise */
+    char all[400];       /* last octets of all messages */
 };
 
 static struct loop *loop;
@@ -61,17 +65,27 @@ static void on_message(void *ctx, struct peer *p, const struct msg *m)
     for (unsigned i = 0; i < m->n; i++) {
         size_t room = sizeof(s->last) - 2 - n;
         size_t len = m->frames[i].len < room ? m->frames[i].len : room;
-        if (i)
+        if (i && room) {
             s->last[n++] = '|';
-        memcpy(s->last + n, m->frames[i].data, len > 0 && n + len < sizeof(s->last) ? len : 0);
-        n += n + len < sizeof(s->last) ? len : 0;
+            len -= len == room;
+        }
+        memcpy(s->last + n, m->frames[i].data, len);
+        n += len;
     }
     s->last[n] = '\0';
     s->last_len = m->frames[m->n - 1].len;
     if (s->last_len)
         s->last_octet = m->frames[m->n - 1].data[s->last_len - 1];
+    if (s->messages < sizeof(s->all))
+        s->all[s->messages - 1] = (char)s->last_octet;
     if (s->echo)
         peer_send(p, m->frames, m->n);
+    if (s->victim)
+        peer_close(s->victim);
+    s->victim = NULL;
+    if (s->doomed)
+        port_close(s->doomed, 0);
+    s->doomed = NULL;
     if (s->close_it)
         peer_close(p);
 }
@@ -349,6 +363,177 @@ static void test_take_over(void **state)
     WAIT(server.downs == 1);
 }
 
+/* A raw peer that is up: what it sends next comes as one piece. */
+static int raw_peer(struct side *server, const char *kind, const char *identity)
+{
+    uint8_t octets[400];
+    unsigned ups = server->ups;
+    int fd = raw_connect();
+    size_t n = handshake(octets, kind, identity);
+    assert_int_equal(send(fd, octets, n, 0), (ssize_t)n);
+    WAIT(server->ups == ups + 1);
+    return fd;
+}
+
+static void test_take_over_of_a_paused_peer(void **state)
+{
+    struct side server;
+    uint8_t octets[400];
+    bind_port(&server, PORT_ROUTER);
+    int first = raw_peer(&server, "DEALER", "same");
+    struct peer *p = server.peer;
+    peer_pause(p);
+    assert_int_equal(send(first,
+                          "\0\x01"
+                          "a\0\x01"
+                          "b\0\x09part",
+                          12, 0),
+                     12);
+    turns(3);
+    peer_resume(p); /* some of it is received, none read */
+    peer_pause(p);
+    peer_send(p, &FRAME_LIT("queued"), 1);
+    shutdown(first, SHUT_WR);
+    int second = raw_connect();
+    size_t n = handshake(octets, "DEALER", "same");
+    memcpy(octets + n,
+           "\0\x01"
+           "c",
+           3);
+    assert_int_equal(send(second, octets, n + 3, 0), (ssize_t)n + 3);
+    WAIT(server.taken_over == 1);
+    assert_int_equal(server.messages, 2); /* the pause does not hold for the former */
+    turns(5);
+    assert_int_equal(server.messages, 2);
+    peer_resume(p);
+    WAIT(server.messages == 3);
+    assert_memory_equal(server.all, "abc", 3);
+    assert_int_equal(server.downs, 0);
+    close(first);
+    close(second);
+    WAIT(server.downs == 1);
+}
+
+static void test_closing_another_peer_while_reading(void **state)
+{
+    struct side server;
+    bind_port(&server, PORT_ROUTER);
+    int quiet = raw_peer(&server, "DEALER", "quiet");
+    server.victim = server.peer;
+    peer_pause(server.peer);
+    static char noise[100000];
+    memset(noise, 'Z', sizeof(noise));
+    assert_true(send(quiet, noise, sizeof(noise), 0) > 50000);
+    int talker = raw_peer(&server, "DEALER", "talker");
+    assert_int_equal(send(talker, "\0\x02xa\0\x02xb\0\x02xc", 12, 0), 12);
+    WAIT(server.messages == 3);
+    assert_memory_equal(server.all, "abc", 3);
+    WAIT(server.downs == 1);
+    assert_int_equal(server.why, DOWN_CLOSED);
+    close(quiet);
+    close(talker);
+}
+
+static void test_closing_the_port_inside_a_callback(void **state)
+{
+    struct side server, client;
+    bind_port(&server, PORT_ROUTER);
+    connect_port(&client, PORT_DEALER, "c");
+    server.doomed = server.port;
+    for (int i = 0; i < 50; i++)
+        port_send(client.port, &FRAME_LIT("x"), 1);
+    WAIT(server.messages == 1 && client.downs == 1);
+    turns(3);
+    assert_int_equal(server.messages, 1);
+    assert_int_equal(server.downs, 0);
+}
+
+static void test_pings_without_end(void **state)
+{
+    struct side server;
+    open_port(&server, PORT_ROUTER, NULL, (struct port_config){.tx_cap_bytes = 10000});
+    assert_int_equal(port_bind(server.port, "tcp://127.0.0.1:*", endpoint, NULL), 0);
+    int fd = raw_peer(&server, "DEALER", "p");
+    int small = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    char pings[900];
+    for (size_t i = 0; i < sizeof(pings); i += 9)
+        memcpy(pings + i, "\x04\x07\x04PING\0\0", 9);
+    for (int i = 0; i < 20000; i++) {
+        if (send(fd, pings, sizeof(pings), MSG_DONTWAIT) != (ssize_t)sizeof(pings))
+            break;
+        loop_turn(loop, 0);
+    }
+    assert_true(peer_queued_bytes(server.peer) <= 10100);
+    close(fd);
+    WAIT(server.downs == 1);
+}
+
+static void test_a_publisher_reads_subscriptions_only(void **state)
+{
+    struct side pub;
+    bind_port(&pub, PORT_PUB);
+    int fd = raw_peer(&pub, "SUB", "");
+    static const char forms[] = "\0\x02\x01"
+                                "a" /* message */
+                                "\x04\x0b\x09SUBSCRIBE"
+                                "a" /* there already */
+                                "\x04\x0b\x09SUBSCRIBE"
+                                "b" /* command */
+                                "\0\x03ignored, as it is no subscription";
+    assert_int_equal(send(fd, forms, 4 + 13 + 13 + 5, 0), 4 + 13 + 13 + 5);
+    WAIT(pub.subscriptions == 2);
+    assert_int_equal(send(fd,
+                          "\x04\x08\x06"
+                          "CANCEL"
+                          "a",
+                          10, 0),
+                     10);
+    WAIT(pub.subscriptions == 102);
+    port_publish(pub.port, &FRAME_LIT("a1"), 1);
+    port_publish(pub.port, &FRAME_LIT("b1"), 1);
+    assert_int_equal(peer_queued_bytes(pub.peer), 4);
+    assert_int_equal(send(fd, "\x02\0\0\0\0\0\x02\0\0", 9, 0), 9);
+    WAIT(pub.downs == 1);
+    assert_int_equal(pub.why, DOWN_PROTOCOL);
+    assert_int_equal(pub.messages, 0);
+    close(fd);
+}
+
+static void test_connecting_router_keeps_replies_for_its_peer(void **state)
+{
+    struct side server, client;
+    bind_port(&server, PORT_ROUTER);
+    connect_port(&client, PORT_ROUTER, "engine");
+    WAIT(server.ups == 1 && client.ups == 1);
+    assert_true(slice_is(peer_identity(client.peer), "server"));
+    struct peer *to = client.peer;
+    assert_ptr_equal(port_find(client.port, "server", 6), to);
+    peer_close(server.peer);
+    loop_turn(loop, 0); /* closed at that side, unknown at this one or known only just now */
+    if (client.peer)
+        assert_int_equal(peer_send(to, &FRAME_LIT("lost or kept"), 1), 0);
+    WAIT(client.ups == 2 && server.ups == 2);
+    /* Queued behind a connection that takes no more, and broken then. */
+    peer_pause(server.peer);
+    static uint8_t data[60000];
+    unsigned before = server.messages, sent = 0;
+    while (peer_queued_bytes(client.peer) < 500000) {
+        peer_send(client.peer, &(struct frame){data, sizeof(data), NULL}, 1);
+        sent++;
+        if (peer_queued_bytes(client.peer) > 300000)
+            turns(1);
+    }
+    size_t queued = peer_queued_bytes(client.peer);
+    assert_int_equal(port_queued_bytes(client.port), queued);
+    peer_close(server.peer);
+    WAIT(client.downs == 2);
+    assert_true(port_queued_bytes(client.port) >= queued);
+    WAIT(client.ups == 3 && port_queued_bytes(client.port) == 0);
+    WAIT(server.messages >= before + queued / sizeof(data));
+    assert_true(server.messages < before + sent);
+}
+
 static void test_queue_survives_a_broken_connection(void **state)
 {
     struct side server, client;
@@ -501,6 +686,41 @@ static void test_linger(void **state)
     WAIT(server.downs == 1);
 }
 
+static void test_linger_waits_for_a_connection(void **state)
+{
+    struct side server, client;
+    bind_port(&server, PORT_ROUTER);
+    connect_port(&client, PORT_DEALER, "c");
+    port_send(client.port, &FRAME_LIT("a"), 1);
+    port_send(client.port, &FRAME_LIT("b"), 1);
+    port_close(client.port, 5000);
+    WAIT(server.messages == 2 && server.downs == 1);
+    connect_port(&client, PORT_DEALER, "d"); /* and wire_free() doesn't wait for it */
+    port_send(client.port, &FRAME_LIT("a"), 1);
+    port_close(client.port, 5000);
+}
+
+static void test_no_descriptors_left(void **state)
+{
+    struct side server, client;
+    struct rlimit old, few = {0};
+    bind_port(&server, PORT_ROUTER);
+    getrlimit(RLIMIT_NOFILE, &old);
+    few = old;
+    connect_port(&client, PORT_DEALER, NULL); /* connected by the kernel */
+    int last = dup(0);
+    few.rlim_cur = (rlim_t)last;
+    close(last);
+    setrlimit(RLIMIT_NOFILE, &few);
+    uint64_t turned = 0;
+    for (int64_t end = clock_mono_ns() + MS_TO_NS(60); clock_mono_ns() < end; turned++)
+        loop_turn(loop, 10);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_true(turned < 30); /* no spinning */
+    assert_int_equal(server.ups, 0);
+    WAIT(server.ups == 1);
+}
+
 static void test_ipc(void **state)
 {
     struct side server, client;
@@ -554,6 +774,12 @@ int main(void)
         T(test_what_breaks_the_protocol),
         T(test_handshakes_that_fail),
         T(test_take_over),
+        T(test_take_over_of_a_paused_peer),
+        T(test_closing_another_peer_while_reading),
+        T(test_closing_the_port_inside_a_callback),
+        T(test_pings_without_end),
+        T(test_a_publisher_reads_subscriptions_only),
+        T(test_connecting_router_keeps_replies_for_its_peer),
         T(test_queue_survives_a_broken_connection),
         T(test_server_that_comes_later_and_again),
         T(test_flow_control),
@@ -561,6 +787,8 @@ int main(void)
         T(test_slow_subscriber_misses),
         T(test_closing_inside_a_callback),
         T(test_linger),
+        T(test_linger_waits_for_a_connection),
+        T(test_no_descriptors_left),
         T(test_ipc),
         T(test_dealer_takes_turns),
         T(test_unsent_is_bounded),

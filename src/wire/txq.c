@@ -12,6 +12,7 @@
 
 #define CHUNK_SIZE 16384u
 #define SPARE_CHUNKS 64
+#define KEEP_SEGS 64u /* an empty queue holds on to no more */
 
 struct chunk {
     struct chunk *next;
@@ -163,25 +164,83 @@ static void truncate_to(struct txq *q, struct chunk_pool *p, size_t bytes)
     }
 }
 
+/* A large frame is referenced; one that has no block gets one. */
+static int put_large(struct txq *q, struct chunk_pool *p, const struct frame *f)
+{
+    struct seg s = {.data = f->data, .len = f->len};
+    if (f->block) {
+        s.block = block_ref(f->block);
+    } else {
+        s.block = block_get(p->blocks, f->len);
+        if (!s.block)
+            return ERSA_ENOMEM;
+        memcpy(s.block->data, f->data, f->len);
+        s.data = s.block->data;
+    }
+    int rc = push_seg(q, &s);
+    if (rc < 0) {
+        block_unref(s.block);
+        return rc;
+    }
+    q->bytes += f->len;
+    return 0;
+}
+
 static int put_frame(struct txq *q, struct chunk_pool *p, const struct frame *f, unsigned flags)
 {
     uint8_t head[ZMTP_HEAD_MAX];
     int rc = put_small(q, p, head, zmtp_put_head(head, flags, f->len));
     if (rc < 0)
         return rc;
-    if (!f->block || f->len < WIRE_COPY_MAX)
-        return put_small(q, p, f->data, f->len);
-    rc = push_seg(q, &(struct seg){.data = f->data, .len = f->len, .block = f->block});
-    if (rc < 0)
-        return rc;
-    block_ref(f->block);
-    q->bytes += f->len;
-    return 0;
+    return f->len < WIRE_COPY_MAX ? put_small(q, p, f->data, f->len) : put_large(q, p, f);
+}
+
+/* The last segment gets room for `size` octets behind it, in the chunk that is being filled or
+ * in a fresh one. */
+static bool open_room(struct txq *q, struct chunk_pool *p, size_t size)
+{
+    if (!q->fill || size > CHUNK_SIZE - q->fill->used) {
+        struct chunk *c = size <= CHUNK_SIZE / 4 || !q->fill ? chunk_get(p) : NULL;
+        if (!c)
+            return false;
+        drop_fill(q, p);
+        q->fill = c;
+    }
+    struct chunk *c = q->fill;
+    const struct seg *last = q->n ? seg_at(q, q->n - 1) : NULL;
+    if (last && last->chunk == c && last->data + last->len == c->data + c->used)
+        return true;
+    if (push_seg(q, &(struct seg){.data = c->data + c->used, .chunk = c}) < 0)
+        return false;
+    c->refs++;
+    return true;
+}
+
+/* The usual case: a small message, into the room that was made for it. */
+static void put_at_once(struct txq *q, const struct frame *frames, unsigned n)
+{
+    struct chunk *c = q->fill;
+    uint8_t *start = c->data + c->used, *at = start;
+    for (unsigned i = 0; i < n; i++) {
+        at += zmtp_put_head(at, i + 1 < n ? ZMTP_MORE : 0, frames[i].len);
+        if (frames[i].len)
+            memcpy(at, frames[i].data, frames[i].len);
+        at += frames[i].len;
+    }
+    c->used += (unsigned)(at - start);
+    seg_at(q, q->n - 1)->len += (size_t)(at - start);
+    q->bytes += (size_t)(at - start);
 }
 
 int txq_put(struct txq *q, struct chunk_pool *p, const struct frame *frames, unsigned n)
 {
-    size_t before = q->bytes;
+    size_t before = q->bytes, size = 0;
+    for (unsigned i = 0; i < n && size <= CHUNK_SIZE; i++)
+        size += frames[i].len < CHUNK_SIZE ? ZMTP_HEAD_MAX + frames[i].len : CHUNK_SIZE + 1;
+    if (n && size <= CHUNK_SIZE && open_room(q, p, size)) {
+        put_at_once(q, frames, n);
+        return 0;
+    }
     for (unsigned i = 0; i < n; i++) {
         int rc = put_frame(q, p, &frames[i], i + 1 < n ? ZMTP_MORE : 0);
         if (rc < 0) {
@@ -280,6 +339,11 @@ void txq_advance(struct txq *q, struct chunk_pool *p, size_t n)
         q->n = q->first = 0;
         q->written = 0;
         drop_fill(q, p);
+        if (q->cap > KEEP_SEGS) {
+            free(q->segs);
+            q->segs = NULL;
+            q->cap = 0;
+        }
         return;
     }
     size_t done = whole_messages(q, q->written);

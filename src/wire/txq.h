@@ -14,10 +14,11 @@
 
 struct chunk;
 
-/* Spare chunks of a loop. */
+/* Memory that the queues of a loop share. */
 struct chunk_pool {
     struct chunk *free; /* owned */
     unsigned n_free;
+    struct block_pool *blocks; /* borrowed: for large frames that come without a block */
 };
 void chunk_pool_fini(struct chunk_pool *p);
 

@@ -62,8 +62,8 @@ static void put(struct txq *q, struct chunk_pool *p, struct block_pool *blocks, 
 static void test_what_goes_in_comes_out(void **state)
 {
     struct txq q = {0};
-    struct chunk_pool p = {0};
     struct block_pool *blocks = block_pool_new(1 << 20, false);
+    struct chunk_pool p = {.blocks = blocks};
     n_seen = n_expected = 0;
     for (int i = 0; i < 60; i++) {
         put(&q, &p, blocks, 1 + (unsigned)(rand_u64() % 5));
@@ -113,6 +113,28 @@ static void test_rewind_starts_the_message_again(void **state)
     chunk_pool_fini(&p);
 }
 
+static void test_large_frame_without_a_block_gets_one(void **state)
+{
+    static uint8_t data[200000];
+    struct txq q = {0};
+    struct block_pool *blocks = block_pool_new(0, false);
+    struct chunk_pool p = {.blocks = blocks};
+    memset(data, 5, sizeof(data));
+    n_seen = 0;
+    assert_int_equal(txq_put(&q, &p, &(struct frame){data, sizeof(data), NULL}, 1), 0);
+    memset(data, 6, sizeof(data));
+    assert_true(block_pool_used(blocks) >= sizeof(data));
+    assert_int_equal(q.n, 2);
+    while (q.bytes)
+        take(&q, &p, 70000);
+    memset(data, 5, sizeof(data));
+    assert_memory_equal(seen + 9, data, sizeof(data));
+    assert_int_equal(block_pool_used(blocks), 0);
+    txq_fini(&q, &p);
+    chunk_pool_fini(&p);
+    block_pool_free(blocks);
+}
+
 static void test_raw(void **state)
 {
     struct txq q = {0};
@@ -132,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_goes_in_comes_out),
         cmocka_unit_test(test_rewind_starts_the_message_again),
+        cmocka_unit_test(test_large_frame_without_a_block_gets_one),
         cmocka_unit_test(test_raw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,26 +29,26 @@ static void read_left(struct defer *d)
         conn_read_tail(container_of(it, struct conn, again));
 }
 
-static void free_conns(struct wire *w)
+void wire_tell_closed(struct wire *w)
 {
     struct list *it;
-    while ((it = list_pop_front(&w->dead_conns)))
-        conn_free(container_of(it, struct conn, link));
+    while ((it = list_pop_front(&w->closing))) {
+        struct peer *p = container_of(it, struct peer, ended);
+        const struct port_config *cfg = &p->port->cfg;
+        list_push_back(&w->dead_peers, &p->ended);
+        if (p->is_up && cfg->ops->peer_down)
+            cfg->ops->peer_down(cfg->ctx, p, DOWN_CLOSED);
+        port_free_when_done(p->port);
+    }
 }
 
 static void sweep_all(struct defer *d)
 {
     struct wire *w = container_of(d, struct wire, sweep);
     struct list *it;
-    while ((it = list_pop_front(&w->closing))) {
-        struct peer *p = container_of(it, struct peer, ended);
-        const struct port_config *cfg = &p->port->cfg;
-        list_push_back(&w->dead_peers, &p->ended);
-        if (cfg->ops->peer_down)
-            cfg->ops->peer_down(cfg->ctx, p, DOWN_CLOSED);
-        port_free_when_done(p->port);
-    }
-    free_conns(w);
+    wire_tell_closed(w);
+    while ((it = list_pop_front(&w->dead_conns)))
+        conn_free(container_of(it, struct conn, link));
     while ((it = list_pop_front(&w->dead_peers)))
         peer_free(container_of(it, struct peer, ended));
     while ((it = list_pop_front(&w->dead_ports)))
@@ -81,6 +81,7 @@ struct wire *wire_new(struct loop *l, struct block_pool *pool)
     w->loop = l;
     w->owns_pool = !pool;
     w->pool = pool ? pool : block_pool_new(POOL_KEEP_BYTES, false);
+    w->chunks.blocks = w->pool;
     w->scratch = malloc(SCRATCH_SIZE);
     if (!w->pool || !w->scratch) {
         if (w->owns_pool)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The inside of the wire layer, shared by conn.c, peer.c, port.c and wire.c and by nobody else.
+/* The inside of the wire layer, shared by its files (conn, handshake, reading, peer, port,
+ * wire) and by nobody else.
  *
  *     wire  1 - n  port  1 - n  listener, connector
  *                  port  1 - n  peer  1 - 0..1  conn
@@ -60,6 +61,7 @@ struct listener {
     struct watch watch;
     struct endpoint at;
     struct timer pause; /* no descriptors left */
+    bool complained;    /* about that */
 };
 
 struct connector {
@@ -69,6 +71,9 @@ struct connector {
     struct conn *conn; /* NULL: waits */
     struct timer retry;
     unsigned wait_ms;
+    struct txq unsent; /* ROUTER: for the peer that was at this address */
+    size_t id_len;     /* whose identity was this */
+    uint8_t id[ZMTP_IDENTITY_MAX];
 };
 
 /* A message of which not all is there yet, with its octets copied once. */
@@ -77,7 +82,7 @@ struct partial {
     unsigned n, cap;
     uint8_t *data;
     size_t len, size;
-    size_t bytes; /* of the message so far, with its frames' own cost */
+    size_t bytes;      /* of the message so far, with its frames' own cost */
     struct block *big; /* the large frame that is being received */
     size_t big_len, big_got;
     bool big_more;
@@ -113,13 +118,15 @@ struct peer {
     struct list flush;
     struct list ended; /* closing, dead_peers */
     struct port *port;
-    struct conn *conn; /* NULL: gone */
+    struct conn *conn;           /* NULL: gone */
+    struct connector *connector; /* borrowed; NULL: accepted, or port closed */
     void *user;
     struct txq tx;
     struct subs subs;
     size_t index; /* in port's array, + 1; 0: not up */
     unsigned paused;
-    bool is_full;
+    bool is_up;          /* peer_up was called */
+    bool is_full;        /* reached the cap, and is not yet below half of it */
     struct list sources; /* struct stall: peers paused for this one */
     struct list sinks;   /* struct stall: peers this one is paused for */
     size_t id_len;
@@ -138,11 +145,30 @@ extern const struct kind kinds[PORT_KIND_MAX];
 struct conn *conn_new(struct port *p, int fd, struct connector *from); /* takes fd */
 /* Ends it; its peer, if it was up, is told off with `why`. */
 void conn_fail(struct conn *c, enum peer_down why);
+/* The same with an ERSA_E* and a line in the log. */
+void conn_error(struct conn *c, ssize_t rc);
 /* Ends it without a word. */
 void conn_drop(struct conn *c);
 void conn_update_events(struct conn *c);
-void conn_read_tail(struct conn *c);
+/* Reads what it has received until now, paused or not. */
+void conn_drain(struct conn *c);
+const char *conn_address(const struct conn *c);
 void conn_free(struct conn *c);
+void partial_free(struct partial *p);
+
+/* handshake.c */
+int conn_greet(struct conn *c);
+ssize_t handshake_read_greeting(struct conn *c, const uint8_t *p, size_t n);
+ssize_t handshake_read(struct conn *c, const uint8_t *p, size_t n);
+
+/* reading.c */
+/* Reads [p, p + n), which is in scratch, as far as possible, and keeps the rest. */
+void conn_read_octets(struct conn *c, const uint8_t *p, size_t n);
+/* Goes on with what was kept. */
+void conn_read_tail(struct conn *c);
+/* The large frame under way is complete; behind it came [rest, rest + n). */
+void conn_big_is_there(struct conn *c, const uint8_t *rest, size_t n);
+bool conn_is_held_up(const struct conn *c);
 
 /* peer.c */
 struct peer *peer_new(struct port *p, struct slice identity);
@@ -156,11 +182,17 @@ void peer_free(struct peer *p);
 
 /* port.c */
 void port_connection_lost(struct port *p, struct connector *from);
+/* A connection of a closed port has written everything. */
+void port_wind_up(struct port *p, struct conn *c);
+/* Drops what was unsent. */
+void connector_forget(struct connector *k);
 void port_free_when_done(struct port *p);
 void port_free(struct port *p);
 int port_send_subscription(struct port *p, struct peer *to, struct slice prefix);
 
 /* wire.c */
+/* Calls peer_down for peers that were closed by us. */
+void wire_tell_closed(struct wire *w);
 void wire_sweep_later(struct wire *w);
 /* Room for one more frame in w->vec. */
 int wire_grow_vec(struct wire *w, unsigned n);
