@@ -81,7 +81,7 @@ def test_decorators_of_dependencies(client):
 
     assert client.load_balanced_view().apply_sync(root, 49) == 7
 
-    @ipp.depend(lambda: False)
+    @ipp.depend(f.by_value(lambda: False))
     @f.by_value
     def nowhere():
         return 1
