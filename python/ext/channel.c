@@ -16,6 +16,7 @@
 struct channel {
     PyObject_HEAD struct chan *chan; /* a reference */
     struct core_state *st;           /* borrowed: the type keeps the module */
+    PyObject *owed;                  /* owned: msg_id of a RUN that has no REPLY yet, or NULL */
     bool is_receiving;
 };
 
@@ -96,6 +97,7 @@ static void channel_dealloc(PyObject *o)
         chan_close(self->chan);
         chan_unref(self->chan);
     }
+    Py_XDECREF(self->owed);
     type->tp_free(o);
     Py_DECREF(type);
 }
@@ -139,6 +141,10 @@ static PyObject *message_object(struct channel *self, const struct rx_message *m
     }
     if (!PyErr_Occurred())
         rx_done(self->chan);
+    if (parts && m->type == RT_RUN && m->n > 1) {
+        Py_INCREF(PyList_GET_ITEM(parts, 1));
+        Py_XSETREF(self->owed, PyList_GET_ITEM(parts, 1)); /* steals */
+    }
     return parts ? Py_BuildValue("IN", (unsigned)m->type, parts) : NULL; /* steals parts */
 }
 
@@ -277,6 +283,8 @@ static PyObject *channel_send(PyObject *o, PyObject *const *args, Py_ssize_t n_a
         if (PyObject_GetBuffer(PySequence_Fast_GET_ITEM(seq, i), &views[i], PyBUF_SIMPLE) < 0)
             break;
     int rc = views && i == n ? send_views(self, (uint32_t)type, views, (size_t)n) : -1;
+    if (rc == 0 && type == RT_REPLY)
+        Py_CLEAR(self->owed);
     while (i > 0)
         PyBuffer_Release(&views[--i]);
     if (views != few)
@@ -314,6 +322,20 @@ static PyObject *channel_after_fork(PyObject *o, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* Known here, as no signal handler can come between the message and this note. */
+static PyObject *channel_owed(PyObject *o, void *unused)
+{
+    PyObject *owed = ((struct channel *)o)->owed;
+    owed = owed ? owed : Py_None;
+    Py_INCREF(owed);
+    return owed;
+}
+
+static PyGetSetDef channel_getset[] = {
+    {"owed", channel_owed, NULL, "The msg_id of the RUN that has no REPLY yet, or None.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMethodDef channel_methods[] = {
     {"recv", (PyCFunction)(void (*)(void))channel_recv, METH_FASTCALL,
      "recv(wait=True) -> (type, parts); None at the end, False when there is nothing."},
@@ -330,6 +352,7 @@ static PyType_Slot channel_slots[] = {
     {Py_tp_new, channel_new},
     {Py_tp_dealloc, channel_dealloc},
     {Py_tp_methods, channel_methods},
+    {Py_tp_getset, channel_getset},
     {Py_tp_doc, "Channel(fd): takes the descriptor of the channel to ipengine."},
     {0, NULL},
 };

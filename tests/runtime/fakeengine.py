@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from packing import pack_call
+
 HELLO, RUN, SHUTDOWN, READY, REPLY, PUBLISH, LOG, EXIT, BLOCK, RELEASE = 1, 2, 3, 16, 17, 18, 19, 20, 32, 33
 HEAD = struct.Struct("=IIQ")
 PART = struct.Struct("=QII")
@@ -48,8 +50,8 @@ class FakeEngine:
         out_r, out_w = os.pipe()
         err_r, err_w = os.pipe()
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("ERSA_", "PYTHON"))}
-        environment.update(ERSA_RUNTIME_FD=str(theirs.fileno()), PYTHONPATH=PYTHON_DIR, PYTHONDONTWRITEBYTECODE="1",
-                           **(env or {}))
+        environment.update({"ERSA_RUNTIME_FD": str(theirs.fileno()), "PYTHONPATH": PYTHON_DIR,
+                            "PYTHONDONTWRITEBYTECODE": "1", **(env or {})})
         self.process = subprocess.Popen([*prefix, python, "-m", "ersa.runtime"], stdin=subprocess.DEVNULL, stdout=out_w,
                                         stderr=err_w, env=environment, cwd=cwd, pass_fds=[theirs.fileno()],
                                         start_new_session=True)
@@ -233,8 +235,7 @@ class FakeEngine:
         return self.request("execute_request", {"code": code, "silent": silent, **content})
 
     def call(self, code, *args, **kwargs):
-        """apply of a function made here from source text, sent as pickle of its name in the engine's namespace."""
-        from packing import pack_call
+        """apply of a function made here from source text, sent by value (packing.py)."""
         return self.request("apply_request", {}, pack_call(code, args, kwargs))
 
     def value(self, code, *args, **kwargs):

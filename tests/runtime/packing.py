@@ -1,8 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Calls as a stock client packs them, written from the format alone (serialize.md 5, 8): opcodes by hand, so
 that the tests don't lean on the code that they test."""
+import io
 import pickle
 import struct
+import sys
+import types
+
+LINES = "co_linetable" if sys.version_info >= (3, 10) else "co_lnotab"
+CODE_FIELDS = (
+    "co_argcount co_posonlyargcount co_kwonlyargcount co_nlocals co_stacksize co_flags co_code co_consts co_names "
+    "co_varnames co_filename co_name co_qualname co_firstlineno co_linetable co_exceptiontable co_freevars co_cellvars"
+    if sys.version_info >= (3, 11) else
+    "co_argcount co_posonlyargcount co_kwonlyargcount co_nlocals co_stacksize co_flags co_code co_consts co_names "
+    f"co_varnames co_filename co_name co_firstlineno {LINES} co_freevars co_cellvars").split()
 
 
 def _global(module, name):
@@ -11,25 +22,25 @@ def _global(module, name):
     return text(module) + text(name) + b"\x93"
 
 
+class _NoMemo(pickle._Pickler):
+    """Pickles so that the opcodes can stand inside another pickle: without memo."""
+
+    def memoize(self, obj):
+        pass
+
+    def save_code(self, code):
+        self.write(_global("ipyparallel.serialize.codeutil", "code_ctor"))
+        self.save(tuple(getattr(code, name) for name in CODE_FIELDS))
+        self.write(b"R")
+
+    dispatch = {**pickle._Pickler.dispatch, types.CodeType: save_code}
+
+
 def _body(value):
-    """A pickle's opcodes without PROTO, FRAME and STOP, and without memo, to stand inside another one."""
-    class NoMemo(pickle._Pickler):
-        def memoize(self, obj):
-            pass
-
-        def save_code(self, code):
-            from test_serialize import code_fields
-            self.write(_global("ipyparallel.serialize.codeutil", "code_ctor"))
-            self.save(code_fields(code))
-            self.write(b"R")
-
-    import io
-    import types
-    NoMemo.dispatch = {**pickle._Pickler.dispatch, types.CodeType: NoMemo.save_code}
+    """Opcodes without PROTO, FRAME and STOP."""
     out = io.BytesIO()
-    pickler = NoMemo(out, 4)
-    pickler.framer.start_framing = lambda: None
-    pickler.framer.end_framing = lambda: None
+    pickler = _NoMemo(out, 4)
+    pickler.framer.start_framing = pickler.framer.end_framing = lambda: None
     pickler.dump(value)
     return out.getvalue()[2:-1]
 
@@ -83,3 +94,8 @@ def pack_call(code, args=(), kwargs=None):
     arg_buffers = [b for x in args for b in (plain(x) + list(getattr(x, "data", ())))]
     info = {"nargs": len(args), "narg_bufs": len(arg_buffers), "kw_keys": sorted(kwargs)}
     return [f, pickle.dumps(info, 4), *arg_buffers, *(b for k in sorted(kwargs) for b in plain(kwargs[k]))]
+
+
+def memory(data):
+    """An argument that arrives as a memoryview of its own buffer."""
+    return Envelope(helper("CannedMemoryView", {"buffers": [None]}), data)

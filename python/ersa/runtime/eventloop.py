@@ -66,17 +66,19 @@ async def _serve(rt, rest):
             rest = None
         while rt.spawned:
             rt.loop.create_task(rt.spawned.pop(0))
-        message = rt.receive(False)
-        if message is False:
+        try:
+            parts = rt.next_request(False)
+            if parts is None:
+                return
+            rest = rt.run(parts) if parts else None
+        except (_core.ProtocolError, OSError):
+            raise
+        except Exception as error:
+            rt.stray(error)
+            continue
+        if parts is False:
             await _readable(rt)
-        elif message is None or message[0] == _core.SHUTDOWN:
-            return
-        elif message[0] == _core.RUN:
-            if len(message[1]) < 5:
-                raise _core.ProtocolError("a RUN without its parts")
-            parts, message = message[1], None
-            rest = rt.run(parts)
-            parts = None
+        else:
             await asyncio.sleep(0)  # other tasks of the loop have their turn
 
 

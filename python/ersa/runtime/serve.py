@@ -115,31 +115,40 @@ class Runtime:
         self.channel.send(_core.REPLY, [msg_id, status, flags, content, *buffers])
         _core.disarm()
 
-    def receive(self, wait=True):
-        """The next message; None at the end, False when there is none. What other signals' handlers raise is
-        theirs: SystemExit ends us."""
+    def stray(self, error):
+        """An exception that is nobody's: a handler that user code set for some signal raised it, wherever we
+        were. It is shown; a request under way still gets its reply."""
+        sys.excepthook(type(error), error, error.__traceback__)
+        owed = self.channel.owed
+        if owed is not None:
+            self.reply(owed, self.failure(error, "runtime"))
+
+    def next_request(self, wait=True):
+        """The parts of the next RUN; None at the end, False when there is nothing."""
         while True:
-            try:
-                return self.channel.recv(wait)
-            except Exception as error:
-                if isinstance(error, (_core.ProtocolError, OSError)):
-                    raise
-                sys.excepthook(type(error), error, error.__traceback__)
+            message = self.channel.recv(wait)
+            if not message:
+                return message
+            if message[0] == _core.SHUTDOWN:
+                return None
+            if message[0] == _core.RUN:
+                if len(message[1]) < 5:
+                    raise _core.ProtocolError("the engine sent a RUN without its parts")
+                return message[1]
 
     def serve(self):
         """Until the engine says so, or is gone."""
         while True:
-            message = self.receive()
-            if message is None or message[0] == _core.SHUTDOWN:
-                return
-            if message[0] != _core.RUN:
+            try:
+                parts = self.next_request()
+                if parts is None:
+                    return
+                rest = self.run(parts)
+            except (_core.ProtocolError, OSError):
+                raise
+            except Exception as error:
+                self.stray(error)
                 continue
-            parts = message[1]
-            if len(parts) < 5:
-                raise _core.ProtocolError("a RUN without its parts")
-            message = None
-            rest = self.run(parts)
-            parts = None
             if rest or self.spawned:
                 from ersa.runtime import eventloop
                 return eventloop.serve(self, rest)
@@ -172,7 +181,7 @@ class Runtime:
 
 def start(rt):
     """HELLO to READY."""
-    message = rt.receive()
+    message = rt.channel.recv()
     if message is None:
         return False
     if message[0] != _core.HELLO or len(message[1]) != 1:

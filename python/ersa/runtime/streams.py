@@ -3,6 +3,7 @@
 order within a stream is kept, and forked children print like everybody else."""
 import builtins
 import io
+import os
 import sys
 
 
@@ -46,10 +47,20 @@ def patch_getpass(module):
     module.getpass = _no_input
 
 
+def _in_child():
+    """Children print side by side: whole lines, so that they don't mix within them."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        try:
+            stream.reconfigure(line_buffering=True, write_through=False)
+        except Exception:
+            pass
+
+
 def install():
     sys.stdout = sys.__stdout__ = Stream(1)
     sys.stderr = sys.__stderr__ = Stream(2)
     builtins.input = _no_input
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def flush():
