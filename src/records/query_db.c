@@ -40,6 +40,7 @@ int query_history(struct query *q)
 struct selection {
     struct query *q;
     bool wanted[F_MAX];
+    uint32_t fields;    /* the same as a set */
     struct buf lens[2]; /* JSON lists: buffers, result_buffers */
     bool is_later;
 };
@@ -66,6 +67,8 @@ static int read_keys(struct query *q, struct selection *s)
             return query_fail_key(q, name);
         s->wanted[f] = true;
     }
+    for (unsigned f = 0; f < F_MAX; f++)
+        s->fields |= s->wanted[f] ? STORE_FIELD(f) : 0;
     return 0;
 }
 
@@ -127,7 +130,7 @@ static int select_records(struct selection *s, const struct store_query *what)
     struct ersa_error err = {0};
     int rc = buf_puts(&q->body, "{\"status\": \"ok\", \"records\": [");
     if (rc == 0)
-        rc = q->r->st->ops->find(q->r->st, what, put_record, s, &err);
+        rc = q->r->st->ops->find(q->r->st, what, s->fields, put_record, s, &err);
     if (rc < 0)
         return query_fail_store(q, rc, &err);
     rc = buf_putc(&q->body, ']');

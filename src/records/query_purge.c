@@ -48,7 +48,7 @@ static int drop_matching(struct query *q, json_t *query)
     int rc = store_query_parse(&what, query, &err);
     json_decref(query);
     if (rc == 0)
-        rc = q->r->st->ops->find(q->r->st, what, collect, &ids, &err);
+        rc = q->r->st->ops->find(q->r->st, what, STORE_FIELD(F_msg_id), collect, &ids, &err);
     if (rc == 0)
         drop_collected(q, &ids);
     store_query_free(what);
@@ -151,7 +151,7 @@ static int check_resubmit(struct query *q, const json_t *ids)
     json_array_foreach(ids, i, id)
     {
         const char *text = json_string_value(id);
-        rc = text ? q->r->st->ops->get(q->r->st, string_of(id), &rec, &err) : ERSA_ENOENT;
+        rc = text ? q->r->st->ops->get(q->r->st, string_of(id), 0, &rec, &err) : ERSA_ENOENT;
         if (rc < 0 && rc != ERSA_ENOENT)
             break;
         if (rc == ERSA_ENOENT)

@@ -136,7 +136,7 @@ static int find_record(struct query *q, struct slice id, bool *ret_pending,
                        struct store_record *ret)
 {
     struct ersa_error err = {0};
-    int rc = q->r->st->ops->get(q->r->st, id, ret, &err);
+    int rc = q->r->st->ops->get(q->r->st, id, STORE_FIELD(F_completed), ret, &err);
     bool is_open = seen_get(&q->r->seen, id) == SEEN_OPEN;
     if (rc == ERSA_ENOENT && !is_open)
         return fail_unknown(q, id);
@@ -163,7 +163,7 @@ static int answer(struct query *q, const struct ids *ids, bool *is_pending)
     for (size_t i = 0; i < ids->n && rc == 0 && !status_only; i++) {
         if (is_pending[i])
             continue;
-        rc = q->r->st->ops->get(q->r->st, ids->items[i], &rec, NULL);
+        rc = q->r->st->ops->get(q->r->st, ids->items[i], STORE_ALL, &rec, NULL);
         if (rc == 0)
             rc = put_body(q, &rec);
     }

@@ -138,7 +138,7 @@ void records_update(struct records *r, const struct store_record *rec)
 bool records_has(struct records *r, struct slice msg_id)
 {
     struct store_record rec;
-    return r->st->ops->get(r->st, msg_id, &rec, NULL) == 0;
+    return r->st->ops->get(r->st, msg_id, 0, &rec, NULL) == 0;
 }
 
 /* The thread */

@@ -108,7 +108,7 @@ static json_t *lost_header(struct records *r, const struct mail *m)
     struct jfield f = {.key = "msg_type"};
     char type_buf[ID_MAX], reply[MSG_TYPE_MAX] = "apply_reply", date[CLOCK_ISO_MAX];
     struct slice type;
-    if (r->st->ops->get(r->st, m->msg_id, &request, NULL) == 0 &&
+    if (r->st->ops->get(r->st, m->msg_id, STORE_FIELD(F_header), &request, NULL) == 0 &&
         !store_is_null(&request, F_header) && jscan(request.v[F_header].text, &f, 1) == 0 &&
         jscan_string(&f, type_buf, sizeof(type_buf), &type) == 0)
         reply_type(type, reply);

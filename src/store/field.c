@@ -10,6 +10,11 @@ const struct store_field_def store_fields[F_MAX] = {
 #undef X
 };
 
+const struct slice store_stripped_content = SLICE_LIT(
+    "{\"status\": \"error\", \"ename\": \"" STORE_STRIPPED_ENAME
+    "\", \"evalue\": \"the record of this task was kept without its buffers: the store was "
+    "behind\", \"traceback\": [], \"engine_info\": {}}");
+
 enum store_field store_field_find(struct slice name)
 {
     unsigned f = 0;

@@ -7,34 +7,13 @@
 #include <stdlib.h>
 
 #include "store/glob.h"
+#include "store/query_impl.h"
 #include "util/clock.h"
 #include "util/err.h"
 #include "util/map.h"
 #include "wire/json.h"
 
 #define SET_MIN 8 /* a list of more strings than this is looked up, not walked */
-
-struct operand {
-    json_t *j; /* borrowed from the query */
-    bool is_date;
-    int64_t date;
-};
-
-struct condition {
-    enum store_field field; /* F_MAX: unknown, so null */
-    const struct query_op *op;
-    struct operand value;
-    struct operand *list; /* owned; the elements of a list operand */
-    size_t n_list;
-    struct map strings; /* the list's strings, when `has_strings` */
-    bool has_strings;
-};
-
-struct store_query {
-    json_t *root;                 /* owned reference */
-    struct condition *conditions; /* owned */
-    size_t n;
-};
 
 /* What a condition looks at. */
 struct value {
@@ -47,6 +26,7 @@ enum operand_kind { ANY, LIST, PAIR, TEXT };
 
 struct query_op {
     const char *name;
+    enum query_operator id;
     enum operand_kind operand;
     bool (*holds)(const struct condition *c, struct value *v);
 };
@@ -119,6 +99,16 @@ static bool compare(const struct value *v, const struct operand *x, int *ret)
     return false;
 }
 
+/* As Python has it. */
+bool query_is_true(const json_t *x)
+{
+    return !(json_is_null(x) || json_is_false(x) ||
+             (json_is_number(x) && json_number_value(x) == 0) ||
+             (json_is_string(x) && json_string_length(x) == 0) ||
+             (json_is_array(x) && json_array_size(x) == 0) ||
+             (json_is_object(x) && json_object_size(x) == 0));
+}
+
 /* Operators */
 
 static bool op_eq(const struct condition *c, struct value *v)
@@ -172,13 +162,7 @@ static bool op_nin(const struct condition *c, struct value *v)
 
 static bool op_exists(const struct condition *c, struct value *v)
 {
-    const json_t *x = c->value.j;
-    bool wanted = !(json_is_null(x) || json_is_false(x) ||
-                    (json_is_number(x) && json_number_value(x) == 0) ||
-                    (json_is_string(x) && json_string_length(x) == 0) ||
-                    (json_is_array(x) && json_array_size(x) == 0) ||
-                    (json_is_object(x) && json_object_size(x) == 0));
-    return wanted != is_null(v);
+    return query_is_true(c->value.j) != is_null(v);
 }
 
 /* No field of a record is a number. */
@@ -234,11 +218,20 @@ static bool op_glob(const struct condition *c, struct value *v)
 
 /* The first row is what a plain value means. */
 static const struct query_op operators[] = {
-    {"$eq", ANY, op_eq},         {"$ne", ANY, op_ne},      {"$lt", ANY, op_lt},
-    {"$lte", ANY, op_lte},       {"$le", ANY, op_lte},     {"$gt", ANY, op_gt},
-    {"$gte", ANY, op_gte},       {"$ge", ANY, op_gte},     {"$in", LIST, op_in},
-    {"$nin", LIST, op_nin},      {"$all", LIST, op_all},   {"$mod", PAIR, op_mod},
-    {"$exists", ANY, op_exists}, {"$glob", TEXT, op_glob},
+    {"$eq", OP_EQ, ANY, op_eq},
+    {"$ne", OP_NE, ANY, op_ne},
+    {"$lt", OP_LT, ANY, op_lt},
+    {"$lte", OP_LTE, ANY, op_lte},
+    {"$le", OP_LTE, ANY, op_lte},
+    {"$gt", OP_GT, ANY, op_gt},
+    {"$gte", OP_GTE, ANY, op_gte},
+    {"$ge", OP_GTE, ANY, op_gte},
+    {"$in", OP_IN, LIST, op_in},
+    {"$nin", OP_NIN, LIST, op_nin},
+    {"$all", OP_ALL, LIST, op_all},
+    {"$mod", OP_MOD, PAIR, op_mod},
+    {"$exists", OP_EXISTS, ANY, op_exists},
+    {"$glob", OP_GLOB, TEXT, op_glob},
 };
 
 static const struct query_op *find_op(const char *name)
@@ -306,7 +299,8 @@ static int add_condition(struct store_query *q, const char *field, const struct 
         return rc;
     struct condition *c = &q->conditions[q->n];
     *c = (struct condition){.field = store_field_find((struct slice){field, strlen(field)}),
-                            .op = op};
+                            .op = op,
+                            .id = op->id};
     map_init(&c->strings);
     q->n++;
     c->value = read_operand(x);
@@ -407,4 +401,13 @@ bool store_query_id(const struct store_query *q, struct slice *ret_msg_id)
         return true;
     }
     return false;
+}
+
+uint32_t store_query_fields(const struct store_query *q)
+{
+    uint32_t fields = 0;
+    for (size_t i = 0; i < q->n; i++)
+        if (q->conditions[i].field != F_MAX)
+            fields |= STORE_FIELD(q->conditions[i].field);
+    return fields;
 }

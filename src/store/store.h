@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The seam for task records (db.md): one record per recorded request, kept by `none` or
- * `memory` now, SQLite and MongoDB later. All calls come from the records thread.
+/* The seam for task records (db.md): one record per recorded request, kept by `none`, `memory`,
+ * `sqlite` or `mongodb`. All calls come from the records thread.
  *
  * JSON members are kept as the octets that were received; dates are microseconds UTC
- * (INT64_MIN: unset); absent text has data NULL. What is passed in is borrowed for the call,
- * what comes out for as long as the store is not changed. */
+ * (INT64_MIN: unset); absent text has data NULL. What is passed in is borrowed for the call.
+ * What get() gives, and the buffers of what find() gives, are there for as long as the store is
+ * not changed; the rest of what find() gives for the call of `fn`. */
 #ifndef ERSA_STORE_STORE_H
 #define ERSA_STORE_STORE_H
 
@@ -22,8 +23,9 @@
     X(msg_id, t)                                                                               \
     X(header, j)                                                                               \
     X(metadata, j)                                                                             \
-    X(content, j) X(buffers, b) X(submitted, d) X(client_uuid, t) X(engine_uuid, t)            \
-        X(started, d) X(completed, d) X(resubmitted, t) X(received, d) X(result_header, j)     \
+    X(content, j)                                                                              \
+    X(buffers, b) X(submitted, d) X(client_uuid, t) X(engine_uuid, t) X(started, d)            \
+        X(completed, d) X(resubmitted, t) X(received, d) X(result_header, j)                   \
             X(result_metadata, j) X(result_content, j) X(result_buffers, b) X(queue, t)        \
                 X(execute_input, t) X(execute_result, j) X(error, j) X(stdout, t) X(stderr, t) \
                     X(label, t)
@@ -58,6 +60,10 @@ static inline bool store_is_null(const struct store_record *r, enum store_field 
     return !(r->set >> f & 1);
 }
 
+#define STORE_FIELD(f) ((uint32_t)1 << (f))
+#define STORE_ALL (STORE_FIELD(F_MAX) - 1)
+#define STORE_BUFFERS (STORE_FIELD(F_buffers) | STORE_FIELD(F_result_buffers))
+
 struct store_field_def {
     const char *name;
     char kind; /* of STORE_FIELDS */
@@ -81,9 +87,10 @@ struct store_ops {
      * record; ERSA_EFULL: the stream has reached its bound, nothing was added. */
     int (*append)(struct store *st, struct slice msg_id, enum store_field f, struct slice text,
                   struct ersa_error *err);
-    /* ERSA_ENOENT: no such record. A store that keeps nothing answers get, history and find
+    /* `fields` (of STORE_FIELD) are those that the caller looks at; others may be left out.
+     * ERSA_ENOENT: no such record. A store that keeps nothing answers get, history and find
      * with ERSA_EUNSUPPORTED. */
-    int (*get)(struct store *st, struct slice msg_id, struct store_record *ret,
+    int (*get)(struct store *st, struct slice msg_id, uint32_t fields, struct store_record *ret,
                struct ersa_error *err);
     int (*drop)(struct store *st, struct slice msg_id, struct ersa_error *err);
     /* Ids by `submitted`, oldest first; records without that date are left out. */
@@ -91,26 +98,64 @@ struct store_ops {
                    struct ersa_error *err);
     /* Calls fn for each record that the query matches, in the order of their creation, as long
      * as it returns 0; what it returned last is the result. It must not change the store. */
-    int (*find)(struct store *st, const struct store_query *q,
+    int (*find)(struct store *st, const struct store_query *q, uint32_t fields,
                 int (*fn)(void *ctx, const struct store_record *r), void *ctx,
                 struct ersa_error *err);
+    /* Writes what has waited long enough, in one transaction, and drops what is past the
+     * limits. Called STORE_TICK_MS after a change, and as long as it returns 1: more waits.
+     * NULL: nothing to do. */
+    int (*tick)(struct store *st, struct ersa_error *err);
+};
+
+#define STORE_TICK_MS 100
+
+/* Written by the records thread alone. */
+struct store_counts {
+    uint64_t lost;     /* changes that were not kept: no room, no connection */
+    uint64_t stripped; /* records without their payload, because the store was behind */
 };
 
 struct store {
     const struct store_ops *ops;
+    struct store_counts counts;
 };
 
-/* Dropped is what was done first, then what was created first, never the record just written
- * and at least one. Text (JSON members, streams) has a limit of its own: `bytes`, or 64 MiB if
- * that is more; one stream may fill a sixteenth of it. */
+/* Dropped is what is done first (and what was never requested: output of a broadcast), then
+ * what was created first; never the record just written. 0: no limit. */
 struct store_limits {
-    uint64_t records; /* DictDB.record_limit */
-    uint64_t bytes;   /* DictDB.size_limit: of buffers */
-    double cull;      /* share dropped when a limit is passed */
+    uint64_t records;  /* record_limit */
+    uint64_t bytes;    /* size_limit: memory counts buffers; databases all that they hold */
+    double cull;       /* share dropped when a limit is passed, at least one */
+    int64_t max_age_s; /* since it was submitted */
 };
+
+/* What the result_content of a record becomes when its payload was dropped (design.md 9). */
+#define STORE_STRIPPED_ENAME "ResultDropped"
+extern const struct slice store_stripped_content;
 
 int store_none_open(struct store **ret, struct ersa_error *err);
+
+/* Text (JSON members, streams) has a limit of its own: `bytes`, or 64 MiB if that is more; one
+ * stream may fill a sixteenth of it. */
 int store_memory_open(struct store **ret, const struct store_limits *limits,
                       struct ersa_error *err);
+
+/* `path` of the database file; made (0600) when it isn't there. `table`: the first of it, it_1,
+ * it_2, ... that has our columns, or is free. */
+struct store_sqlite_config {
+    const char *path, *table;
+    struct store_limits limits;
+    uint64_t max_pages; /* of the file; 0: as many as the disk takes */
+};
+int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
+                      struct ersa_error *err);
+
+/* ERSA_EUNSUPPORTED: built without libmongoc. */
+struct store_mongo_config {
+    const char *uri, *database;
+    struct store_limits limits;
+};
+int store_mongo_open(struct store **ret, const struct store_mongo_config *cfg,
+                     struct ersa_error *err);
 
 #endif

@@ -343,8 +343,8 @@ static int on_append(struct store *st, struct slice msg_id, enum store_field f,
     return rc < 0 ? err_set(err, rc, "output was not added: %s", ersa_strerror(rc)) : 0;
 }
 
-static int on_get(struct store *st, struct slice msg_id, struct store_record *ret,
-                  struct ersa_error *err)
+static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
+                  struct store_record *ret, struct ersa_error *err)
 {
     const struct entry *e = find_entry(memory_of(st), msg_id);
     if (!e)
@@ -398,7 +398,7 @@ static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_i
     return 0;
 }
 
-static int on_find(struct store *st, const struct store_query *q,
+static int on_find(struct store *st, const struct store_query *q, uint32_t fields,
                    int (*fn)(void *ctx, const struct store_record *r), void *ctx,
                    struct ersa_error *err)
 {

@@ -23,8 +23,8 @@ static int on_append(struct store *st, struct slice msg_id, enum store_field f,
     return 0;
 }
 
-static int on_get(struct store *st, struct slice msg_id, struct store_record *ret,
-                  struct ersa_error *err)
+static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
+                  struct store_record *ret, struct ersa_error *err)
 {
     return err_set(err, ERSA_EUNSUPPORTED, TEXT);
 }
@@ -40,7 +40,7 @@ static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_i
     return err_set(err, ERSA_EUNSUPPORTED, TEXT);
 }
 
-static int on_find(struct store *st, const struct store_query *q,
+static int on_find(struct store *st, const struct store_query *q, uint32_t fields,
                    int (*fn)(void *ctx, const struct store_record *r), void *ctx,
                    struct ersa_error *err)
 {
@@ -61,7 +61,7 @@ static const struct store_ops ops = {
 
 int store_none_open(struct store **ret, struct ersa_error *err)
 {
-    struct store *st = malloc(sizeof(*st));
+    struct store *st = calloc(1, sizeof(*st));
     if (!st)
         return err_set(err, ERSA_ENOMEM, "out of memory");
     st->ops = &ops;

@@ -74,7 +74,7 @@ static void put(struct store *st, const struct store_record *r)
 static struct store_record get(struct store *st, const char *id)
 {
     struct store_record r;
-    assert_int_equal(st->ops->get(st, s(id), &r, NULL), 0);
+    assert_int_equal(st->ops->get(st, s(id), STORE_ALL, &r, NULL), 0);
     return r;
 }
 
@@ -116,7 +116,7 @@ static void assert_found(struct store *st, const char *query, const char *want)
     struct names n = {""};
     assert_int_equal(store_query_parse(&q, j, NULL), 0);
     json_decref(j);
-    assert_int_equal(st->ops->find(st, q, add_record_name, &n, NULL), 0);
+    assert_int_equal(st->ops->find(st, q, STORE_ALL, add_record_name, &n, NULL), 0);
     assert_string_equal(n.text, want);
     store_query_free(q);
 }
@@ -140,11 +140,12 @@ static void check_that_nothing_is_kept(struct store *st)
     struct store_query *q = NULL;
     json_t *j = json_object();
     put(st, &r);
-    assert_int_equal(st->ops->get(st, s("a"), &r, &err), ERSA_EUNSUPPORTED);
+    assert_int_equal(st->ops->get(st, s("a"), STORE_ALL, &r, &err), ERSA_EUNSUPPORTED);
     assert_string_equal(err.text, "NoDB backend doesn't store any data. ");
     assert_int_equal(st->ops->history(st, add_name, &n, &err), ERSA_EUNSUPPORTED);
     assert_int_equal(store_query_parse(&q, j, NULL), 0);
-    assert_int_equal(st->ops->find(st, q, add_record_name, &n, &err), ERSA_EUNSUPPORTED);
+    assert_int_equal(st->ops->find(st, q, STORE_ALL, add_record_name, &n, &err),
+                     ERSA_EUNSUPPORTED);
     store_query_free(q);
     json_decref(j);
 }
@@ -152,7 +153,7 @@ static void check_that_nothing_is_kept(struct store *st)
 static void check_new_record(struct store *st)
 {
     struct store_record r = request("a", 5), got;
-    assert_int_equal(st->ops->get(st, s("a"), &got, NULL), ERSA_ENOENT);
+    assert_int_equal(st->ops->get(st, s("a"), STORE_ALL, &got, NULL), ERSA_ENOENT);
     assert_int_equal(st->ops->append(st, s("a"), F_stdout, s("x"), NULL), ERSA_ENOENT);
     put(st, &r);
     got = get(st, "a");
@@ -231,7 +232,7 @@ static void check_update(struct store *st)
     set_text(&r, F_msg_id, "a");
     set_text(&r, F_engine_uuid, "e0");
     assert_int_equal(st->ops->update(st, &r, NULL), ERSA_ENOENT);
-    assert_int_equal(st->ops->get(st, s("a"), &r, NULL), ERSA_ENOENT);
+    assert_int_equal(st->ops->get(st, s("a"), STORE_ALL, &r, NULL), ERSA_ENOENT);
     r = request("a", 1);
     put(st, &r);
     r = (struct store_record){.set = 0};
@@ -285,7 +286,7 @@ static void check_finding(struct store *st)
     json_t *j = json_object();
     struct store_query *q = NULL;
     assert_int_equal(store_query_parse(&q, j, NULL), 0);
-    assert_int_equal(st->ops->find(st, q, stop_at_second, &n, NULL), ERSA_EFULL);
+    assert_int_equal(st->ops->find(st, q, STORE_ALL, stop_at_second, &n, NULL), ERSA_EFULL);
     assert_int_equal(n, 2);
     store_query_free(q);
     json_decref(j);
