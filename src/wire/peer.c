@@ -231,7 +231,12 @@ static void keep_unsent(struct peer *p)
     if (p->tx.bytes == 0 || is_over)
         return;
     if (port->cfg.kind == PORT_DEALER) {
-        (void)txq_move(&port->unsent, &p->tx);
+        struct peer *other = port->n_peers ? port_next_in_turn(port) : NULL;
+        (void)txq_move(other ? &other->tx : &port->unsent, &p->tx);
+        if (other) {
+            other->is_full |= is_full_now(other);
+            flush_later(other);
+        }
     } else if (port->cfg.kind == PORT_ROUTER && k) {
         k->id_len = p->id_len;
         memcpy(k->id, p->id, p->id_len);

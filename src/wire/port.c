@@ -221,7 +221,7 @@ size_t port_queued_bytes(const struct port *p)
 /* Sending */
 
 /* The next in turn that has room; where nobody has, just the next. */
-static struct peer *next_in_turn(struct port *p)
+struct peer *port_next_in_turn(struct port *p)
 {
     size_t i = p->next_peer;
     for (size_t tried = 0; tried < p->n_peers; tried++) {
@@ -236,7 +236,7 @@ static struct peer *next_in_turn(struct port *p)
 int port_send(struct port *p, const struct frame *frames, unsigned n)
 {
     if (p->n_peers)
-        return peer_send(next_in_turn(p), frames, n);
+        return peer_send(port_next_in_turn(p), frames, n);
     size_t len = 0, before = p->unsent.bytes;
     for (unsigned i = 0; i < n; i++)
         len += frames[i].len + ZMTP_HEAD_MAX;
@@ -255,7 +255,7 @@ unsigned port_publish(struct port *p, const struct frame *frames, unsigned n)
         struct peer *to = p->peers[i];
         if (!subs_match(&to->subs, topic))
             continue;
-        if (to->is_full)
+        if (to->tx.bytes >= p->cfg.tx_cap_bytes)
             missed++;
         else
             peer_send(to, frames, n);

@@ -752,6 +752,31 @@ static void test_dealer_takes_turns(void **state)
     WAIT(a.messages == 5 && b.messages == 5);
 }
 
+static void test_dealer_turns_to_another(void **state)
+{
+    struct side a, b, client;
+    static uint8_t data[60000];
+    bind_port(&a, PORT_ROUTER);
+    char first[PORT_ENDPOINT_MAX];
+    snprintf(first, sizeof(first), "%s", endpoint);
+    bind_port(&b, PORT_ROUTER);
+    connect_port(&client, PORT_DEALER, NULL);
+    port_connect(client.port, first, NULL);
+    WAIT(client.ups == 2 && a.ups == 1 && b.ups == 1);
+    peer_pause(a.peer);
+    unsigned sent = 0;
+    while (port_queued_bytes(client.port) < 1000000) {
+        port_send(client.port, &(struct frame){data, sizeof(data), NULL}, 1);
+        if (++sent % 10 == 0)
+            turns(2);
+    }
+    WAIT(b.messages == sent / 2);
+    unsigned waiting = (unsigned)(port_queued_bytes(client.port) / sizeof(data));
+    port_close(a.port, 0);
+    WAIT(client.downs == 1);
+    WAIT(b.messages >= sent / 2 + waiting && port_queued_bytes(client.port) == 0);
+}
+
 static void test_unsent_is_bounded(void **state)
 {
     struct side client;
@@ -791,6 +816,7 @@ int main(void)
         T(test_no_descriptors_left),
         T(test_ipc),
         T(test_dealer_takes_turns),
+        T(test_dealer_turns_to_another),
         T(test_unsent_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

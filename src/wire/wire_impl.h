@@ -188,6 +188,8 @@ void port_wind_up(struct port *p, struct conn *c);
 void connector_forget(struct connector *k);
 void port_free_when_done(struct port *p);
 void port_free(struct port *p);
+/* DEALER: the peer that is sent the next message; there must be one. */
+struct peer *port_next_in_turn(struct port *p);
 int port_send_subscription(struct port *p, struct peer *to, struct slice prefix);
 
 /* wire.c */
