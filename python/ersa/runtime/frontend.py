@@ -36,7 +36,8 @@ def _word_before(code, at, letters="._"):
 
 def _complete(rt, code, at):
     if rt.ipython is not None:
-        text, matches = rt.ipython.complete("", code, at)
+        line_at = code.rfind("\n", 0, at) + 1
+        text, matches = rt.ipython.complete(None, code[line_at:].partition("\n")[0], at - line_at)
         return matches, at - len(text)
     from rlcompleter import Completer
     start = _word_before(code, at)

@@ -62,17 +62,18 @@ class _ThenPatch:
         self._patch(module)
 
 
-class _Alias:
-    """A module under another name."""
+class _Existing:
+    """A module that is there, perhaps under another name."""
 
-    def __init__(self, name):
-        self._name = name
+    def __init__(self, module):
+        self._module = module
+        self._spec = module.__spec__
 
     def create_module(self, spec):
-        return __import__(self._name, fromlist=["__name__"])
+        return self._module
 
     def exec_module(self, module):
-        pass
+        module.__spec__ = self._spec
 
 
 def _find_elsewhere(name, path, target):
@@ -123,13 +124,18 @@ class Finder:
             BEFORE[name]()
         elif name.startswith("numpy._core") and "numpy" in sys.modules:  # what numpy 2 wrote, read by numpy 1
             if _find_elsewhere(name, path, target) is None:
-                return ModuleSpec(name, _Alias(name.replace("numpy._core", "numpy.core", 1)), is_package=True)
+                older = __import__(name.replace("numpy._core", "numpy.core", 1), fromlist=["__name__"])
+                return ModuleSpec(name, _Existing(older), is_package=True)
         return None
 
     @staticmethod
     def _from_installed(name, target):
         if use_installed() is None:
             return None
+        if name in sys.modules:  # the package has imported it by itself
+            module = sys.modules[name]
+            module.__spec__ = ModuleSpec(name, _Existing(module))  # what importlib would look at, to import it again
+            return module.__spec__
         parent = sys.modules.get(name.rpartition(".")[0])
         return PathFinder.find_spec(name, getattr(parent, "__path__", None), target)
 

@@ -113,6 +113,7 @@ def _make(rt):
     shell.execution_count = shell.ersa_first = rt.shell.execution_count
     for n, value in rt.shell.Out.items():
         shell.user_ns["Out"][n] = value
+    shell.displayhook._, shell.displayhook.__, shell.displayhook.___ = rt.shell.results
     inputs = shell.history_manager.input_hist_parsed, shell.history_manager.input_hist_raw
     for kept_inputs in inputs:
         kept_inputs[:] = list(rt.shell.In)
