@@ -2,8 +2,9 @@
 /* A message: an ordered list of frames, delivered whole.
  *
  * A received message points into the receive buffer, and its frames of WIRE_COPY_MAX octets or
- * more into blocks of their own. Nothing of it outlives the callback, except by msg_hold() (small
- * frames are copied once into one piece of memory, large ones referenced) or block_ref(). */
+ * more into blocks of their own. Nothing of it outlives the callback, except by msg_hold()
+ * (small frames are copied once into one piece of memory, large ones referenced) or
+ * block_ref(). */
 #ifndef ERSA_WIRE_MSG_H
 #define ERSA_WIRE_MSG_H
 
@@ -33,9 +34,9 @@ static inline struct slice frame_slice(const struct frame *f)
     return (struct slice){(const char *)f->data, f->len};
 }
 
-/* A message that waits. One allocation, recycled. */
+/* A message that waits: one allocation. */
 struct held {
-    size_t bytes;  /* everything it keeps alive, for accounting */
+    size_t bytes; /* everything it keeps alive, for accounting */
     unsigned n;
     struct frame frames[]; /* small ones point behind this array, large ones hold a reference */
 };

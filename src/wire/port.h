@@ -2,11 +2,11 @@
 /* Ports: bound or connecting endpoints of a ZeroMQ kind, whose peers come and go as events.
  *
  * ZMTP 3.1 (RFC 37; 3.0 accepted) over TCP and ipc on one loop; wire.md 1 and design.md 7.
- * Nothing outside src/wire knows the protocol. What is sent in one turn of the loop goes out in one
- * write per connection at its end.
+ * Nothing outside src/wire knows the protocol. What is sent in one turn of the loop goes out in
+ * one write per connection at its end.
  *
- * A peer is an identity, not a connection: when a second connection with the same identity comes
- * to a bound ROUTER, it takes over the peer, with what is queued for it.
+ * A peer is an identity, not a connection: when a second connection with the same identity
+ * comes to a bound ROUTER, it takes over the peer, with what is queued for it.
  *
  * Flow control: each peer has a queue of octets to send. It is not refused above the cap: the
  * caller looks (peer_is_full) and holds back the source, most easily with peer_stall(). */
@@ -34,10 +34,10 @@ struct block_pool *wire_pool(struct wire *w);
 enum port_kind { PORT_ROUTER, PORT_DEALER, PORT_PUB, PORT_XPUB, PORT_SUB, PORT_KIND_MAX };
 
 enum peer_down {
-    DOWN_EOF,       /* the peer closed, or the connection broke */
-    DOWN_PROTOCOL,  /* it broke ZMTP, or a bound */
-    DOWN_TIMEOUT,   /* handshake not finished in time */
-    DOWN_CLOSED,    /* by us */
+    DOWN_EOF,      /* the peer closed, or the connection broke */
+    DOWN_PROTOCOL, /* it broke ZMTP, or a bound */
+    DOWN_TIMEOUT,  /* handshake not finished in time */
+    DOWN_CLOSED,   /* by us */
 };
 
 struct port;
@@ -61,18 +61,18 @@ struct port_ops {
 
 struct port_config {
     enum port_kind kind;
-    const char *name;           /* for logs; borrowed for the port's life */
-    const void *identity;       /* presented to peers; copied; may be NULL */
+    const char *name;     /* for logs; borrowed for the port's life */
+    const void *identity; /* presented to peers; copied; may be NULL */
     size_t identity_len;
     const struct port_ops *ops; /* borrowed */
     void *ctx;
     enum loop_prio prio;
-    size_t tx_cap_bytes;        /* per peer; 0: 64 MiB */
-    size_t msg_max_bytes;       /* a longer message closes the peer; 0: a quarter of RAM */
-    unsigned handshake_ms;      /* 0: 30,000 */
-    unsigned reconnect_min_ms;  /* connecting: first wait, doubled up to the maximum; 0: 100 */
-    unsigned reconnect_max_ms;  /* 0: 5,000 */
-    size_t unsent_max_bytes;    /* connecting: kept while there is no connection; 0: 64 MiB */
+    size_t tx_cap_bytes;       /* per peer; 0: 64 MiB */
+    size_t msg_max_bytes;      /* a longer message closes the peer; 0: a quarter of RAM */
+    unsigned handshake_ms;     /* 0: 30,000 */
+    unsigned reconnect_min_ms; /* connecting: first wait, doubled up to the maximum; 0: 100 */
+    unsigned reconnect_max_ms; /* 0: 5,000 */
+    size_t unsent_max_bytes;   /* connecting: kept while there is no connection; 0: 64 MiB */
 };
 
 /* NULL on ERSA_ENOMEM or ERSA_EINVAL. */
@@ -80,30 +80,31 @@ struct port *port_new(struct wire *w, const struct port_config *cfg, struct ersa
 
 #define PORT_ENDPOINT_MAX 256
 /* `endpoint` is "tcp://ip:port" (ip "*": every interface, port "*" or 0: a free one) or
- * "ipc:///absolute/path". `ret_endpoint` (may be NULL) receives what was bound. Several binds to
- * one port are allowed. ERSA_EEXIST (in use), ERSA_EINVAL, ERSA_EIO. */
+ * "ipc:///absolute/path". `ret_endpoint` (may be NULL) receives what was bound. Several binds
+ * to one port are allowed. ERSA_EEXIST (in use), ERSA_EINVAL, ERSA_EIO. */
 int port_bind(struct port *p, const char *endpoint, char ret_endpoint[PORT_ENDPOINT_MAX],
               struct ersa_error *err);
 /* Connects, and again with back-off whenever the connection goes, until the port is closed.
  * Several endpoints to one port are allowed. ERSA_EINVAL. */
 int port_connect(struct port *p, const char *endpoint, struct ersa_error *err);
-/* Writes for at most `linger_ms` what is queued, then closes; the port frees itself. No callback
- * comes any more but peer_down is not called either. */
+/* Writes for at most `linger_ms` what is queued, then closes; the port frees itself. No
+ * callback comes any more, peer_down neither. */
 void port_close(struct port *p, unsigned linger_ms);
 /* Octets queued for all peers: 0 means everything was handed to the kernel. */
 size_t port_queued_bytes(const struct port *p);
 
 /* The peer of that identity, NULL when there is none. */
 struct peer *port_find(const struct port *p, const void *identity, size_t len);
-/* Iteration over the peers that are up; start with *pos = 0, NULL at the end. Sending is allowed
- * while iterating, closing peers is not. */
+/* Iteration over the peers that are up; start with *pos = 0, NULL at the end. Sending is
+ * allowed while iterating, closing peers is not. */
 struct peer *port_next_peer(const struct port *p, size_t *pos);
 size_t port_peers(const struct port *p);
 
 /* Queues a message for the peer. Small frames are copied, large ones referenced.
  * 0, ERSA_ECLOSED, or ERSA_ENOMEM (the peer is closed then). */
 int peer_send(struct peer *p, const struct frame *frames, unsigned n);
-/* DEALER: next connected peer in turn; kept (to unsent_max_bytes) while there is none. ERSA_EFULL. */
+/* DEALER: next connected peer in turn that has room; kept (to unsent_max_bytes) while there is
+ * none. ERSA_EFULL. */
 int port_send(struct port *p, const struct frame *frames, unsigned n);
 /* PUB, XPUB: to every peer with a subscription that is a prefix of the first frame. A peer over
  * its cap misses the message; returns how many did. */
@@ -116,6 +117,7 @@ struct port *peer_port(const struct peer *p);
 void peer_set_user(struct peer *p, void *user);
 void *peer_user(const struct peer *p);
 size_t peer_queued_bytes(const struct peer *p);
+/* From the moment when the queue reaches the cap until it has `drained`. */
 bool peer_is_full(const struct peer *p);
 /* "tcp://127.0.0.1:4711", for logs. */
 const char *peer_address(const struct peer *p);
@@ -124,7 +126,8 @@ const char *peer_address(const struct peer *p);
 void peer_pause(struct peer *p);
 void peer_resume(struct peer *p);
 bool peer_is_paused(const struct peer *p);
-/* Pauses `source` until `sink`, which is full, has drained or is gone. No-op when it is not full. */
+/* Pauses `source` until `sink`, which is full, has drained or is gone. No-op when it is not
+ * full. */
 void peer_stall(struct peer *source, struct peer *sink);
 
 /* Drops the connection at once; peer_down(DOWN_CLOSED) comes at the end of the turn. */
@@ -132,8 +135,8 @@ void peer_close(struct peer *p);
 
 /* Counters for tests and metrics, since wire_new(). */
 struct wire_stats {
-    uint64_t accepted, connected, handshake_failed, protocol_errors, msgs_in, msgs_out, bytes_in,
-        bytes_out, reads, writes, dropped_pub, takeovers;
+    uint64_t accepted, connected, handshake_failed, protocol_errors, msgs_in, msgs_out,
+        bytes_in, bytes_out, reads, writes, dropped_pub, takeovers;
 };
 const struct wire_stats *wire_stats(const struct wire *w);
 
