@@ -82,7 +82,7 @@ struct engine {
     int64_t id;
     struct slice uuid; /* in `text` */
     unsigned caps;     /* in force: bits of ersa_caps.def */
-    int64_t registered_ns;
+    int64_t registered_ns, announced_ns;
 
     struct link *links[CH_MAX]; /* borrowed; NULL while there is no such connection */
     struct link *attach;        /* borrowed; stands for all of them */

@@ -9,7 +9,9 @@
 #include "util/log.h"
 #include "wire/json.h"
 
-void notify(struct router *r, const char *msg_type, struct slice parent, json_t *content)
+/* To one client, or with `to` NULL to all. */
+static void send_note(struct router *r, struct link *to, const char *msg_type,
+                      struct slice parent, json_t *content)
 {
     struct frame frames[SESSION_FRAMES];
     char *text = json_text(content);
@@ -23,7 +25,21 @@ void notify(struct router *r, const char *msg_type, struct slice parent, json_t 
         .parent = parent,
         .content = {text, strlen(text)},
     };
-    if (router_compose(r, &o, frames) == 0)
+    if (router_compose(r, &o, frames) < 0)
+        ; /* it has said so */
+    else if (to)
+        link_send(to, frames, SESSION_FRAMES, NULL);
+    else
         port_publish(ports_get(&r->ports, RT_NOTIFY), frames, SESSION_FRAMES);
     free(text);
+}
+
+void notify(struct router *r, const char *msg_type, struct slice parent, json_t *content)
+{
+    send_note(r, NULL, msg_type, parent, content);
+}
+
+void notify_one(struct link *to, const char *msg_type, json_t *content)
+{
+    send_note(to->router, to, msg_type, (struct slice){NULL, 0}, content);
 }

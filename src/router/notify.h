@@ -8,8 +8,11 @@
 #include "util/str.h"
 
 struct router;
+struct link;
 
 /* Publishes; takes the reference to `content`. `parent` with data NULL means "{}". */
 void notify(struct router *r, const char *msg_type, struct slice parent, json_t *content);
+/* The same to one client only. */
+void notify_one(struct link *to, const char *msg_type, json_t *content);
 
 #endif

@@ -11,6 +11,7 @@
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/iopub.h"
+#include "router/registration.h"
 #include "router/tasks.h"
 #include "util/cleanup.h"
 #include "util/err.h"
@@ -51,7 +52,7 @@ static const struct gate_row rows[RT_MAX] = {
     [RT_IOPUB_CLIENT] = {"iopub", NULL, PORT_PUB, SIDE_CLIENT, LOOP_BULK, CH_MAX,
                          .tx_cap_bytes = IOPUB_CAP_BYTES},
     [RT_NOTIFY] = {"notification", NULL, PORT_PUB, SIDE_CLIENT, LOOP_NORMAL, CH_MAX,
-                   .tx_cap_bytes = IOPUB_CAP_BYTES},
+                   .tx_cap_bytes = IOPUB_CAP_BYTES, .subscribed = registration_on_subscribed},
     [RT_BROADCAST_ROOT] = {"broadcast", "sub_scheduler_0", PORT_ROUTER, SIDE_CLIENT,
                            LOOP_NORMAL, CH_MAX, .message = on_broadcast},
 };

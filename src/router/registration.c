@@ -18,6 +18,7 @@
 
 #define UUID_MAX 255 /* octets of an identity */
 #define CAUSE_MAX 400
+#define RECENT_MS 10000 /* a client subscribes within that time of asking */
 
 /* What is announced */
 
@@ -29,13 +30,30 @@ static json_t *id_content(const struct engine *e)
 static void on_alive(void *ctx, struct engine *e)
 {
     struct router *r = ctx;
-    int64_t ms = (loop_now_ns(r->loop) - e->registered_ns) / 1000000;
+    e->announced_ns = loop_now_ns(r->loop);
+    int64_t ms = (e->announced_ns - e->registered_ns) / 1000000;
     log_info("registration::finished registering engine %" PRId64 ":%.*s in %" PRId64 "ms",
              e->id, SLICE_FMT(e->uuid), ms);
     if (sched_engine_add(r->sched, &e->task) < 0)
         log_error("engine::%" PRId64 " gets no tasks: out of memory", e->id);
     notify(r, "registration_notification", (struct slice){NULL, 0}, id_content(e));
     log_info("engine::Engine Connected: %" PRId64, e->id);
+}
+
+/* A client asks who is there on one connection and subscribes on another: who was announced
+ * between the answer and the subscription would stay unknown to it for ever. Hearing twice of
+ * an engine does no harm. */
+void registration_on_subscribed(struct link *l)
+{
+    struct router *r = l->router;
+    int64_t since_ns = loop_now_ns(r->loop) - MS_TO_NS(RECENT_MS);
+    const struct list *live = &r->registry.live;
+    for (const struct list *it = live->prev; it != live; it = it->prev) {
+        const struct engine *e = container_of(it, struct engine, link);
+        if (e->announced_ns < since_ns)
+            break;
+        notify_one(l, "registration_notification", id_content(e));
+    }
 }
 
 static void on_tasks_closed(void *ctx, struct sched_engine *e)

@@ -13,6 +13,9 @@ void registration_on_unregister(struct query *q);
 void registration_on_ready(struct query *q);
 void registration_on_connection_request(struct query *q);
 
+/* A client subscribed to notifications: it is told of the engines announced lately. */
+void registration_on_subscribed(struct link *l);
+
 /* A pong of an engine that isn't registered: one whose heart had stopped is announced again. */
 void registration_revive(struct link *l);
 

@@ -130,6 +130,14 @@ def test_same_uuid_comes_back_with_its_id(client, peers):
     assert again.id == engine.id
 
 
+def test_client_that_subscribes_late_hears_of_new_engines(client, peers):
+    """It may have asked for the engines just before this one was announced."""
+    engine = peers.attached()
+    client.wait_engines(1)
+    note = peers.client().wait_notified("registration_notification")
+    assert note.content == {"id": engine.id, "uuid": engine.uuid}
+
+
 def test_what_does_not_register_again_frees_nothing(context, controller, client):
     """A stock engine that only opens its registration socket leaves no trace."""
     name = new_uuid()
