@@ -70,3 +70,11 @@ def touch_and_wait(path, seconds):
     open(path, "w").close()
     time.sleep(seconds)
     return path
+
+
+@by_value
+def touch_and_die(path):
+    import os
+    import signal
+    open(path, "w").close()
+    os.kill(os.getpid(), signal.SIGKILL)
