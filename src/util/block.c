@@ -55,32 +55,35 @@ static void destroy(struct block *b)
     free(b);
 }
 
+/* Shared memory as long as there are descriptors: private memory holds a message as well. */
+static int make_memfd(size_t cap)
+{
+    int fd = memfd_create("ersa-block", MFD_CLOEXEC);
+    if (fd >= 0 && ftruncate(fd, (off_t)cap) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 static struct block *create(struct block_pool *p, size_t cap)
 {
     struct block *b = calloc(1, sizeof(*b));
     if (!b)
         return NULL;
-    b->fd = -1;
-    if (p->shared) {
-        b->fd = memfd_create("ersa-block", MFD_CLOEXEC);
-        if (b->fd < 0 || ftruncate(b->fd, (off_t)cap) < 0)
-            goto failed;
-        b->data = mmap(NULL, cap, PROT_READ | PROT_WRITE, MAP_SHARED, b->fd, 0);
-    } else {
-        b->data = mmap(NULL, cap, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    b->fd = p->shared ? make_memfd(cap) : -1;
+    int flags = b->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    b->data = mmap(NULL, cap, PROT_READ | PROT_WRITE, flags, b->fd, 0);
+    if (b->data == MAP_FAILED) {
+        if (b->fd >= 0)
+            close(b->fd);
+        free(b);
+        return NULL;
     }
-    if (b->data == MAP_FAILED)
-        goto failed;
     b->cap = cap;
     b->pool = p;
     b->id = ++p->next_id;
     return b;
-failed:
-    if (b->fd >= 0)
-        close(b->fd);
-    free(b);
-    return NULL;
 }
 
 /* The owner's thread: keeps the block for the next message, or gives it back. */

@@ -6,7 +6,8 @@
  * References are atomic: any thread may take and drop them. A block whose last reference goes
  * in another thread is put on the pool's return list, which the owner drains in block_get(). A
  * pool with `shared` set backs each block by a memfd of its own, so that it can be handed to
- * another process (engine -> runtime) without a copy. */
+ * another process (engine -> runtime) without a copy; when descriptors run out, its blocks are
+ * private ones with `fd` -1. */
 #ifndef ERSA_UTIL_BLOCK_H
 #define ERSA_UTIL_BLOCK_H
 

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 static void test_reuse(void **state)
 {
@@ -84,6 +85,23 @@ static void test_destroyed_memory_is_given_back(void **state)
     block_pool_free(p);
 }
 
+static void test_without_descriptors(void **state)
+{
+    struct rlimit old, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = 0;
+    struct block_pool *p = block_pool_new(0, true);
+    setrlimit(RLIMIT_NOFILE, &none);
+    struct block *b = block_get(p, 100000);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_non_null(b);
+    assert_int_equal(b->fd, -1);
+    b->data[99999] = 1;
+    block_unref(b);
+    block_pool_free(p);
+}
+
 static unsigned n_released;
 
 static void count_release(struct block *b)
@@ -139,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_every_class_is_large_enough),
         cmocka_unit_test(test_shared_memory),
         cmocka_unit_test(test_destroyed_memory_is_given_back),
+        cmocka_unit_test(test_without_descriptors),
         cmocka_unit_test(test_wrapped_memory),
         cmocka_unit_test(test_block_from_another_thread),
     };
