@@ -70,6 +70,8 @@ def test_many_requests_on_one_busy_engine(client):
 def test_queue_status(client, tmp_path):
     started = tmp_path / "started"
     view = client[client.ids[0]]
+    # The reference's hub may still be busy with the requests of the test before.
+    wait_until(lambda: client.queue_status(client.ids[0])["queue"] == 0, "an empty queue")
     running = view.apply_async(f.touch_and_wait, str(started), 1.5)
     waiting = view.apply_async(f.add, 1)
     wait_until(started.exists, "the task's start")
