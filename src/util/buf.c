@@ -34,8 +34,8 @@ static int grow(struct buf *b, size_t need)
     size_t cap = b->cap ? b->cap : SMALLEST;
     while (cap < need)
         cap = cap > SIZE_MAX / 2 ? need : 2 * cap;
-    if (cap > b->max && need <= b->max)
-        cap = b->max;
+    if (cap > b->max)
+        cap = need > b->max ? need : b->max;
     uint8_t *data = realloc(b->data, cap);
     if (!data)
         return ERSA_ENOMEM;

@@ -25,6 +25,7 @@ static void test_bound(void **state)
     assert_int_equal(buf_putc(&b, 'x'), ERSA_EFULL);
     assert_int_equal(buf_reserve(&b, SIZE_MAX), ERSA_EFULL);
     assert_string_equal(buf_cstr(&b), "12345678ab");
+    assert_int_equal(b.cap, 11);
     assert_int_equal(b.len, 10);
     buf_consume(&b, 3);
     assert_string_equal(buf_cstr(&b), "45678ab");

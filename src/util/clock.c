@@ -86,6 +86,13 @@ static int64_t days_from_civil(int year, int month, int day)
     return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
+static int days_in_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && is_leap);
+}
+
 static bool parse_fraction(const char **s, const char *end, int *ret_us)
 {
     int us = 0, n = 0;
@@ -127,8 +134,8 @@ int clock_parse_iso(const char *s, size_t len, int64_t *ret)
         !digits(&s, end, 2, &hour) || !expect(&s, end, ':') || !digits(&s, end, 2, &minute) ||
         !expect(&s, end, ':') || !digits(&s, end, 2, &second))
         return ERSA_EPARSE;
-    if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
-        second > 59)
+    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
+        minute > 59 || second > 59)
         return ERSA_EPARSE;
     if (expect(&s, end, '.') && !parse_fraction(&s, end, &us))
         return ERSA_EPARSE;

@@ -59,9 +59,13 @@ int file_read(const char *path, struct buf *out, struct ersa_error *err)
         char beyond;
         if (room == 0) {
             ssize_t more = read(fd, &beyond, 1);
+            if (more < 0 && errno == EINTR)
+                continue;
             if (more == 0)
                 return 0;
             out->len = start;
+            if (more < 0)
+                return err_errno(err, ERSA_EIO, "%s can't be read", path);
             return err_set(err, ERSA_EFULL, "%s is larger than %zu octets", path, out->max);
         }
         size_t step = room < READ_STEP ? room : READ_STEP;

@@ -130,17 +130,21 @@ static int resize(struct map *m, size_t n_slots)
     return 0;
 }
 
-/* At most three quarters are in use or dead; where an eighth would do, it shrinks. */
+/* Before a put: at most three quarters are in use or dead, and a sixteenth at least is in use.
+ * Removing never moves anything, since map_next() goes on behind it. */
 static int make_room(struct map *m)
 {
     size_t n = m->n_slots ? m->n_slots : SMALLEST;
-    if (m->n_slots && 4 * (m->n_used + m->n_dead + 1) <= 3 * m->n_slots)
+    bool is_full = 4 * (m->n_used + m->n_dead + 1) > 3 * m->n_slots;
+    bool is_sparse = n > SMALLEST && 16 * (m->n_used + 1) < n;
+    if (!is_full && !is_sparse)
         return 0;
     while (2 * (m->n_used + 1) > n)
         n *= 2;
     while (n > SMALLEST && 8 * (m->n_used + 1) < n)
         n /= 2;
-    return resize(m, n);
+    int rc = resize(m, n);
+    return is_full ? rc : 0; /* staying large does no harm */
 }
 
 void *map_get(const struct map *m, const void *key, size_t len)
@@ -153,7 +157,8 @@ void *map_get(const struct map *m, const void *key, size_t len)
 
 int map_put(struct map *m, const void *key, size_t len, void *value)
 {
-    struct map_slot item = {.key = key, .len = len, .hash = map_hash(key, len), .value = value};
+    struct map_slot item = {
+        .key = key ? key : "", .len = len, .hash = map_hash(key, len), .value = value};
     if (find(m, key, len, item.hash))
         return ERSA_EEXIST;
     int rc = make_room(m);
