@@ -44,7 +44,7 @@ static int redirect(int target, int fd)
     if (fd == -1)
         return 0;
     if (fd == CHILD_DEV_NULL)
-        fd = open("/dev/null", target == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+        fd = open("/dev/null", (target == STDIN_FILENO ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
     if (fd < 0)
         return -1;
     if (fd == target)
@@ -56,7 +56,7 @@ static int prepare(const struct child_spawn *s, pid_t parent)
 {
     if (s->new_session && setsid() < 0)
         return -1;
-    if (s->new_group && setpgid(0, 0) < 0)
+    if (s->new_group && !s->new_session && setpgid(0, 0) < 0) /* a session has its group */
         return -1;
     if (s->parent_death_signal) {
         if (prctl(PR_SET_PDEATHSIG, s->parent_death_signal) < 0)
@@ -81,6 +81,8 @@ static _Noreturn void become(const struct child_spawn *s, pid_t parent, int repo
         if (signo != SIGKILL && signo != SIGSTOP)
             signal(signo, SIG_DFL);
     signals_restore_in_child();
+    if (report <= STDERR_FILENO) /* the parent runs without: these are to be redirected */
+        report = fcntl(report, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (prepare(s, parent) == 0)
         execvpe(s->path, s->argv, s->envp ? s->envp : environ);
     int why = errno;

@@ -133,10 +133,11 @@ void loop_free(struct loop *l)
     free(l);
 }
 
+/* As many as are running now: one that starts itself again at once waits for the next turn. */
 static void run_timers(struct loop *l)
 {
     struct heap_node *top;
-    while ((top = heap_top(&l->timers))) {
+    for (size_t left = l->timers.n; left && (top = heap_top(&l->timers)); left--) {
         struct timer *t = container_of(top, struct timer, node);
         if (t->due_ns > l->now_ns)
             return;
@@ -151,13 +152,28 @@ static int time_to_wait(const struct loop *l, int max)
     if (!list_is_empty(&l->deferred) || l->stopping)
         return 0;
     const struct heap_node *top = heap_top(&l->timers);
-    if (!top || l->fake_clock)
+    if (!top)
         return max;
-    int64_t left = container_of(top, struct timer, node)->due_ns - clock_mono_ns();
+    int64_t due = container_of(top, struct timer, node)->due_ns;
+    if (l->fake_clock)
+        return due <= l->now_ns ? 0 : max;
+    int64_t left = due - clock_mono_ns();
     int64_t ms = left <= 0 ? 0 : (left + 999999) / 1000000;
     if (ms > INT32_MAX)
         ms = INT32_MAX;
     return max >= 0 && max < ms ? max : (int)ms;
+}
+
+/* What of an epoll event the watch wants to hear now: a callback of this turn may have changed
+ * that. */
+static unsigned heard(const struct watch *w, uint32_t bits)
+{
+    unsigned events =
+        ((bits & EPOLLIN) ? LOOP_READ : 0u) | ((bits & EPOLLOUT) ? LOOP_WRITE : 0u);
+    events &= w->events;
+    if (w->events && bits & (EPOLLHUP | EPOLLERR))
+        events |= LOOP_READ | (w->events & LOOP_WRITE);
+    return events;
 }
 
 static void serve(struct loop *l, int n, enum loop_prio prio)
@@ -169,11 +185,9 @@ static void serve(struct loop *l, int n, enum loop_prio prio)
             s->watch->prio != prio)
             continue;
         struct watch *w = s->watch;
-        unsigned events = ((ev->events & EPOLLIN) ? LOOP_READ : 0u) |
-                          ((ev->events & EPOLLOUT) ? LOOP_WRITE : 0u);
-        if (ev->events & (EPOLLHUP | EPOLLERR))
-            events |= LOOP_READ | (w->events & LOOP_WRITE);
-        w->fn(w, events);
+        unsigned events = heard(w, ev->events);
+        if (events)
+            w->fn(w, events);
     }
 }
 
@@ -211,10 +225,10 @@ int loop_turn(struct loop *l, int max_wait_ms)
 
 int loop_run(struct loop *l)
 {
-    l->stopping = false;
     int rc = 0;
     while (!l->stopping && rc == 0)
         rc = loop_turn(l, -1);
+    l->stopping = false; /* a stop before the run counts, and for one run */
     return rc;
 }
 
@@ -268,10 +282,13 @@ int loop_rewatch(struct loop *l, struct watch *w, unsigned events)
         return 0;
     /* epoll reports hang-ups even with an empty mask: who wants to hear nothing is taken out.
      */
-    bool was_in = w->events != 0;
+    unsigned before = w->events;
     w->events = events;
-    int op = !events ? EPOLL_CTL_DEL : was_in ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    return control(l, op, w) < 0 ? ERSA_EIO : 0;
+    int op = !events ? EPOLL_CTL_DEL : before ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (control(l, op, w) == 0)
+        return 0;
+    w->events = before;
+    return errno == ENOMEM || errno == ENOSPC ? ERSA_ENOMEM : ERSA_EIO;
 }
 
 void loop_unwatch(struct loop *l, struct watch *w)

@@ -12,7 +12,9 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 static char said[64];
@@ -84,6 +86,46 @@ static void test_real_time(void **state)
     loop_free(l);
 }
 
+static void test_stop_before_the_run(void **state)
+{
+    struct loop *l = loop_new();
+    struct stopper s = {{.fn = stop_loop}, l};
+    loop_stop(l);
+    assert_int_equal(loop_run(l), 0);
+    loop_after(l, &s.t, 0); /* the next run is not stopped yet */
+    assert_int_equal(loop_run(l), 0);
+    assert_false(timer_is_set(&s.t));
+    loop_free(l);
+}
+
+struct restarting {
+    struct timer t;
+    struct loop *l;
+};
+
+static void on_restart(struct timer *t)
+{
+    struct restarting *r = container_of(t, struct restarting, t);
+    if (strlen(said) < 10)
+        say('r');
+    loop_after(r->l, t, 0);
+}
+
+static void test_timer_that_restarts_at_once(void **state)
+{
+    struct loop *l = loop_new();
+    struct restarting r = {{.fn = on_restart}, l};
+    said[0] = '\0';
+    loop_set_clock(l, 1000);
+    loop_after(l, &r.t, 0);
+    loop_turn(l, -1);
+    assert_string_equal(said, "r");
+    loop_turn(l, -1);
+    assert_string_equal(said, "rr");
+    loop_cancel(l, &r.t);
+    loop_free(l);
+}
+
 struct pipe_watch {
     struct watch w;
     int fds[2];
@@ -135,6 +177,78 @@ static void test_urgent_first_and_unwatch_inside(void **state)
     close_pipe(&bulk);
     close_pipe(&urgent);
     close_pipe(&normal);
+    loop_free(l);
+}
+
+static struct pipe_watch newcomer;
+
+/* Unwatches the victim and gives its slot to another. */
+static void on_swap(struct watch *w, unsigned events)
+{
+    struct pipe_watch *p = container_of(w, struct pipe_watch, w);
+    unsigned slot = p->victim->w.slot;
+    say(p->name);
+    loop_unwatch(p->l, &p->victim->w);
+    newcomer.w = (struct watch){.fn = on_pipe};
+    loop_watch(p->l, &newcomer.w, newcomer.fds[0], LOOP_READ, LOOP_BULK);
+    if (newcomer.w.slot == slot)
+        say('='); /* or else this tests nothing */
+    loop_unwatch(p->l, w);
+}
+
+static void test_stale_event_reaches_nobody(void **state)
+{
+    struct loop *l = loop_new();
+    struct pipe_watch victim, swapper;
+    said[0] = '\0';
+    newcomer = (struct pipe_watch){.name = 'n', .l = l};
+    assert_int_equal(pipe2(newcomer.fds, O_NONBLOCK), 0);
+    open_pipe(&victim, l, 'v', LOOP_BULK);
+    open_pipe(&swapper, l, 's', LOOP_URGENT);
+    swapper.w.fn = on_swap;
+    swapper.victim = &victim;
+    assert_int_equal(write(victim.fds[1], "x", 1), 1);
+    assert_int_equal(write(swapper.fds[1], "x", 1), 1);
+    loop_turn(l, 0);
+    assert_string_equal(said, "s=");
+    loop_turn(l, 0);
+    assert_string_equal(said, "s=");
+    assert_int_equal(write(newcomer.fds[1], "x", 1), 1);
+    loop_turn(l, 0);
+    assert_string_equal(said, "s=n");
+    close_pipe(&victim);
+    close_pipe(&swapper);
+    close_pipe(&newcomer);
+    loop_free(l);
+}
+
+static void on_pause(struct watch *w, unsigned events)
+{
+    struct pipe_watch *p = container_of(w, struct pipe_watch, w);
+    say(p->name);
+    loop_rewatch(p->l, &p->victim->w, 0);
+    loop_unwatch(p->l, w);
+}
+
+static void test_paused_inside(void **state)
+{
+    struct loop *l = loop_new();
+    struct pipe_watch victim, pauser;
+    said[0] = '\0';
+    open_pipe(&victim, l, 'v', LOOP_NORMAL);
+    open_pipe(&pauser, l, 'p', LOOP_URGENT);
+    pauser.w.fn = on_pause;
+    pauser.victim = &victim;
+    assert_int_equal(write(victim.fds[1], "x", 1), 1);
+    assert_int_equal(write(pauser.fds[1], "x", 1), 1);
+    loop_turn(l, 0);
+    loop_turn(l, 0);
+    assert_string_equal(said, "p");
+    loop_rewatch(l, &victim.w, LOOP_READ);
+    loop_turn(l, 0);
+    assert_string_equal(said, "pv");
+    close_pipe(&victim);
+    close_pipe(&pauser);
     loop_free(l);
 }
 
@@ -195,7 +309,6 @@ static void test_deferred_work(void **state)
 
 static void *wake_up(void *l)
 {
-    usleep(1000);
     loop_wake(l);
     return NULL;
 }
@@ -208,6 +321,24 @@ static void test_wake_from_a_thread(void **state)
     assert_int_equal(loop_turn(l, -1), 0);
     pthread_join(t, NULL);
     loop_free(l);
+}
+
+static struct loop *to_wake;
+
+static void on_signal(int signo)
+{
+    loop_wake(to_wake);
+}
+
+static void test_wake_from_a_signal_handler(void **state)
+{
+    struct sigaction sa = {.sa_handler = on_signal}, before;
+    to_wake = loop_new();
+    sigaction(SIGUSR2, &sa, &before);
+    raise(SIGUSR2);
+    assert_int_equal(loop_turn(to_wake, -1), 0);
+    sigaction(SIGUSR2, &before, NULL);
+    loop_free(to_wake);
 }
 
 static void test_many_watches(void **state)
@@ -234,10 +365,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timers_with_a_fake_clock),
         cmocka_unit_test(test_real_time),
+        cmocka_unit_test(test_stop_before_the_run),
+        cmocka_unit_test(test_timer_that_restarts_at_once),
         cmocka_unit_test(test_urgent_first_and_unwatch_inside),
+        cmocka_unit_test(test_stale_event_reaches_nobody),
+        cmocka_unit_test(test_paused_inside),
         cmocka_unit_test(test_hang_up_is_read),
         cmocka_unit_test(test_deferred_work),
         cmocka_unit_test(test_wake_from_a_thread),
+        cmocka_unit_test(test_wake_from_a_signal_handler),
         cmocka_unit_test(test_many_watches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

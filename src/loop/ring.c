@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One producer, one consumer. `tail` belongs to the sender, `head` to the receiver; `asleep`
- * says that the receiver will wait for the eventfd: it sets it, then looks once more, so that
- * either it sees the item or the sender sees the flag. */
+/* One producer, one consumer. `tail` belongs to the sender, `head` to the receiver, and each
+ * keeps what it last saw of the other's, so that the cache line crosses once for many items.
+ *
+ * `asleep` says that the receiver waits for the eventfd. It is changed by atomic exchange only,
+ * so there is an order of all changes and each sees what came before it: either the sender's
+ * flush comes first, then the receiver's second look sees the items, or it finds the flag set.
+ * While items remain the eventfd stays readable, and the next turn goes on with them. */
 #include "loop/ring.h"
 
 #include <stdatomic.h>
@@ -18,16 +22,15 @@ struct ring {
     int fd;
     void **items; /* owned; what they point at is on its way to the receiver */
     _Alignas(64) _Atomic size_t tail;
+    size_t head_seen; /* the sender's */
     _Alignas(64) _Atomic size_t head;
-    _Alignas(64) atomic_bool asleep;
-
-    /* the receiver's */
+    size_t tail_seen;  /* the receiver's, as is what follows */
     struct loop *loop; /* borrowed; NULL: not watched */
     struct watch watch;
-    struct defer more;
     ring_fn fn;
     void *ctx;
     unsigned batch;
+    _Alignas(64) atomic_bool asleep;
 };
 
 static void wake(struct ring *r)
@@ -46,7 +49,6 @@ struct ring *ring_new(size_t cap)
     if (!r)
         return NULL;
     *r = (struct ring){.mask = n - 1, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    list_init(&r->more.link);
     r->items = calloc(n, sizeof(*r->items));
     if (r->fd < 0 || !r->items) {
         ring_free(r);
@@ -69,16 +71,19 @@ void ring_free(struct ring *r)
 int ring_push(struct ring *r, void *item)
 {
     size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-    if (tail - atomic_load_explicit(&r->head, memory_order_acquire) > r->mask)
-        return ERSA_EFULL;
+    if (tail - r->head_seen > r->mask) {
+        r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
+        if (tail - r->head_seen > r->mask)
+            return ERSA_EFULL;
+    }
     r->items[tail & r->mask] = item;
-    atomic_store_explicit(&r->tail, tail + 1, memory_order_seq_cst);
+    atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
     return 0;
 }
 
 void ring_flush(struct ring *r)
 {
-    if (atomic_exchange_explicit(&r->asleep, false, memory_order_seq_cst))
+    if (atomic_exchange_explicit(&r->asleep, false, memory_order_acq_rel))
         wake(r);
 }
 
@@ -92,51 +97,45 @@ size_t ring_room(const struct ring *r)
 
 static bool is_empty(struct ring *r)
 {
-    return atomic_load_explicit(&r->tail, memory_order_seq_cst) ==
-           atomic_load_explicit(&r->head, memory_order_relaxed);
+    size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+    if (head == r->tail_seen)
+        r->tail_seen = atomic_load_explicit(&r->tail, memory_order_acquire);
+    return head == r->tail_seen;
 }
 
 void *ring_pop(struct ring *r)
 {
-    size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
-    if (head == atomic_load_explicit(&r->tail, memory_order_acquire))
+    if (is_empty(r))
         return NULL;
+    size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
     void *item = r->items[head & r->mask];
     atomic_store_explicit(&r->head, head + 1, memory_order_release);
     return item;
 }
 
-static void drain(struct ring *r)
+/* The eventfd is emptied before the flag is set: whoever finds it set makes it readable again.
+ */
+static void fall_asleep(struct ring *r)
 {
-    for (unsigned i = 0; i < r->batch; i++) {
-        void *item = ring_pop(r);
-        if (!item)
-            break;
-        r->fn(r->ctx, item);
-        if (!r->loop) /* unwatched meanwhile */
-            return;
-    }
-    if (is_empty(r)) {
-        atomic_store_explicit(&r->asleep, true, memory_order_seq_cst);
-        if (is_empty(r))
-            return;
-        atomic_store_explicit(&r->asleep, false, memory_order_seq_cst);
-    }
-    loop_defer(r->loop, &r->more);
-}
-
-static void on_more(struct defer *d)
-{
-    drain(container_of(d, struct ring, more));
+    uint64_t count;
+    ssize_t n = read(r->fd, &count, sizeof(count));
+    (void)n;
+    atomic_exchange_explicit(&r->asleep, true, memory_order_acq_rel);
+    if (!is_empty(r) && atomic_exchange_explicit(&r->asleep, false, memory_order_acq_rel))
+        wake(r);
 }
 
 static void on_ready(struct watch *w, unsigned events)
 {
     struct ring *r = container_of(w, struct ring, watch);
-    uint64_t count;
-    ssize_t n = read(r->fd, &count, sizeof(count));
-    (void)n;
-    drain(r);
+    void *item;
+    for (unsigned i = 0; i < r->batch && (item = ring_pop(r)); i++) {
+        r->fn(r->ctx, item);
+        if (!r->loop) /* unwatched meanwhile */
+            return;
+    }
+    if (is_empty(r))
+        fall_asleep(r);
 }
 
 int ring_watch(struct ring *r, struct loop *l, ring_fn fn, void *ctx, unsigned batch)
@@ -145,12 +144,11 @@ int ring_watch(struct ring *r, struct loop *l, ring_fn fn, void *ctx, unsigned b
     r->ctx = ctx;
     r->batch = batch;
     r->watch.fn = on_ready;
-    r->more.fn = on_more;
     int rc = loop_watch(l, &r->watch, r->fd, LOOP_READ, LOOP_NORMAL);
     if (rc < 0)
         return rc;
     r->loop = l;
-    loop_defer(l, &r->more);
+    wake(r); /* for what is there already */
     return 0;
 }
 
@@ -158,7 +156,6 @@ void ring_unwatch(struct ring *r)
 {
     if (!r->loop)
         return;
-    loop_undefer(&r->more);
     loop_unwatch(r->loop, &r->watch);
     r->loop = NULL;
 }
