@@ -36,9 +36,10 @@ def _word_before(code, at, letters="._"):
 
 def _complete(rt, code, at):
     if rt.ipython is not None:
-        line_at = code.rfind("\n", 0, at) + 1
-        text, matches = rt.ipython.complete(None, code[line_at:].partition("\n")[0], at - line_at)
-        return matches, at - len(text)
+        from IPython.core.completer import provisionalcompleter, rectify_completions
+        with provisionalcompleter():
+            found = list(rectify_completions(code, rt.ipython.Completer.completions(code, at)))
+        return [c.text for c in found], found[0].start if found else at
     from rlcompleter import Completer
     start = _word_before(code, at)
     completer = Completer(rt.ns)

@@ -6,6 +6,7 @@ import sys
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 
 _STOCK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "stock")
+_INLINE = "module://matplotlib_inline.backend_inline"
 _is_installed_used = False
 
 
@@ -30,8 +31,9 @@ def _patch_comm(module):
 
 
 def _before_matplotlib():
-    if "MPLBACKEND" not in os.environ and PathFinder.find_spec("matplotlib_inline"):
-        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    """ipengine names the inline backend for those who set none; it may not be installed."""
+    if os.environ.get("MPLBACKEND") == _INLINE and PathFinder.find_spec("matplotlib_inline") is None:
+        del os.environ["MPLBACKEND"]
 
 
 BEFORE = {"matplotlib": _before_matplotlib}

@@ -8,7 +8,6 @@ INIT_MPI = """from mpi4py import MPI
 mpi_rank = MPI.COMM_WORLD.Get_rank()
 mpi_size = MPI.COMM_WORLD.Get_size()
 """
-ALWAYS = {"TERM": "xterm-color", "CLICOLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat"}
 
 
 def _guarded(what, f, *args):
@@ -67,8 +66,6 @@ def _integrate(rt, config):
 
 
 def run(rt, hello):
-    os.environ.update(ALWAYS)
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     sys.argv[:] = hello.get("argv") or ["ipengine"]
     startup = hello.get("startup") or {}
     config = {**rt.config.get("InteractiveShellApp", {}), **rt.config.get("IPKernelApp", {})}
