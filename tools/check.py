@@ -49,6 +49,7 @@ SUITES = [
     Suite("unit-asan", **meson("build-asan", "unit", "fuzz")),
     Suite("unit-tsan", **meson("build-tsan", "unit")),
     Suite("runtime", builds=("build",), args=("tests/runtime",)),
+    Suite("wire-asan", builds=("build-asan",), bindir="build-asan", args=("tests/wire",)),
     Suite("proto-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/proto",)),
     Suite("cluster", builds=("build",), args=("tests/cluster",)),
     Suite("interop-new", builds=("build",), args=("tests/interop",), python=".venv-ref"),
