@@ -21,10 +21,10 @@ struct child {
 };
 
 struct child_spawn {
-    const char *path;        /* absolute, or found in PATH */
+    const char *path; /* absolute, or found in PATH */
     char *const *argv;
-    char *const *envp;       /* NULL: environ */
-    const char *cwd;         /* NULL: unchanged */
+    char *const *envp;                  /* NULL: environ */
+    const char *cwd;                    /* NULL: unchanged */
     int stdin_fd, stdout_fd, stderr_fd; /* -1: inherit; CHILD_DEV_NULL */
     const int *keep_fds;     /* ends with -1: cleared of FD_CLOEXEC in the child; may be NULL */
     bool new_session;        /* setsid() */
@@ -34,8 +34,8 @@ struct child_spawn {
 
 #define CHILD_DEV_NULL (-2)
 
-/* fork + exec; a failed exec is an error here (ERSA_ENOENT or ERSA_EIO, err names the path), not
- * a child that ends. On success c->pid runs and c->fn will be called once. */
+/* fork + exec; a failed exec is an error here (ERSA_ENOENT or ERSA_EIO, err names the path),
+ * not a child that ends. On success c->pid runs and c->fn will be called once. */
 int child_start(struct child *c, struct loop *l, const struct child_spawn *spawn, child_fn fn,
                 struct ersa_error *err);
 /* Stops watching without reaping. */

@@ -32,7 +32,7 @@ struct watch {
     unsigned events; /* LOOP_READ | LOOP_WRITE */
     enum loop_prio prio;
     watch_fn fn;
-    unsigned slot;   /* the loop's */
+    unsigned slot; /* the loop's */
 };
 
 struct timer;
@@ -89,6 +89,6 @@ static inline bool timer_is_set(const struct timer *t)
 void loop_defer(struct loop *l, struct defer *d);
 void loop_undefer(struct defer *d);
 
-#define MS_TO_NS(ms) ((int64_t)(ms) * 1000000)
+#define MS_TO_NS(ms) ((int64_t)(ms)*1000000)
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Bounded mailbox from one thread to one other: a ring of pointers and an eventfd. Sending never
- * blocks; who reads is woken only when asleep. What a pointer points at belongs to the receiver
- * from the moment of ring_push(). */
+/* Bounded mailbox from one thread to one other: a ring of pointers and an eventfd. Sending
+ * never blocks; who reads is woken only when asleep. What a pointer points at belongs to the
+ * receiver from the moment of ring_push(). */
 #ifndef ERSA_LOOP_RING_H
 #define ERSA_LOOP_RING_H
 
@@ -25,7 +25,8 @@ size_t ring_room(const struct ring *r);
 
 /* Receiver's thread: takes the next item, NULL when empty. */
 void *ring_pop(struct ring *r);
-/* Receiver's thread: from now on `l` calls fn for each item as they come, at most `batch` a turn. */
+/* Receiver's thread: from now on `l` calls fn for each item as they come, at most `batch` a
+ * turn. */
 int ring_watch(struct ring *r, struct loop *l, ring_fn fn, void *ctx, unsigned batch);
 void ring_unwatch(struct ring *r);
 

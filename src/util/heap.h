@@ -20,8 +20,8 @@ struct heap {
 
 void heap_init(struct heap *h, heap_less_fn less);
 void heap_fini(struct heap *h);
-int heap_push(struct heap *h, struct heap_node *node); /* 0 or ERSA_ENOMEM */
-void heap_remove(struct heap *h, struct heap_node *node); /* no-op when in no heap */
+int heap_push(struct heap *h, struct heap_node *node);     /* 0 or ERSA_ENOMEM */
+void heap_remove(struct heap *h, struct heap_node *node);  /* no-op when in no heap */
 void heap_changed(struct heap *h, struct heap_node *node); /* after its key changed */
 
 static inline struct heap_node *heap_top(const struct heap *h)

@@ -11,7 +11,7 @@ struct list {
     struct list *next, *prev;
 };
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void list_init(struct list *l)
 {
@@ -60,7 +60,7 @@ static inline struct list *list_pop_front(struct list *head)
 }
 
 /* The body may remove the current item, nothing else. */
-#define list_for_each(head, it) \
+#define list_for_each(head, it)                                               \
     for (struct list *it = (head)->next, *it##_next = it->next; it != (head); \
          it = it##_next, it##_next = it->next)
 

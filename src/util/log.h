@@ -10,21 +10,27 @@
 
 #include <stdarg.h>
 
-enum log_level { LOG_DEBUG = 10, LOG_INFO = 20, LOG_WARN = 30, LOG_ERROR = 40, LOG_CRITICAL = 50 };
+enum log_level {
+    LOG_DEBUG = 10,
+    LOG_INFO = 20,
+    LOG_WARN = 30,
+    LOG_ERROR = 40,
+    LOG_CRITICAL = 50
+};
 
-void log_set_name(const char *name);     /* copied */
+void log_set_name(const char *name); /* copied */
 void log_set_level(int level);
 int log_level(void);
 /* Appends to the file from now on. 0 or ERSA_EIO (stderr stays). */
 int log_open_file(const char *path);
-void log_reopen(void);                   /* after SIGHUP: opens the file again by its name */
+void log_reopen(void); /* after SIGHUP: opens the file again by its name */
 
 void log_msg(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_at(level, ...)                  \
-    do {                                    \
-        if ((level) >= log_level())         \
-            log_msg((level), __VA_ARGS__);  \
+#define log_at(level, ...)                 \
+    do {                                   \
+        if ((level) >= log_level())        \
+            log_msg((level), __VA_ARGS__); \
     } while (0)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
