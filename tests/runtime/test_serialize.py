@@ -143,7 +143,8 @@ def test_functions():
         return len(counter)
     closure.__module__ = "__main__"
     buffers = dumps(closure)
-    assert loads(buffers)[0]() == 1 and loads(buffers)[0]() == 1  # each has its own list
+    g = {"__builtins__": __builtins__}
+    assert loads(buffers, g)[0]() == 1 and loads(buffers, g)[0]() == 1  # each has its own list
 
 
 def test_pickler_can_be_replaced(monkeypatch):

@@ -105,6 +105,15 @@ def test_fork_in_a_task(engine):
     assert engine.output() == "parent\nchild\n" and engine.output(2) == "child err\n"
 
 
+def test_child_that_comes_out_of_its_task(engine):
+    """The task's function returns twice, in the parent and in the child; only one of them answers."""
+    assert engine.value("def f():\n import os\n return os.fork() > 0") is True
+    assert engine.value("def f():\n import os\n return os.wait()[1]") == 0
+    code = "def f():\n import os\n if os.fork() == 0: raise ValueError('in the child')\n return os.wait()[1] >> 8"
+    assert engine.value(code) == 1
+    assert "ValueError: in the child" in engine.output(2) and not engine.published
+
+
 def test_child_must_not_speak(engine):
     code = ("def f():\n import os\n from ipyparallel.datapub import publish_data\n pid = os.fork()\n if pid == 0:\n"
             "  try:\n   publish_data({'a': 1})\n  except RuntimeError:\n   os._exit(7)\n  os._exit(1)\n"

@@ -2,14 +2,13 @@
 """apply_request: a function with its arguments comes in buffers, its result goes back in buffers."""
 import sys
 
+import ipyparallel.serialize.serialize  # noqa: F401  (ours, until user code asks for the installed one)
 from ersa._core import call
-from ipyparallel.serialize import serialize as codec
 
 
 def run_task(buffers, rt):
     """All of it is user code: un-canning imports modules, pickling calls methods of the result."""
-    global codec
-    codec = sys.modules.get("ipyparallel.serialize.serialize", codec)  # the installed one, once that is in use
+    codec = sys.modules["ipyparallel.serialize.serialize"]
     f, args, kwargs = codec.unpack_apply_message(buffers, rt.ns)
     buffers.clear()
     result = f(*args, **kwargs)

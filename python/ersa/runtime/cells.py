@@ -7,6 +7,7 @@ import sys
 _FUTURES = 0x1FE0000  # CO_FUTURE_*: what `from __future__` in a cell leaves on for the next ones
 _COROUTINE = 0x80     # CO_COROUTINE: there is a top-level await
 _KEPT_MAX = 256
+_SOURCES_MAX = 4096
 
 _sources = {}  # file name -> text, for linecache
 _kept = {}     # (text, flags) -> Cell
@@ -48,6 +49,11 @@ def compile_cell(text, flags=0):
 
 def _note_source(name, text):
     _sources[name] = text
+    if len(_sources) > _SOURCES_MAX:
+        oldest = next(iter(_sources))
+        del _sources[oldest]
+        if "linecache" in sys.modules:
+            sys.modules["linecache"].cache.pop(oldest, None)
     if "linecache" in sys.modules:
         _put(sys.modules["linecache"], name, text)
 

@@ -61,12 +61,12 @@ async def _finish(rt, rest):
 
 async def _serve(rt, rest):
     while True:
-        if rest:
-            await _finish(rt, rest)
-            rest = None
-        while rt.spawned:
-            rt.loop.create_task(rt.spawned.pop(0))
         try:
+            if rest:
+                going_on, rest = rest, None
+                await _finish(rt, going_on)
+            while rt.spawned:
+                rt.loop.create_task(rt.spawned.pop(0))
             parts = rt.next_request(False)
             if parts is None:
                 return

@@ -38,10 +38,17 @@ def _note_input(rt, text):
 
 
 def _finish(rt, text, store_history):
+    if rt.ipython is not None or rt.shell.events.callbacks:
+        try:
+            call((rt.ipython or rt.shell).events.trigger, "post_execute")
+        except BaseException as error:
+            rt.shell.kernel.log.warning("post_execute: %r", error)
     if store_history:
         shell = rt.shell
         shell.history.append((shell.execution_count, text, shell.__dict__.pop("last_output", None)))
         shell.execution_count += 1
+    if rt.ipython is not None:  # it came with this cell
+        rt.ipython.execution_count = rt.ipython.ersa_first = rt.shell.execution_count
 
 
 def _run_code(rt, cell, silent):
@@ -95,6 +102,15 @@ def _expressions(rt, expressions):
     return made
 
 
+def _evaluate(rt, expressions):
+    if rt.ipython is None:
+        return _expressions(rt, expressions)
+    try:
+        return call(rt.ipython.user_expressions, expressions)
+    except BaseException:
+        return {}
+
+
 def reply_for(rt, content, outcome, count):
     """The reply, once the cell has run."""
     payload, rt.payload = rt.payload, []
@@ -103,8 +119,7 @@ def reply_for(rt, content, outcome, count):
     more = {"execution_count": count, "payload": payload}
     if outcome.error is None:
         expressions = content.get("user_expressions") or {}
-        evaluate = rt.ipython.user_expressions if rt.ipython else lambda e: _expressions(rt, e)
-        more["user_expressions"] = evaluate(expressions) if expressions else {}
+        more["user_expressions"] = _evaluate(rt, expressions) if expressions else {}
         return b"ok", b"", jsons.dumps({"status": "ok", **more}), ()
     more["user_expressions"] = {}
     if isinstance(outcome.error, SystemExit):
@@ -142,6 +157,8 @@ def execute_request(rt, parts):
         rt.publish("execute_input", {"code": code, "execution_count": count})
     if store_history:
         _note_input(rt, code)
+    if rt.shell.events.callbacks:
+        rt.shell.events.trigger("pre_execute")
     if cell is not None and cell.is_async:
         return _go_on(rt, content, code, cell, silent, store_history, count)
     if cell is not None:

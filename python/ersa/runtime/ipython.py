@@ -5,7 +5,6 @@ import sys
 
 from ersa._core import call
 
-
 _is_missing = False
 
 
@@ -117,6 +116,10 @@ def _make(rt):
     inputs = shell.history_manager.input_hist_parsed, shell.history_manager.input_hist_raw
     for kept_inputs in inputs:
         kept_inputs[:] = list(rt.shell.In)
+    for event, callbacks in rt.shell.events.callbacks.items():
+        for f in callbacks:
+            shell.events.register(event, f)
+    rt.shell.events.callbacks = {}
     rt.ipython = shell
     return shell
 

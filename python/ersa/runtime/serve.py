@@ -42,7 +42,7 @@ class Runtime:
         self.request = (b"", b"", b"{}", b"{}", b"{}")  # the first parts of the one under way, else of the last
         self.shell = None  # get_ipython()
         self.ipython = None  # IPython's shell, once something needs it
-        self.is_exiting = False
+        self.is_exiting = self.is_child = False
         self.spawned = []  # coroutines for an event loop that does not run yet
         self.loop = None
         self.handlers = {}
@@ -77,6 +77,9 @@ class Runtime:
         """Publishes the error and returns the reply about it."""
         from ersa.runtime import errors
         ename, evalue, traceback = described or errors.safely_described(_core.call, error)
+        if self.is_child:
+            print("\n".join(traceback), file=sys.stderr)
+            self.leave_child(1)
         content = {"traceback": traceback, "ename": ename, "evalue": evalue}
         if described is None:
             self.publish("error", content)
@@ -110,7 +113,18 @@ class Runtime:
         self.reply(msg_id, reply)
         return None
 
+    def in_child(self):
+        self.is_child = True
+
+    def leave_child(self, code):
+        """A forked child came out of the user code that its parent is in: that was its work."""
+        from ersa.runtime import streams
+        streams.flush(always=True)
+        os._exit(code)
+
     def reply(self, msg_id, reply):
+        if self.is_child:
+            self.leave_child(0)
         status, flags, content, buffers = reply
         self.channel.send(_core.REPLY, [msg_id, status, flags, content, *buffers])
         _core.disarm()
@@ -173,7 +187,7 @@ class Runtime:
         self.topic = f"engine.{self.id}."
         session = hello.get("session") or {}
         self.buffer_threshold = session.get("buffer_threshold", self.buffer_threshold)
-        self.item_threshold = session.get("item_threshold", self.item_threshold)
+        self.item_threshold = min(session.get("item_threshold", 64), 64)  # receivers look into no larger containers
         self.config = hello.get("config") or {}
         self.profile_dir = hello.get("profile_dir", "")
         return hello
@@ -202,6 +216,7 @@ def main(channel):
     imports.install()
     streams.install()
     rt = ersa.runtime.current = Runtime(channel)
+    os.register_at_fork(after_in_child=rt.in_child)
     namespace.prepare(rt)
     try:
         if start(rt):

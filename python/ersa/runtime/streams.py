@@ -63,10 +63,10 @@ def install():
     os.register_at_fork(after_in_child=_in_child)
 
 
-def flush():
-    """What user code put in place of the streams may hold something back."""
+def flush(always=False):
+    """What user code put in place of the streams may hold something back; so may ours in a forked child."""
     for stream in (sys.stdout, sys.stderr):
-        if type(stream) is not Stream:
+        if always or type(stream) is not Stream:
             try:
                 stream.flush()
             except Exception:
