@@ -284,28 +284,6 @@ int controller_session(struct session **ret, const struct controller_setup *s,
                        options_text(o, "Session.username"), err);
 }
 
-int controller_store(struct store **ret, const struct cli *c, struct ersa_error *err)
-{
-    const struct options *o = c->options;
-    const char *name = options_text(o, "IPController.db_class");
-    struct store_limits limits = {
-        .records = (uint64_t)options_int(o, "DictDB.record_limit"),
-        .bytes = (uint64_t)options_int(o, "DictDB.size_limit"),
-        .cull = options_float(o, "DictDB.cull_fraction"),
-    };
-    int rc;
-    if (strcmp(name, "NoDB") == 0)
-        rc = store_none_open(ret, err);
-    else if (strcmp(name, "DictDB") == 0)
-        rc = store_memory_open(ret, &limits, err);
-    else
-        return err_set(err, ERSA_EUNSUPPORTED, "%s: %s is not there yet; use DictDB or NoDB",
-                       options_where(o, "IPController.db_class"), name);
-    if (rc == 0)
-        log_info("Hub using DB backend: %s", name);
-    return rc;
-}
-
 /* Connection files */
 
 static void set_side(struct connection_info *info, const struct router_side *side,

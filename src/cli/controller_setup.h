@@ -32,7 +32,10 @@ int controller_add_port(struct option_ports *p, long long number); /* 0: nothing
 int controller_claim(struct controller_setup *s, const struct cli *c, struct ersa_error *err);
 int controller_session(struct session **ret, const struct controller_setup *s,
                        const struct cli *c, struct ersa_error *err);
-int controller_store(struct store **ret, const struct cli *c, struct ersa_error *err);
+int controller_store(struct store **ret, const struct cli *c, const struct session *session,
+                     struct ersa_error *err);
+/* mongodb://... from connection_args and connection_kwargs, as pymongo takes them; owned. */
+int controller_mongo_uri(char **ret, const struct options *o, struct ersa_error *err);
 
 /* Writes both files, the clients' last: who finds it finds the other. */
 int controller_publish(struct controller_setup *s, const struct router *r,

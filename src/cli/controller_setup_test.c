@@ -129,18 +129,60 @@ static void test_what_is_not_there(void **state)
     struct controller_setup s;
     struct cli c;
     struct ersa_error err;
-    struct store *store;
     assert_int_equal(SETUP(&s, &c, &err, "--IPController.enable_curve=1"), ERSA_EUNSUPPORTED);
     end(&s, &c);
-    assert_int_equal(SETUP(&s, &c, &err, "--sqlitedb"), 0);
-    assert_int_equal(controller_store(&store, &c, &err), ERSA_EUNSUPPORTED);
-    assert_non_null(strstr(err.text, "--sqlitedb"));
-    end(&s, &c);
-    assert_int_equal(SETUP(&s, &c, &err, "--nodb"), 0);
-    assert_int_equal(controller_store(&store, &c, &err), 0);
-    assert_non_null(store);
-    store->ops->close(store);
-    end(&s, &c);
+}
+
+static void test_stores(void **state)
+{
+    static char *const rows[][2] = {
+        {"--nodb", "none"}, {"--dictdb", "memory"}, {"--sqlitedb", "sqlite"}};
+    struct controller_setup s;
+    struct cli c;
+    struct ersa_error err;
+    struct store *store;
+    struct session *session;
+    struct stat sb;
+    char path[4200];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(SETUP(&s, &c, &err, rows[i][0], "--SQLiteDB.table="), 0);
+        assert_int_equal(controller_session(&session, &s, &c, &err), 0);
+        assert_int_equal(controller_store(&store, &c, session, &err), 0);
+        assert_string_equal(store->ops->name, rows[i][1]);
+        store->ops->close(store);
+        session_free(session);
+        snprintf(path, sizeof(path), "%s/tasks.db", c.profile.dir);
+        end(&s, &c);
+    }
+    assert_int_equal(stat(path, &sb), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void test_where_mongodb_is(void **state)
+{
+    static char *const rows[][3] = {
+        {"--nodb", "--dictdb", "mongodb://localhost"},
+        {"--MongoDB.connection_args=h", "--MongoDB.connection_args=27", "mongodb://h:27"},
+        {"--MongoDB.connection_kwargs=host=h", "--MongoDB.connection_kwargs=port=27",
+         "mongodb://h:27"},
+        {"--MongoDB.connection_kwargs=username=a@b", "--MongoDB.connection_kwargs=password=c:d",
+         "mongodb://a%40b:c%3Ad@localhost"},
+        {"--MongoDB.connection_args=mongodb://h/?w=1",
+         "--MongoDB.connection_kwargs=appname=x y", "mongodb://h/?w=1&appname=x%20y"},
+        {"--MongoDB.connection_args=mongodb://h", "--MongoDB.connection_kwargs=tls=true",
+         "mongodb://h/?tls=true"},
+    };
+    struct controller_setup s;
+    struct cli c;
+    struct ersa_error err;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *uri = NULL;
+        assert_int_equal(SETUP(&s, &c, &err, rows[i][0], rows[i][1]), 0);
+        assert_int_equal(controller_mongo_uri(&uri, c.options, &err), 0);
+        assert_string_equal(uri, rows[i][2]);
+        free(uri);
+        end(&s, &c);
+    }
 }
 
 static void test_one_at_a_time(void **state)
@@ -255,9 +297,9 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, test_dir_make, test_dir_remove)
     const struct CMUnitTest tests[] = {
-        T(test_defaults),           T(test_options),       T(test_ipc_is_private),
-        T(test_what_is_not_there),  T(test_one_at_a_time), T(test_reuse),
-        T(test_reuse_of_bad_files),
+        T(test_defaults),          T(test_options), T(test_ipc_is_private),
+        T(test_what_is_not_there), T(test_stores),  T(test_where_mongodb_is),
+        T(test_one_at_a_time),     T(test_reuse),   T(test_reuse_of_bad_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

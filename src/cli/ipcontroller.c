@@ -56,7 +56,7 @@ static int start_records(struct controller *c, struct ersa_error *err)
     c->from_records = ring_new(FROM_RECORDS);
     if (!c->to_records || !c->from_records)
         return ERSA_ENOMEM;
-    int rc = controller_store(&store, &c->cli, err);
+    int rc = controller_store(&store, &c->cli, c->session, err);
     return rc < 0 ? rc : records_start(&c->records, store, c->to_records, c->from_records, err);
 }
 

@@ -24,6 +24,7 @@ struct records {
     struct watch stop;
     struct seen
         seen; /* what this life has heard of: status is told from here, not from the store */
+    struct timer tick; /* the store's */
     struct timer retry;
     struct mail **stuck; /* owned array of owned answers that `out` had no room for */
     size_t n_stuck, cap_stuck;

@@ -16,8 +16,28 @@
 
 #define MAILS_A_TURN 256
 #define RETRY_MS 1
+#define IDLE_TICK_MS 60000
 #define TEXT_MAX ((size_t)1 << 30)
 #define TEXT_KEEP ((size_t)1 << 20)
+
+/* As long as something waits, often; and now and then, since records grow old. */
+static void on_tick(struct timer *t)
+{
+    struct records *r = container_of(t, struct records, tick);
+    struct ersa_error err = {0};
+    int rc = r->st->ops->tick(r->st, &err);
+    if (rc < 0)
+        records_complain(r, &err);
+    loop_after(r->loop, t, MS_TO_NS(rc ? STORE_TICK_MS : IDLE_TICK_MS));
+}
+
+static void want_tick(struct records *r)
+{
+    int64_t due = loop_now_ns(r->loop) + MS_TO_NS(STORE_TICK_MS);
+    if (!r->st->ops->tick || r->stopping || (timer_is_set(&r->tick) && r->tick.due_ns <= due))
+        return;
+    loop_after(r->loop, &r->tick, MS_TO_NS(STORE_TICK_MS));
+}
 
 static void on_mail(void *ctx, void *item)
 {
@@ -35,6 +55,7 @@ static void on_mail(void *ctx, void *item)
     if (handlers[m->type])
         handlers[m->type](r, m);
     mail_free(m);
+    want_tick(r);
     if (r->text.cap > TEXT_KEEP) {
         buf_fini(&r->text);
         buf_init(&r->text, TEXT_MAX);
@@ -199,6 +220,7 @@ int records_start(struct records **ret, struct store *st, struct ring *in, struc
     r->keeps = !slice_is(SLICE_LIT("none"), st->ops->name);
     r->stop.fn = on_stop;
     r->retry.fn = on_retry;
+    r->tick.fn = on_tick;
     buf_init(&r->text, TEXT_MAX);
     seen_init(&r->seen);
     r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -208,6 +230,7 @@ int records_start(struct records **ret, struct store *st, struct ring *in, struc
         rc = loop_watch(r->loop, &r->stop, r->stop_fd, LOOP_READ, LOOP_URGENT);
     if (rc == 0)
         rc = ring_watch(in, r->loop, on_mail, r, MAILS_A_TURN);
+    want_tick(r);
     if (rc == 0) {
         rc = start_thread(r);
         if (rc < 0)
@@ -230,6 +253,7 @@ void records_stop(struct records *r)
         log_error("records::the thread was not told to stop");
     pthread_join(r->thread, NULL);
     loop_cancel(r->loop, &r->retry);
+    loop_cancel(r->loop, &r->tick);
     loop_unwatch(r->loop, &r->stop);
     ring_unwatch(r->in);
     free_records(r);

@@ -4,13 +4,14 @@
  * so that a member written again leaves nothing behind. Streams grow in place.
  *
  * Every record is in two lists: all of them by creation, and, to be dropped from the front,
- * those that are done or those that are not. */
+ * those that are done (or were never requested) or those that are not. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/query.h"
 #include "store/store.h"
 #include "util/buf.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/list.h"
 #include "util/map.h"
@@ -21,6 +22,7 @@
 struct entry {
     struct list all; /* by creation */
     struct list age; /* in `done` or `open` */
+    int64_t created_us;
     struct store_record rec;
     void *piece[F_MAX];   /* owned; at the first field of a group */
     size_t weight[F_MAX]; /* of the piece, without buffers */
@@ -252,8 +254,9 @@ static struct entry *add_entry(struct memory *m, struct slice id)
     e->rec.v[F_stdout].text = e->rec.v[F_stderr].text = SLICE_LIT("");
     for (int i = 0; i < 2; i++)
         buf_init(&e->streams[i], 0);
+    e->created_us = clock_utc_us();
     list_push_back(&m->all, &e->all);
-    list_push_back(&m->open, &e->age);
+    list_push_back(&m->done, &e->age); /* until it proves to be a request */
     m->last = e;
     return e;
 }
@@ -282,13 +285,13 @@ static bool drop_oldest(struct memory *m, const struct entry *keep)
 static void cull(struct memory *m, const struct entry *keep)
 {
     double kept = 1 - m->limits.cull;
-    if (map_size(&m->by_id) > m->limits.records) {
+    if (m->limits.records && map_size(&m->by_id) > m->limits.records) {
         double share = m->limits.cull * (double)m->limits.records;
         size_t n = share >= 1 ? (size_t)share : 1;
         while (n-- && drop_oldest(m, keep))
             ;
     }
-    if (m->buffer_bytes > m->limits.bytes)
+    if (m->limits.bytes && m->buffer_bytes > m->limits.bytes)
         while ((double)m->buffer_bytes > kept * (double)m->limits.bytes && drop_oldest(m, keep))
             ;
     if (m->text_bytes > m->text_limit)
@@ -302,9 +305,10 @@ static int write_record(struct memory *m, struct entry *e, const struct store_re
                         struct ersa_error *err)
 {
     int rc = write_fields(m, e, r);
-    if (r->set & bit(F_completed)) {
+    if (r->set & (bit(F_completed) | bit(F_submitted))) {
+        bool is_done = e->rec.set & bit(F_completed);
         list_remove(&e->age);
-        list_push_back(&m->done, &e->age);
+        list_push_back(is_done ? &m->done : &m->open, &e->age);
     }
     count_again(m, e);
     cull(m, e);
@@ -417,6 +421,19 @@ static int on_find(struct store *st, const struct store_query *q, uint32_t field
     return 0;
 }
 
+static int on_tick(struct store *st, struct ersa_error *err)
+{
+    struct memory *m = memory_of(st);
+    int64_t since = clock_utc_us() - m->limits.max_age_s * 1000000;
+    list_for_each (&m->all, it) {
+        struct entry *e = container_of(it, struct entry, all);
+        if (!m->limits.max_age_s || e->created_us >= since)
+            break;
+        drop_entry(m, e);
+    }
+    return 0;
+}
+
 static void on_close(struct store *st)
 {
     struct memory *m = memory_of(st);
@@ -436,6 +453,7 @@ static const struct store_ops ops = {
     .drop = on_drop,
     .history = on_history,
     .find = on_find,
+    .tick = on_tick,
 };
 
 int store_memory_open(struct store **ret, const struct store_limits *limits,

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One entry a record. What each change brings is copied into one chunk, the lists of buffers
+ * first for the sake of their alignment; chunks go with their entry. */
+#include "store/pending.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/clock.h"
+
+struct pending_chunk {
+    struct pending_chunk *next;
+    max_align_t data[];
+};
+
+void pending_init(struct pending *p)
+{
+    *p = (struct pending){.bytes = 0};
+    map_init(&p->by_id);
+    list_init(&p->open);
+    list_init(&p->done);
+    list_init(&p->written);
+}
+
+static void drop_all(struct pending *p, struct list *l)
+{
+    list_for_each (l, it)
+        pending_drop(p, container_of(it, struct pending_entry, all));
+}
+
+void pending_fini(struct pending *p)
+{
+    drop_all(p, &p->open);
+    drop_all(p, &p->done);
+    drop_all(p, &p->written);
+    map_fini(&p->by_id);
+}
+
+struct pending_entry *pending_find(const struct pending *p, struct slice id)
+{
+    return map_get(&p->by_id, id.data, id.len);
+}
+
+static void count(struct pending *p, struct pending_entry *e, size_t bytes)
+{
+    e->bytes += bytes;
+    p->bytes += bytes;
+}
+
+struct pending_entry *pending_entry(struct pending *p, struct slice id, bool creates)
+{
+    struct pending_entry *e = pending_find(p, id);
+    if (e) {
+        e->creates = e->creates || creates;
+        return e;
+    }
+    e = calloc(1, sizeof(*e) + id.len);
+    if (!e)
+        return NULL;
+    e->id_len = id.len;
+    memcpy(e->id, id.data, id.len);
+    if (map_put(&p->by_id, e->id, e->id_len, e) < 0) {
+        free(e);
+        return NULL;
+    }
+    e->creates = creates;
+    e->since_ms = clock_mono_ms();
+    e->rec.v[F_msg_id].text = pending_id(e);
+    e->rec.set = e->dirty = STORE_FIELD(F_msg_id);
+    buf_init(&e->streams[0], PENDING_STREAM_MAX);
+    buf_init(&e->streams[1], PENDING_STREAM_MAX);
+    list_push_back(&p->open, &e->all);
+    count(p, e, sizeof(*e) + id.len);
+    return e;
+}
+
+void pending_drop(struct pending *p, struct pending_entry *e)
+{
+    map_remove(&p->by_id, e->id, e->id_len);
+    list_remove(&e->all);
+    p->bytes -= e->bytes;
+    while (e->chunks) {
+        struct pending_chunk *next = e->chunks->next;
+        free(e->chunks);
+        e->chunks = next;
+    }
+    buf_fini(&e->streams[0]);
+    buf_fini(&e->streams[1]);
+    free(e);
+}
+
+/* Merging */
+
+static size_t value_bytes(const struct store_record *r, unsigned f)
+{
+    size_t n = 0;
+    switch (store_fields[f].kind) {
+    case 'd':
+        return 0;
+    case 'b':
+        for (unsigned i = 0; i < r->v[f].binary.n; i++)
+            n += sizeof(struct slice) + r->v[f].binary.items[i].len;
+        return n;
+    default:
+        return r->v[f].text.len;
+    }
+}
+
+static bool is_wanted(const struct store_record *r, unsigned f)
+{
+    return f != F_msg_id && f != F_stdout && f != F_stderr && (r->set & STORE_FIELD(f));
+}
+
+static struct slice copy_text(char **at, struct slice s)
+{
+    struct slice copy = {*at, s.len};
+    if (s.len)
+        memcpy(*at, s.data, s.len);
+    *at += s.len;
+    return copy;
+}
+
+static void copy_values(struct pending_entry *e, const struct store_record *r, char *memory)
+{
+    struct slice *list = (struct slice *)(void *)memory;
+    for (unsigned f = 0; f < F_MAX; f++)
+        if (is_wanted(r, f) && store_fields[f].kind == 'b')
+            memory += r->v[f].binary.n * sizeof(*list);
+    for (unsigned f = 0; f < F_MAX; f++) {
+        union store_value v = r->v[f];
+        if (!is_wanted(r, f))
+            continue;
+        if (store_fields[f].kind == 'b') {
+            for (unsigned i = 0; i < v.binary.n; i++)
+                list[i] = copy_text(&memory, v.binary.items[i]);
+            v.binary.items = list;
+            list += v.binary.n;
+        } else if (store_fields[f].kind != 'd') {
+            v.text = copy_text(&memory, v.text);
+        }
+        e->rec.v[f] = v;
+    }
+}
+
+/* Due at the next tick: done, or written already in a transaction that is to end whole. */
+static void hurry(struct pending *p, struct pending_entry *e)
+{
+    list_remove(&e->all);
+    list_push_back(&p->done, &e->all);
+}
+
+static int set_stream(struct pending *p, struct pending_entry *e, unsigned f, struct slice text)
+{
+    buf_reset(&e->streams[f - F_stdout]);
+    e->stream_written[f - F_stdout] = 0;
+    return pending_append(p, e, (enum store_field)f, text);
+}
+
+int pending_merge(struct pending *p, struct pending_entry *e, const struct store_record *r)
+{
+    size_t bytes = 0;
+    for (unsigned f = 0; f < F_MAX; f++)
+        bytes += is_wanted(r, f) ? value_bytes(r, f) : 0;
+    struct pending_chunk *c = malloc(sizeof(*c) + bytes + 1);
+    if (!c)
+        return ERSA_ENOMEM;
+    c->next = e->chunks;
+    e->chunks = c;
+    copy_values(e, r, (char *)c->data);
+    e->rec.set |= r->set;
+    e->dirty |= r->set;
+    count(p, e, sizeof(*c) + bytes);
+    int rc = 0;
+    for (unsigned f = F_stdout; f <= F_stderr && rc == 0; f++)
+        rc = r->set & STORE_FIELD(f) ? set_stream(p, e, f, r->v[f].text) : 0;
+    if (rc < 0)
+        return rc;
+    if (r->set & STORE_FIELD(F_completed) || e->is_written)
+        hurry(p, e);
+    return 0;
+}
+
+int pending_append(struct pending *p, struct pending_entry *e, enum store_field f,
+                   struct slice text)
+{
+    struct buf *b = &e->streams[f - F_stdout];
+    size_t cap = b->cap;
+    int rc = buf_append(b, text.data, text.len);
+    count(p, e, b->cap - cap);
+    if (e->is_written)
+        hurry(p, e);
+    return rc;
+}
+
+void pending_strip(struct store_record *r)
+{
+    if (r->set & STORE_FIELD(F_completed) && !(r->set & STORE_FIELD(F_header))) {
+        r->set |= STORE_FIELD(F_result_content);
+        r->v[F_result_content].text = store_stripped_content;
+    }
+    r->set &= ~STORE_BUFFERS;
+}
+
+/* Writing */
+
+bool pending_is_dirty(const struct pending_entry *e)
+{
+    return e->dirty || e->streams[0].len > e->stream_written[0] ||
+           e->streams[1].len > e->stream_written[1];
+}
+
+struct slice pending_suffix(const struct pending_entry *e, int stream)
+{
+    const struct buf *b = &e->streams[stream];
+    size_t from = e->stream_written[stream];
+    if (b->len == from)
+        return SLICE_LIT("");
+    return (struct slice){(const char *)b->data + from, b->len - from};
+}
+
+static struct pending_entry *first_of(const struct list *l)
+{
+    return list_is_empty(l) ? NULL : container_of(l->next, struct pending_entry, all);
+}
+
+struct pending_entry *pending_due(struct pending *p, int64_t now_ms, bool all)
+{
+    struct pending_entry *e = first_of(&p->done);
+    if (e)
+        return e;
+    e = first_of(&p->open);
+    if (e && (all || e->since_ms + PENDING_OPEN_MS <= now_ms))
+        return e;
+    return NULL;
+}
+
+void pending_wrote(struct pending *p, struct pending_entry *e)
+{
+    e->dirty = 0;
+    e->is_written = true;
+    for (int i = 0; i < 2; i++)
+        e->stream_written[i] = e->streams[i].len;
+    list_remove(&e->all);
+    list_push_back(&p->written, &e->all);
+}
+
+void pending_committed(struct pending *p)
+{
+    list_for_each (&p->written, it)
+        pending_drop(p, container_of(it, struct pending_entry, all));
+}
+
+static void roll_back(struct pending *p, struct list *l)
+{
+    list_for_each (l, it) {
+        struct pending_entry *e = container_of(it, struct pending_entry, all);
+        if (!e->is_written)
+            continue;
+        e->dirty = e->rec.set;
+        e->is_written = false;
+        e->stream_written[0] = e->stream_written[1] = 0;
+        list_remove(&e->all);
+        list_push_front(e->rec.set & STORE_FIELD(F_completed) ? &p->done : &p->open, &e->all);
+    }
+}
+
+void pending_rolled_back(struct pending *p)
+{
+    roll_back(p, &p->done);
+    roll_back(p, &p->written);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inside of the SQLite store: sqlite_open.c (file and table), sqlite_rows.c (statements,
+ * rows in and out), store_sqlite.c (the seam, transactions, limits). */
+#ifndef ERSA_STORE_SQLITE_IMPL_H
+#define ERSA_STORE_SQLITE_IMPL_H
+
+#include <sqlite3.h>
+
+#include "store/pending.h"
+#include "store/store.h"
+
+#define STATEMENTS_MAX 32
+#define SQL_MAX ((size_t)64 << 10)
+
+struct statement {
+    uint64_t key; /* 0: free */
+    sqlite3_stmt *stmt;
+};
+
+struct reading; /* octets that were given out */
+
+struct sqlite_store {
+    struct store base;
+    sqlite3 *db;
+    char *table; /* quoted */
+    struct store_limits limits;
+    struct pending pending;
+    bool in_transaction;
+    struct statement statements[STATEMENTS_MAX];
+    unsigned next_statement;
+    struct buf blobs[2]; /* scratch: pickled lists */
+    struct reading *readings;
+    int64_t n_rows, page_bytes;
+    int64_t retry_ms, aged_ms; /* when to write again after a failure; when age was looked at */
+    bool is_failing;
+};
+
+int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what);
+/* Runs statements without parameters. */
+int sqlite_run(struct sqlite_store *s, const char *sql, struct ersa_error *err);
+
+/* sqlite_open.c */
+int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *cfg,
+                     struct ersa_error *err);
+int sqlite_open_table(struct sqlite_store *s, const char *table, struct ersa_error *err);
+
+/* sqlite_rows.c */
+
+/* What has changed since it was written; the result is SQLite's. */
+int sqlite_write(struct sqlite_store *s, const struct pending_entry *e);
+/* The columns of `fields`, in their order, for a SELECT. */
+int sqlite_put_columns(struct buf *b, uint32_t fields);
+/* Reads such a row. With `keep` what it points at lives until sqlite_forget(), otherwise until
+ * the next step, but for buffers. */
+int sqlite_read(struct sqlite_store *s, sqlite3_stmt *stmt, uint32_t fields, bool keep,
+                struct store_record *ret);
+/* A statement for the record of an id, bound; NULL on failure. */
+sqlite3_stmt *sqlite_select_one(struct sqlite_store *s, struct slice id, uint32_t fields);
+void sqlite_forget(struct sqlite_store *s);
+void sqlite_finalize(struct sqlite_store *s);
+
+#endif

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Records in an SQLite database. Changes wait in memory, merged by record (pending.h), and are
+ * written by one transaction a tick; too many of them are written at once, which holds back
+ * whoever makes them. Reading writes first what it could miss.
+ *
+ * When writing fails (the disk is full) the transaction is rolled back, its changes wait again,
+ * and it is tried once a second; beyond PENDING_MAX the oldest are lost, and counted. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/query_sql.h"
+#include "store/sqlite_impl.h"
+#include "util/clock.h"
+#include "util/err.h"
+#include "util/log.h"
+
+#define PENDING_MAX ((size_t)32 << 20)
+#define RETRY_MS 1000
+#define AGE_PERIOD_MS 1000
+#define DROP_ROWS 512     /* in one statement */
+#define DROP_BUDGET_MS 50 /* in one tick */
+#define BLOB_MAX ((size_t)1 << 31)
+
+static struct sqlite_store *sqlite_of(struct store *st)
+{
+    return (struct sqlite_store *)st;
+}
+
+int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what)
+{
+    int code = s->db ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
+    int rc = code == SQLITE_NOMEM ? ERSA_ENOMEM : code == SQLITE_FULL ? ERSA_EFULL : ERSA_EIO;
+    return err_set(err, rc, "%s: %s", what, s->db ? sqlite3_errmsg(s->db) : "out of memory");
+}
+
+int sqlite_run(struct sqlite_store *s, const char *sql, struct ersa_error *err)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : sqlite_error(s, err, "the database of task records");
+}
+
+/* Transactions */
+
+static int begin(struct sqlite_store *s, struct ersa_error *err)
+{
+    int rc = s->in_transaction ? 0 : sqlite_run(s, "BEGIN IMMEDIATE", err);
+    s->in_transaction = rc == 0;
+    return rc;
+}
+
+static void count_rows(struct sqlite_store *s)
+{
+    sqlite3_stmt *stmt = NULL;
+    char *sql = sqlite3_mprintf("SELECT count(*) FROM %s", s->table);
+    if (sql && sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+        s->n_rows = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_free(sql);
+}
+
+static void on_row(void *ctx, int op, const char *database, const char *table,
+                   sqlite3_int64 rowid)
+{
+    struct sqlite_store *s = ctx;
+    s->n_rows += (op == SQLITE_INSERT) - (op == SQLITE_DELETE);
+}
+
+static void roll_back(struct sqlite_store *s)
+{
+    if (!sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    s->in_transaction = false;
+    s->is_failing = true;
+    s->retry_ms = clock_mono_ms() + RETRY_MS;
+    pending_rolled_back(&s->pending);
+    if (s->limits.records)
+        count_rows(s);
+}
+
+static int commit(struct sqlite_store *s, struct ersa_error *err)
+{
+    if (!s->in_transaction)
+        return 0;
+    int rc = sqlite_run(s, "COMMIT", err);
+    if (rc < 0) {
+        roll_back(s);
+        return rc;
+    }
+    s->in_transaction = false;
+    pending_committed(&s->pending);
+    if (s->is_failing)
+        log_info("records::task records are written again");
+    s->is_failing = false;
+    return 0;
+}
+
+/* A row that SQLite finds too large loses its payload; one that it refuses is left out. */
+static int write_entry(struct sqlite_store *s, struct pending_entry *e, struct ersa_error *err)
+{
+    int rc = begin(s, err);
+    if (rc < 0)
+        return rc;
+    int code = sqlite_write(s, e);
+    if (code == SQLITE_TOOBIG) {
+        pending_strip(&e->rec);
+        e->dirty &= e->rec.set | STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
+        e->dirty |= e->rec.set & STORE_FIELD(F_result_content);
+        s->base.counts.stripped++;
+        code = sqlite_write(s, e);
+    }
+    if (code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH) {
+        s->base.counts.lost++;
+        pending_drop(&s->pending, e);
+        return 0;
+    }
+    if (code != SQLITE_OK) {
+        rc = sqlite_error(s, err, "task records are not written");
+        roll_back(s);
+        return rc;
+    }
+    pending_wrote(&s->pending, e);
+    return 0;
+}
+
+static int write_due(struct sqlite_store *s, bool all, struct ersa_error *err)
+{
+    struct pending_entry *e;
+    int64_t now = clock_mono_ms();
+    int rc = 0;
+    if (s->is_failing && now < s->retry_ms)
+        return ERSA_EAGAIN;
+    while (rc == 0 && (e = pending_due(&s->pending, now, all)))
+        rc = write_entry(s, e, err);
+    return rc;
+}
+
+static void lose_oldest(struct sqlite_store *s)
+{
+    struct pending_entry *e;
+    while (s->pending.bytes > PENDING_MAX / 2 && (e = pending_due(&s->pending, 0, true))) {
+        pending_drop(&s->pending, e);
+        s->base.counts.lost++;
+    }
+}
+
+/* After a change. */
+static int bound_pending(struct sqlite_store *s, struct ersa_error *err)
+{
+    if (s->pending.bytes <= PENDING_MAX)
+        return 0;
+    int rc = write_due(s, true, err);
+    if (rc == 0)
+        rc = commit(s, err);
+    if (s->pending.bytes > PENDING_MAX)
+        lose_oldest(s);
+    return rc == ERSA_EAGAIN ? 0 : rc;
+}
+
+/* Limits */
+
+static int64_t pragma(struct sqlite_store *s, const char *sql)
+{
+    sqlite3_stmt *stmt = NULL;
+    int64_t n = 0;
+    if (sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+        n = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return n;
+}
+
+static uint64_t bytes_used(struct sqlite_store *s)
+{
+    int64_t pages = pragma(s, "PRAGMA page_count") - pragma(s, "PRAGMA freelist_count");
+    return (uint64_t)(pages > 0 ? pages * s->page_bytes : 0);
+}
+
+/* Deletes up to `n` rows; returns how many, or a negative ERSA_E*. */
+static int64_t delete_rows(struct sqlite_store *s, const char *where, const char *date,
+                           uint64_t n, struct ersa_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int64_t before = sqlite3_total_changes64(s->db);
+    int rc = begin(s, err);
+    if (rc < 0)
+        return rc;
+    char *sql = sqlite3_mprintf(
+        "DELETE FROM %s WHERE rowid IN (SELECT rowid FROM %s WHERE %s LIMIT ?1)", s->table,
+        s->table, where);
+    bool ok = sql && sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+              sqlite3_bind_int64(stmt, 1, (int64_t)n) == SQLITE_OK &&
+              (!date || sqlite3_bind_text(stmt, 2, date, -1, SQLITE_STATIC) == SQLITE_OK) &&
+              sqlite3_step(stmt) == SQLITE_DONE;
+    rc = ok ? 0 : sqlite_error(s, err, "old task records are not dropped");
+    sqlite3_finalize(stmt);
+    sqlite3_free(sql);
+    if (rc < 0) {
+        roll_back(s);
+        return rc;
+    }
+    return sqlite3_total_changes64(s->db) - before;
+}
+
+#define DONE_FIRST "completed IS NOT NULL OR submitted IS NULL ORDER BY rowid"
+#define ANY "1 ORDER BY rowid"
+
+static int64_t delete_oldest(struct sqlite_store *s, uint64_t n, struct ersa_error *err)
+{
+    int64_t gone = delete_rows(s, DONE_FIRST, NULL, n, err);
+    return gone ? gone : delete_rows(s, ANY, NULL, n, err);
+}
+
+/* Records without a date are as old as the next one that has one. */
+static int64_t delete_aged(struct sqlite_store *s, struct ersa_error *err)
+{
+    char date[SQL_DATE_MAX];
+    sql_date(clock_utc_us() - s->limits.max_age_s * 1000000, date);
+    int64_t gone = delete_rows(s, "submitted<?2", date, DROP_ROWS, err);
+    if (gone)
+        return gone;
+    char *where = sqlite3_mprintf("submitted IS NULL AND rowid<(SELECT rowid FROM %s WHERE "
+                                  "submitted>=?2 ORDER BY submitted LIMIT 1)",
+                                  s->table);
+    gone = where ? delete_rows(s, where, date, DROP_ROWS, err) : 0;
+    sqlite3_free(where);
+    return gone;
+}
+
+struct share {
+    uint64_t limit, left; /* what may be there, what is left when more is */
+};
+
+static struct share share_of(uint64_t limit, double cull)
+{
+    double drop = cull * (double)limit;
+    return (struct share){limit, limit - (drop >= 1 ? (uint64_t)drop : limit > 0)};
+}
+
+/* 1: more is to be dropped than there was time for. */
+static int keep_limits(struct sqlite_store *s, struct ersa_error *err)
+{
+    int64_t until = clock_mono_ms() + DROP_BUDGET_MS, gone = 1;
+    struct share rows = share_of(s->limits.records, s->limits.cull),
+                 bytes = share_of(s->limits.bytes, s->limits.cull);
+    bool too_many = rows.limit && (uint64_t)s->n_rows > rows.limit,
+         too_large = bytes.limit && bytes_used(s) > bytes.limit,
+         too_old = s->limits.max_age_s && clock_mono_ms() >= s->aged_ms;
+    while (gone > 0 && (too_many || too_large || too_old) && clock_mono_ms() < until) {
+        if (too_many) {
+            uint64_t n = (uint64_t)s->n_rows - rows.left;
+            gone = delete_oldest(s, n < DROP_ROWS ? n : DROP_ROWS, err);
+            too_many = (uint64_t)s->n_rows > rows.left;
+        } else if (too_large) {
+            gone = delete_oldest(s, DROP_ROWS / 8, err);
+            too_large = bytes_used(s) > bytes.left;
+        } else {
+            gone = delete_aged(s, err);
+            too_old = gone > 0;
+        }
+    }
+    if (!too_old)
+        s->aged_ms = clock_mono_ms() + AGE_PERIOD_MS;
+    if (gone < 0)
+        return (int)gone;
+    int rc = commit(s, err);
+    return rc < 0 ? rc : gone > 0 && (too_many || too_large || too_old);
+}
+
+/* The seam */
+
+static int on_tick(struct store *st, struct ersa_error *err)
+{
+    struct sqlite_store *s = sqlite_of(st);
+    int rc = write_due(s, false, err);
+    if (rc == ERSA_EAGAIN)
+        return 1;
+    if (rc == 0)
+        rc = commit(s, err);
+    int more = rc == 0 ? keep_limits(s, err) : rc;
+    return more < 0 ? more : more || map_size(&s->pending.by_id);
+}
+
+static int on_put(struct store *st, const struct store_record *r, struct ersa_error *err)
+{
+    struct sqlite_store *s = sqlite_of(st);
+    sqlite_forget(s);
+    struct pending_entry *e = pending_entry(&s->pending, r->v[F_msg_id].text, true);
+    if (!e || pending_merge(&s->pending, e, r) < 0)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    return bound_pending(s, err);
+}
+
+/* 1, 0 or a negative ERSA_E*. */
+static int has_row(struct sqlite_store *s, struct slice id, struct ersa_error *err)
+{
+    sqlite3_stmt *stmt = sqlite_select_one(s, id, 0);
+    int rc = stmt ? sqlite3_step(stmt) : SQLITE_ERROR;
+    sqlite3_reset(stmt);
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+        return rc == SQLITE_ROW;
+    return sqlite_error(s, err, "task records are not read");
+}
+
+/* The entry for a change of what is there. */
+static int find_entry(struct sqlite_store *s, struct slice id, struct pending_entry **ret,
+                      struct ersa_error *err)
+{
+    sqlite_forget(s);
+    *ret = pending_find(&s->pending, id);
+    if (*ret)
+        return 0;
+    int rc = has_row(s, id, err);
+    if (rc <= 0)
+        return rc < 0 ? rc : err_set(err, ERSA_ENOENT, "no such record");
+    *ret = pending_entry(&s->pending, id, false);
+    return *ret ? 0 : err_set(err, ERSA_ENOMEM, "out of memory");
+}
+
+static int on_update(struct store *st, const struct store_record *r, struct ersa_error *err)
+{
+    struct sqlite_store *s = sqlite_of(st);
+    struct pending_entry *e;
+    int rc = find_entry(s, r->v[F_msg_id].text, &e, err);
+    if (rc < 0)
+        return rc;
+    if (pending_merge(&s->pending, e, r) < 0)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    return bound_pending(s, err);
+}
+
+static int on_append(struct store *st, struct slice msg_id, enum store_field f,
+                     struct slice text, struct ersa_error *err)
+{
+    struct sqlite_store *s = sqlite_of(st);
+    struct pending_entry *e;
+    if (f != F_stdout && f != F_stderr)
+        return err_set(err, ERSA_EINVAL, "not a stream");
+    int rc = find_entry(s, msg_id, &e, err);
+    if (rc < 0)
+        return rc;
+    rc = pending_append(&s->pending, e, f, text);
+    if (rc < 0)
+        return err_set(err, rc, "output was not added: %s", ersa_strerror(rc));
+    return bound_pending(s, err);
+}
+
+/* What is known of a record that could not be written. */
+static void give_entry(const struct pending_entry *e, struct store_record *ret)
+{
+    *ret = e->rec;
+    for (unsigned i = 0; i < 2; i++) {
+        ret->set |= STORE_FIELD(F_stdout + i);
+        ret->v[F_stdout + i].text =
+            e->streams[i].len
+                ? (struct slice){(const char *)e->streams[i].data, e->streams[i].len}
+                : SLICE_LIT("");
+    }
+}
+
+static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
+                  struct store_record *ret, struct ersa_error *err)
+{
+    struct sqlite_store *s = sqlite_of(st);
+    struct pending_entry *e = pending_find(&s->pending, msg_id);
+    uint32_t streams = STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
+    if (e && !(fields & streams) && !(fields & ~e->rec.set)) {
+        *ret = e->rec;
+        return 0;
+    }
+    if (e && pending_is_dirty(e) && write_entry(s, e, err) < 0 && e->creates) {
+        give_entry(e, ret);
+        return 0;
+    }
+    fields |= STORE_FIELD(F_msg_id);
+    sqlite3_stmt *stmt = sqlite_select_one(s, msg_id, fields);
+    int code = stmt ? sqlite3_step(stmt) : SQLITE_ERROR, rc = 0;
+    if (code == SQLITE_ROW)
+        rc = sqlite_read(s, stmt, fields, true, ret);
+    else if (code == SQLITE_DONE)
+        rc = err_set(err, ERSA_ENOENT, "no such record");
+    else
+        rc = sqlite_error(s, err, "task records are not read");
+    sqlite3_reset(stmt);
+    return rc == ERSA_ENOMEM ? err_set(err, rc, "out of memory") : rc;
+}
+
+static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err)
+{
+    struct sqlite_store *s = sqlite_of(st);
+    sqlite3_stmt *stmt = NULL;
+    sqlite_forget(s);
+    struct pending_entry *e = pending_find(&s->pending, msg_id);
+    int rc = begin(s, err);
+    if (rc < 0)
+        return rc;
+    char *sql = sqlite3_mprintf("DELETE FROM %s WHERE msg_id=?1", s->table);
+    bool ok = sql && sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+              sqlite3_bind_text64(stmt, 1, msg_id.data, msg_id.len, SQLITE_STATIC,
+                                  SQLITE_UTF8) == SQLITE_OK &&
+              sqlite3_step(stmt) == SQLITE_DONE;
+    rc = ok ? 0 : sqlite_error(s, err, "a task record is not dropped");
+    int changes = sqlite3_changes(s->db);
+    sqlite3_finalize(stmt);
+    sqlite3_free(sql);
+    if (rc < 0) {
+        roll_back(s);
+        return rc;
+    }
+    bool was_pending = e;
+    if (e)
+        pending_drop(&s->pending, e);
+    return changes || was_pending ? 0 : err_set(err, ERSA_ENOENT, "no such record");
+}
+
+static int prepare_text(struct sqlite_store *s, struct buf *sql, sqlite3_stmt **ret)
+{
+    const char *text = buf_cstr(sql);
+    return text && sqlite3_prepare_v2(s->db, text, (int)sql->len + 1, ret, NULL) == SQLITE_OK
+               ? 0
+               : ERSA_EIO;
+}
+
+static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_id), void *ctx,
+                      struct ersa_error *err)
+{
+    struct sqlite_store *s = sqlite_of(st);
+    sqlite3_stmt *stmt = NULL;
+    struct buf sql;
+    (void)write_due(s, true, NULL);
+    buf_init(&sql, SQL_MAX);
+    int code = SQLITE_ERROR;
+    if (buf_printf(
+            &sql, "SELECT msg_id FROM %s WHERE submitted IS NOT NULL ORDER BY submitted, rowid",
+            s->table) == 0 &&
+        prepare_text(s, &sql, &stmt) == 0)
+        while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
+            fn(ctx, (struct slice){(const char *)sqlite3_column_text(stmt, 0),
+                                   (size_t)sqlite3_column_bytes(stmt, 0)});
+    int rc = code == SQLITE_DONE ? 0 : sqlite_error(s, err, "task records are not read");
+    sqlite3_finalize(stmt);
+    buf_fini(&sql);
+    return rc;
+}
+
+static int find_rows(struct sqlite_store *s, sqlite3_stmt *stmt, const struct store_query *q,
+                     uint32_t fields, int (*fn)(void *ctx, const struct store_record *r),
+                     void *ctx, struct ersa_error *err)
+{
+    struct store_record rec;
+    int code, rc = 0;
+    while (rc == 0 && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        rc = sqlite_read(s, stmt, fields, false, &rec);
+        if (rc < 0)
+            return err_set(err, rc, "task records are not read: %s", ersa_strerror(rc));
+        if (store_query_matches(q, &rec))
+            rc = fn(ctx, &rec);
+    }
+    if (rc == 0 && code != SQLITE_DONE)
+        return sqlite_error(s, err, "task records are not read");
+    return rc;
+}
+
+static int on_find(struct store *st, const struct store_query *q, uint32_t fields,
+                   int (*fn)(void *ctx, const struct store_record *r), void *ctx,
+                   struct ersa_error *err)
+{
+    struct sqlite_store *s = sqlite_of(st);
+    sqlite3_stmt *stmt = NULL;
+    struct buf sql;
+    (void)write_due(s, true, NULL);
+    fields |= store_query_fields(q) | STORE_FIELD(F_msg_id);
+    buf_init(&sql, SQL_MAX);
+    int rc = buf_puts(&sql, "SELECT ");
+    if (rc == 0)
+        rc = sqlite_put_columns(&sql, fields);
+    if (rc == 0)
+        rc = buf_printf(&sql, " FROM %s WHERE ", s->table);
+    if (rc == 0)
+        rc = query_sql_put(&sql, q);
+    if (rc == 0)
+        rc = buf_puts(&sql, " ORDER BY rowid");
+    if (rc < 0)
+        rc = err_set(err, rc, "the query is too large");
+    else if (prepare_text(s, &sql, &stmt) < 0 || query_sql_bind(stmt, q) < 0)
+        rc = sqlite_error(s, err, "task records are not read");
+    else
+        rc = find_rows(s, stmt, q, fields, fn, ctx, err);
+    sqlite3_finalize(stmt);
+    buf_fini(&sql);
+    return rc;
+}
+
+static void free_store(struct sqlite_store *s)
+{
+    sqlite_forget(s);
+    pending_fini(&s->pending);
+    sqlite_finalize(s);
+    sqlite3_close(s->db);
+    sqlite3_free(s->table);
+    buf_fini(&s->blobs[0]);
+    buf_fini(&s->blobs[1]);
+    free(s);
+}
+
+static void on_close(struct store *st)
+{
+    struct sqlite_store *s = sqlite_of(st);
+    struct ersa_error err = {0};
+    s->is_failing = false;
+    int rc = write_due(s, true, &err);
+    if (rc == 0)
+        rc = commit(s, &err);
+    if (rc < 0)
+        log_error("records::%zu task records are lost: %s", map_size(&s->pending.by_id),
+                  err.text);
+    free_store(s);
+}
+
+static const struct store_ops ops = {
+    .name = "sqlite",
+    .close = on_close,
+    .put = on_put,
+    .update = on_update,
+    .append = on_append,
+    .get = on_get,
+    .drop = on_drop,
+    .history = on_history,
+    .find = on_find,
+    .tick = on_tick,
+};
+
+int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
+                      struct ersa_error *err)
+{
+    if (!(cfg->limits.cull >= 0 && cfg->limits.cull <= 1))
+        return err_set(err, ERSA_EINVAL, "the share to drop must be between 0 and 1");
+    struct sqlite_store *s = calloc(1, sizeof(*s));
+    if (!s)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    s->base.ops = &ops;
+    s->limits = cfg->limits;
+    pending_init(&s->pending);
+    buf_init(&s->blobs[0], BLOB_MAX);
+    buf_init(&s->blobs[1], BLOB_MAX);
+    int rc = sqlite_open_file(s, cfg, err);
+    if (rc == 0)
+        rc = sqlite_open_table(s, cfg->table, err);
+    if (rc < 0) {
+        free_store(s);
+        return rc;
+    }
+    if (s->limits.records)
+        count_rows(s);
+    sqlite3_update_hook(s->db, on_row, s);
+    *ret = &s->base;
+    return 0;
+}
