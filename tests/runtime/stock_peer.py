@@ -184,7 +184,8 @@ CASES = {
 def judge(name, status, content, buffers):
     f, args, kwargs, expected = CASES[name]
     if status != "ok":
-        return content["ename"] == expected or f"{content['ename']}: {content['evalue']}\n" + "\n".join(content["traceback"])
+        return content["ename"] == expected or f"{content['ename']}: {content['evalue']}\n" + \
+            "\n".join(content["traceback"])
     result, rest = deserialize_object(buffers)
     if rest:
         return f"{len(rest)} buffers too many"
@@ -194,9 +195,11 @@ def judge(name, status, content, buffers):
 
 
 def main():
-    calls = [(name, [bytes(b) for b in pack_apply_message(f, args, kwargs)]) for name, (f, args, kwargs, _) in CASES.items()]
+    calls = [(name, [bytes(b) for b in pack_apply_message(f, args, kwargs)])
+              for name, (f, args, kwargs, _) in CASES.items()]
     pre = ipp.serialize.PrePickled(by_value(lambda a: a * 2))
-    calls.append(("prepickled", [bytes(b) for b in pack_apply_message(pre, (ipp.serialize.PrePickled(b"r" * 2000),), {})]))
+    argument = ipp.serialize.PrePickled(b"r" * 2000)
+    calls.append(("prepickled", [bytes(b) for b in pack_apply_message(pre, (argument,), {})]))
     CASES["prepickled"] = (None, (), {}, b"r" * 4000)
     vectors = {name: [bytes(b) for b in serialize_object(value)] for name, value in VECTORS.items()}
     sys.stdout.buffer.write(pickle.dumps((calls, vectors)))

@@ -137,7 +137,8 @@ def test_source_of_cells_is_known(engine):
 
 
 def test_rich_display_without_ipython(engine):
-    engine.execute("class Rich:\n  def __repr__(self): return 'plain'\n  def _repr_html_(self): return '<b>'\nRich()", silent=False)
+    code = "class Rich:\n  def __repr__(self): return 'plain'\n  def _repr_html_(self): return '<b>'\nRich()"
+    engine.execute(code, silent=False)
     assert engine.published[-1][2]["data"] == {"text/html": "<b>", "text/plain": "plain"}
     engine.published = []
     engine.execute("display(Rich(), 5, display_id='d')")

@@ -49,6 +49,15 @@ def test_counter_and_results_go_on(engine):
     assert [h[2] for h in history][:2] == ["11", "%time 12"]
 
 
+def test_it_comes_in_the_middle_of_a_cell(engine):
+    code = "from IPython.display import HTML, display\ndisplay(HTML('<b>'))\n41"
+    assert engine.execute(code, silent=False).content["execution_count"] == 1
+    assert [m[0] for m in engine.published] == ["execute_input", "display_data", "execute_result"]
+    engine.published = []
+    assert engine.execute("_ + 1, _1, In[1][:4]", silent=False).content["execution_count"] == 2
+    assert engine.published[-1][2]["data"]["text/plain"] == "(42, 41, 'from')"
+
+
 def test_errors(engine):
     engine.execute("%pwd")
     engine.published = []
@@ -102,7 +111,8 @@ def test_await_and_interrupt(engine):
     engine.execute("%pwd")
     assert engine.execute("import asyncio; await asyncio.sleep(0); 5", silent=False).status == "ok"
     assert engine.published[-1][2]["data"]["text/plain"] == "5"
-    for code in ("print('begun'); await asyncio.sleep(60)", "print('begun')\nwhile True: pass", "import time; print('begun'); time.sleep(60)"):
+    for code in ("print('begun'); await asyncio.sleep(60)", "print('begun')\nwhile True: pass",
+                 "import time; print('begun'); time.sleep(60)"):
         msg_id = engine.ask("execute_request", {"code": code, "silent": True})
         wait_for_output(engine, "begun")
         engine.interrupt()

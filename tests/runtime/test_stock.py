@@ -36,7 +36,8 @@ def test_calls_of_the_stock_package(ref_python, python):
             reply = engine.request("apply_request", {}, buffers)
             answers[name] = reply.status, reply.content, [bytes(b) for b in reply.buffers]
             assert reply.flags == ("u" if name in ("require missing", "depend false") else "")
-        loaded = engine.value("lambda: [n for n in ('IPython', 'ipykernel', 'zmq', 'asyncio') if n in __import__('sys').modules]")
+        loaded = engine.value(
+            "lambda: [n for n in ('IPython', 'ipykernel', 'zmq', 'asyncio') if n in __import__('sys').modules]")
         assert loaded == []
         path = engine.value("lambda: __import__('ipyparallel').__file__")
         assert path.startswith(fakeengine.PYTHON_DIR)

@@ -41,7 +41,8 @@ def test_interrupt_of_a_cell(engine):
     assert engine.answer(msg_id).content["ename"] == "KeyboardInterrupt"
 
 
-@pytest.mark.parametrize("wait", ["await asyncio.sleep(60)", "while True: pass", "await asyncio.gather(asyncio.sleep(60))"])
+@pytest.mark.parametrize("wait", ["await asyncio.sleep(60)", "while True: pass",
+                         "await asyncio.gather(asyncio.sleep(60))"])
 def test_interrupt_of_an_awaiting_cell(engine, wait):
     code = f"import asyncio\nawait asyncio.sleep(0)\nprint('begun')\n{wait}"
     msg_id = engine.ask("execute_request", {"code": code, "silent": True})
