@@ -46,8 +46,7 @@ static void submit(struct day *d)
         "{\"after\": [\"s_1_%u\"]}",
         "{\"after\": {\"dependencies\": [\"s_1_%u\"], \"failure\": true}, \"timeout\": 3}",
         "{\"follow\": [\"s_1_%u\"]}",
-        "{\"follow\": {\"dependencies\": [\"s_1_%u\", \"s_1_0\"], \"all\": false}, "
-        "\"retries\": 2}",
+        "{\"follow\": {\"dependencies\": [\"s_1_%u\"], \"all\": false}, \"retries\": 2}",
     };
     const char *form = forms[roll(d, sizeof(forms) / sizeof(forms[0]))];
     const char *mark = strstr(form, "%u");
