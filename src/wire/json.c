@@ -157,8 +157,9 @@ static int repair_text(struct repair *r)
 json_t *json_parse(struct slice text, struct ersa_error *err)
 {
     json_error_t first, second;
-    if (!text.data) {
-        err_set(err, ERSA_EPARSE, "no JSON text");
+    /* A NUL is never part of JSON; jansson skips one behind a number. */
+    if (!text.data || memchr(text.data, '\0', text.len)) {
+        err_set(err, ERSA_EPARSE, text.data ? "JSON with a NUL octet" : "no JSON text");
         return NULL;
     }
     json_t *j = json_loadb(text.data, text.len, FLAGS, &first);

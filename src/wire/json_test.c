@@ -71,6 +71,7 @@ static void test_refuses_what_is_no_json(void **state)
     CHECK("\"\\u12\"", NULL);
     CHECK("\xff", NULL);
     CHECK("{} x", NULL);
+    CHECK("[1\0]", NULL);
     check(NULL, 0, NULL);
 }
 
