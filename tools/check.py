@@ -50,13 +50,13 @@ SUITES = [
     Suite("unit-tsan", **meson("build-tsan", "unit")),
     Suite("runtime", builds=("build",), args=("tests/runtime",)),
     Suite("wire-asan", builds=("build-asan",), bindir="build-asan", args=("tests/wire",)),
-    Suite("proto-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/proto",)),
+    Suite("proto-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/proto", "-n2")),
     Suite("cluster", builds=("build",), args=("tests/cluster",)),
-    Suite("interop-new", builds=("build",), args=("tests/interop",), python=".venv-ref"),
+    Suite("interop-new", builds=("build",), args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref"),
     Suite("interop-new-asan", builds=("build-asan", "build"), bindir="build-asan",
-          args=("tests/interop",), python=".venv-ref"),
+          args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref"),
     Suite("interop-old-asan", builds=("build-asan", "build"), bindir="build-asan",
-          args=("tests/interop",), python=".venv-ref-old"),
+          args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref-old"),
 ]
 ON_REQUEST = [
     Suite("tidy", builds=("build-clang",), runner="tidy"),
