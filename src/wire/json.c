@@ -112,6 +112,31 @@ static int copy_string(struct repair *r)
     return rc;
 }
 
+#define DIGITS "0123456789"
+
+static bool is_number(const char *s)
+{
+    s += *s == '-';
+    size_t n = strspn(s, DIGITS);
+    if (n == 0 || (*s == '0' && n > 1))
+        return false;
+    s += n;
+    if (*s == '.') {
+        n = strspn(++s, DIGITS);
+        if (n == 0)
+            return false;
+        s += n;
+    }
+    if (*s == 'e' || *s == 'E') {
+        s += s[1] == '+' || s[1] == '-' ? 2 : 1;
+        n = strspn(s, DIGITS);
+        if (n == 0)
+            return false;
+        s += n;
+    }
+    return *s == '\0';
+}
+
 /* A run of letters, digits and signs outside of strings: a number or a word. */
 static int copy_word(struct repair *r)
 {
@@ -128,13 +153,13 @@ static int copy_word(struct repair *r)
         return buf_puts(&r->out, "null");
     size_t start = r->out.len;
     int rc = buf_append(&r->out, word.data, word.len);
-    if (rc < 0 || (word.data[0] != '-' && (word.data[0] < '0' || word.data[0] > '9')))
+    if (rc < 0)
         return rc;
     char *text = buf_cstr(&r->out);
     if (!text)
         return ERSA_ENOMEM;
     text += start;
-    if (strspn(text, "0123456789+-.eE") != len)
+    if (!is_number(text))
         return 0;
     if (isinf(strtod(text, NULL))) {
         r->out.len = start;
@@ -142,7 +167,7 @@ static int copy_word(struct repair *r)
     }
     errno = 0;
     (void)strtoll(text, NULL, 10);
-    bool is_integer = strspn(text + 1, "0123456789") == len - 1;
+    bool is_integer = strspn(text + 1, DIGITS) == len - 1;
     return is_integer && errno == ERANGE ? buf_puts(&r->out, "e0") : 0;
 }
 

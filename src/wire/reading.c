@@ -41,7 +41,7 @@ static int partial_add(struct partial *p, const struct frame *f)
         p->frames = frames;
         p->cap = cap;
     }
-    if (!f->block && p->len + f->len > p->size) {
+    if (!f->block && p->len + f->len >= p->size) { /* `data` is there for empty frames, too */
         size_t size = 2 * (p->len + f->len) + 256;
         uint8_t *data = realloc(p->data, size);
         if (!data)
