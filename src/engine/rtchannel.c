@@ -22,46 +22,6 @@
 #define FDS_AT_ONCE 16
 #define FDS_MAX 1024 /* of BLOCK messages under way */
 
-/* Lists of descriptors */
-
-static int marks_push(struct rtmarks *m, size_t at, int fd)
-{
-    if (m->n == m->cap && m->first) {
-        memmove(m->items, m->items + m->first, (m->n - m->first) * sizeof(*m->items));
-        m->n -= m->first;
-        m->first = 0;
-    }
-    if (m->n == m->cap) {
-        size_t cap = m->cap ? 2 * m->cap : 8;
-        struct rtmark *items = reallocarray(m->items, cap, sizeof(*items));
-        if (!items)
-            return ERSA_ENOMEM;
-        m->items = items;
-        m->cap = cap;
-    }
-    m->items[m->n++] = (struct rtmark){at, fd};
-    return 0;
-}
-
-static const struct rtmark *marks_front(const struct rtmarks *m)
-{
-    return m->first < m->n ? &m->items[m->first] : NULL;
-}
-
-static void marks_pop(struct rtmarks *m)
-{
-    if (++m->first == m->n)
-        m->first = m->n = 0;
-}
-
-static void marks_fini(struct rtmarks *m, bool is_owner)
-{
-    for (size_t i = m->first; is_owner && i < m->n; i++)
-        close(m->items[i].fd);
-    free(m->items);
-    *m = (struct rtmarks){0};
-}
-
 /* Sending */
 
 static void watch_events(struct rtchannel *c)
@@ -107,7 +67,7 @@ static ssize_t send_run(const struct rtchannel *c, size_t len, int fd)
 static void flush(struct rtchannel *c)
 {
     while (c->tx_sent < c->tx.len) {
-        const struct rtmark *next = marks_front(&c->out);
+        const struct rtmark *next = rtmarks_front(&c->out);
         int fd = next && next->at == c->tx_sent ? next->fd : -1;
         if (fd >= 0 && c->out.first + 1 < c->out.n)
             next++;
@@ -120,7 +80,7 @@ static void flush(struct rtchannel *c)
         if (n <= 0)
             break;
         if (fd >= 0)
-            marks_pop(&c->out);
+            rtmarks_pop(&c->out);
         c->tx_sent += (size_t)n;
     }
     if (c->tx_sent == c->tx.len) {
@@ -150,7 +110,7 @@ static int put_announcement(struct rtchannel *c, uint32_t number, const struct b
     size_t at = c->tx.len, size = sizeof(number) + sizeof(cap);
     int rc = buf_reserve(&c->tx, sizeof(struct rt_head) + sizeof(struct rt_part) + size);
     if (rc == 0)
-        rc = marks_push(&c->out, at, b->fd);
+        rc = rtmarks_push(&c->out, at, b->fd);
     if (rc < 0)
         return rc;
     put_head(c, RT_BLOCK, 1, size);
@@ -309,13 +269,13 @@ static const char *on_block(struct rtchannel *c, const struct frame *parts, unsi
 {
     uint32_t id;
     uint64_t cap;
-    const struct rtmark *m = marks_front(&c->in);
+    const struct rtmark *m = rtmarks_front(&c->in);
     if (n != 1 || parts[0].len != sizeof(id) + sizeof(cap))
         return "a malformed BLOCK";
     if (!m)
         return "a BLOCK without its descriptor";
     int fd = m->fd;
-    marks_pop(&c->in);
+    rtmarks_pop(&c->in);
     memcpy(&id, parts[0].data, sizeof(id));
     memcpy(&cap, parts[0].data + sizeof(id), sizeof(cap));
     return borrower_announce(&c->borrower, id, cap, fd) < 0 ? "a BLOCK that can't be used"
@@ -463,7 +423,7 @@ static int take_fds(struct rtchannel *c, struct msghdr *m)
             if (rc == 0 && c->in.n - c->in.first >= FDS_MAX)
                 rc = ERSA_EFULL;
             if (rc == 0)
-                rc = marks_push(&c->in, 0, fd);
+                rc = rtmarks_push(&c->in, 0, fd);
             if (rc < 0)
                 close(fd);
         }
@@ -584,8 +544,8 @@ void rtchannel_fini(struct rtchannel *c)
     borrower_fini(&c->borrower);
     buf_fini(&c->tx);
     buf_fini(&c->rx);
-    marks_fini(&c->out, false);
-    marks_fini(&c->in, true);
+    rtmarks_fini(&c->out, false);
+    rtmarks_fini(&c->in, true);
     free(c->parts);
     c->parts = NULL;
     c->parts_cap = 0;

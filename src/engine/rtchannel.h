@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "engine/rtblocks.h"
+#include "engine/rtmarks.h"
 #include "engine/rtproto.h"
 #include "loop/loop.h"
 #include "util/buf.h"
@@ -21,17 +22,6 @@ struct rtchannel_ops {
     void (*message)(void *ctx, uint32_t type, const struct frame *parts, unsigned n);
     /* The last call: the other side closed (`why` NULL), or broke the protocol. */
     void (*closed)(void *ctx, const char *why);
-};
-
-/* Descriptors on their way: in front of which octet of a buffer they stand. */
-struct rtmark {
-    size_t at;
-    int fd;
-};
-
-struct rtmarks {
-    struct rtmark *items; /* owned */
-    size_t n, cap, first;
 };
 
 struct rtchannel {
