@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* What the kernel says about the end of a process, put into words. The cgroup's counter is read
+ * at the start and at the end: what it rose by was killed in between, in version 1 and 2 alike.
+ */
 #include "engine/death.h"
 
 #include <inttypes.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* A check that no ping was heard since the previous one is a miss; misses in a row end the
+ * engine. The period is the hub's plus half a second, as the reference has it. */
 #include "engine/core.h"
 
 #include <inttypes.h>

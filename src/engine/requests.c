@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* One function a request. Each answers before it returns, and none waits for user code: what
+ * has to happen in the runtime is put in front of the queue. */
 #include "engine/requests.h"
 
 #include <errno.h>

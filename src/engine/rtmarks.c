@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* An array with a front that moves: it is empty most of the time, and then starts over. */
 #include "engine/rtmarks.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Two tables: what is always set, and what is ours and replaces the user's. */
 #include "engine/runtime_env.h"
 
 #include <stdbool.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Straight from /proc; what can't be read there counts as zero. */
 #include "engine/usage.h"
 
 #include <stdio.h>
