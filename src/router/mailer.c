@@ -10,11 +10,28 @@
 #include "util/log.h"
 
 #define RETRY_MS 1
+#define NUDGE_MS 2 /* a wake-up costs more than what a few tasks have to tell */
 
 static void flush_ring(struct defer *d)
 {
     struct mailer *m = container_of(d, struct mailer, flush);
     ring_flush(m->ring);
+}
+
+static void on_nudge(struct timer *t)
+{
+    ring_flush(container_of(t, struct mailer, nudge)->ring);
+}
+
+/* Somebody waits for the answer to a query; everything else can wait a little, as long as there
+ * is room. */
+static void wake_records(struct router *r, enum mail_type type)
+{
+    struct mailer *m = &r->mailer;
+    if (type == MAIL_QUERY || ring_room(m->ring) < m->low_room)
+        loop_defer(r->loop, &m->flush);
+    else if (!timer_is_set(&m->nudge))
+        loop_after(r->loop, &m->nudge, MS_TO_NS(NUDGE_MS));
 }
 
 static int wait_in_line(struct mailer *m, struct mail *mail)
@@ -72,8 +89,9 @@ static void hold_back(struct mailer *m, struct link *source)
 static int send_mail(struct router *r, struct mail *mail, struct link *source)
 {
     struct mailer *m = &r->mailer;
+    enum mail_type type = mail->type;
     if (m->n == 0 && ring_push(m->ring, mail) == 0) {
-        loop_defer(r->loop, &m->flush);
+        wake_records(r, type);
         return 0;
     }
     int rc = wait_in_line(m, mail);
@@ -92,6 +110,8 @@ void mailer_start(struct router *r, struct ring *to_records)
     m->flush.fn = flush_ring;
     list_init(&m->flush.link);
     m->retry.fn = on_retry;
+    m->nudge.fn = on_nudge;
+    m->low_room = ring_room(to_records) / 2;
     list_init(&m->paused);
 }
 
@@ -101,6 +121,7 @@ void mailer_stop(struct router *r)
     struct mailer *m = &r->mailer;
     loop_undefer(&m->flush);
     loop_cancel(r->loop, &m->retry);
+    loop_cancel(r->loop, &m->nudge);
     for (size_t i = 0; i < m->n; i++)
         if (ring_push(m->ring, m->waiting[m->first + i]) < 0)
             mail_free(m->waiting[m->first + i]);

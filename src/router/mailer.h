@@ -16,6 +16,8 @@ struct link;
 struct mailer {
     struct ring *ring; /* borrowed */
     struct defer flush;
+    struct timer nudge;
+    size_t low_room;       /* with less, the reader is woken at once */
     struct mail **waiting; /* owned array of owned mail, from `first` on */
     size_t first, n, cap;
     struct timer retry;

@@ -292,9 +292,11 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
     return bound_pending(s, err);
 }
 
-/* 1, 0 or a negative ERSA_E*. */
+/* 1, 0 or a negative ERSA_E*. A change follows, so the transaction is begun: outside of one
+ * each look takes and drops locks. */
 static int has_row(struct sqlite_store *s, struct slice id, struct ersa_error *err)
 {
+    (void)begin(s, NULL);
     sqlite3_stmt *stmt = sqlite_select_one(s, id, 0);
     int rc = stmt ? sqlite3_step(stmt) : SQLITE_ERROR;
     sqlite3_reset(stmt);
@@ -539,6 +541,7 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
     struct sqlite_store *s = calloc(1, sizeof(*s));
     if (!s)
         return err_set(err, ERSA_ENOMEM, "out of memory");
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock for each allocation saved */
     s->base.ops = &ops;
     s->limits = cfg->limits;
     pending_init(&s->pending);
