@@ -11,6 +11,7 @@
 #include "router/link.h"
 #include "router/mailer.h"
 #include "router/ports.h"
+#include "router/recent.h"
 #include "router/registry.h"
 #include "router/router.h"
 #include "router/sched_task.h"
@@ -39,6 +40,7 @@ struct router {
     int64_t stop_by_ns;
     uint64_t rejects[REJECT_MAX];
     uint64_t iopub_dropped;
+    struct recent recent;
 };
 
 /* Frames with others in front, as one array that is valid until the next call. NULL when out of

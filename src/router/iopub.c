@@ -51,6 +51,7 @@ static void record_output(struct router *r, const struct engine *e, const struct
 
 static void publish(struct router *r, const struct msg *m)
 {
+    recent_keep(r, m);
     unsigned missed = port_publish(ports_get(&r->ports, RT_IOPUB_CLIENT), m->frames, m->n);
     if (missed && r->iopub_dropped == 0)
         log_warn("iopub::a client does not keep up: it misses output (further ones are only "

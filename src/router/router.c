@@ -89,6 +89,7 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
     struct registry_limits limits = {.registration_timeout_ms = registration_timeout_ms(cfg)};
     registry_init(&r->registry, l, &limits, &registration_ops, r);
     ledger_init(&r->ledger);
+    recent_init(&r->recent);
     mailer_start(r, to_records);
     rc = hub_start(r, err);
     if (rc == 0)
@@ -128,6 +129,7 @@ void router_free(struct router *r)
     ports_close(r, 0);
     sched_free(r->sched);
     ledger_fini(&r->ledger);
+    recent_fini(r);
     registry_fini(&r->registry);
     hub_stop(r);
     mailer_stop(r);

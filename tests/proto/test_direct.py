@@ -4,8 +4,9 @@ import os
 import signal
 
 import pytest
+import zmq
 
-from harness import header_of, new_uuid, raw_recv, silence, wait_until
+from harness import Session, header_of, new_uuid, raw_recv, silence, wait_until
 
 
 @pytest.fixture(params=["attached", "stock"])
@@ -124,6 +125,27 @@ def test_output_reaches_every_client(client, engine, peers):
         message = who.recv(who.iopub)
         assert message.idents == [f"engine.{engine.id}.stdout".encode()]
         assert message.parent == header and message.content == {"name": "stdout", "text": "text"}
+
+
+def test_output_published_just_before_a_client_subscribed(context, client, peers, controller):
+    """A new client may submit before its subscription has arrived."""
+    engine = peers.attached()
+    client.wait_engines(1)
+    early = Session(controller.key)
+    mux = context.socket(zmq.DEALER)
+    mux.connect(controller.url("mux"))
+    frames = early.pack("apply_request")
+    mux.send_multipart([engine.uuid.encode(), *frames])
+    request = engine.recv(channel="mux")
+    engine.publish(engine.stream(request, "early"))
+    engine.answer(request, channel="mux")
+    mux.recv_multipart()
+    iopub = context.socket(zmq.SUB)
+    iopub.subscribe(b"")
+    iopub.connect(controller.url("iopub"))
+    assert early.unpack(raw_recv(iopub)).content["text"] == "early"
+    with silence(iopub):
+        pass
 
 
 def test_engine_that_stops_reading_holds_back_only_its_client(client, peers, controller):
