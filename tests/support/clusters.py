@@ -5,7 +5,7 @@ import os
 import pathlib
 import sys
 
-from processes import BIN, PYTHON, Program, wait_until
+from processes import BIN, DEADLINE_S, PYTHON, Program, wait_until
 
 HEART_PERIOD_MS = 1000
 CONTROLLERS = {
@@ -74,7 +74,19 @@ class Cluster:
         want = self.n if engines is None else engines
         with ipp.Client(self.client_file) as client:
             wait_until(lambda: len(client.ids) >= want, lambda: f"{want} engines\n{self.logs()}")
+            if self.controller_kind == "reference":
+                self.wait_for_subscription(client)
             yield client
+
+    def wait_for_subscription(self, client):
+        """Output of a client's first tasks is lost as long as the reference's relay doesn't know of its subscription."""
+        def is_heard():
+            result = client[client.ids[0]].execute("print('?')", block=False)
+            result.get(DEADLINE_S)
+            with contextlib.suppress(AssertionError):
+                return wait_until(lambda: result.stdout, "output", 0.3)
+
+        wait_until(is_heard, "output of a first task")
 
     def programs(self):
         return [p for p in [*self.engines, self.controller] if p]
