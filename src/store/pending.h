@@ -22,6 +22,7 @@ struct pending_entry {
     struct list all;         /* of pending.open, .done or .written; by first change */
     struct store_record rec; /* what changed; texts of streams are below */
     uint32_t dirty;          /* of rec.set: not written yet */
+    int64_t row;             /* the database's number for it; 0: not known */
     bool creates;            /* the record is made where there is none */
     bool is_written, stripped;
     struct buf streams[2]; /* of stdout, stderr: to be added, or, if `rec` has it set, all */

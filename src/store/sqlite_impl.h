@@ -56,6 +56,8 @@ int sqlite_read(struct sqlite_store *s, sqlite3_stmt *stmt, uint32_t fields, boo
                 struct store_record *ret);
 /* A statement for the record of an id, bound; NULL on failure. */
 sqlite3_stmt *sqlite_select_one(struct sqlite_store *s, struct slice id, uint32_t fields);
+/* The same, of its row's number. */
+sqlite3_stmt *sqlite_select_row(struct sqlite_store *s, struct slice id);
 void sqlite_forget(struct sqlite_store *s);
 void sqlite_finalize(struct sqlite_store *s);
 

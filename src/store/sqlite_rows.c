@@ -18,6 +18,8 @@
 #define KEY_UPSERT ((uint64_t)1 << 32)
 #define KEY_UPDATE ((uint64_t)1 << 33)
 #define KEY_SELECT ((uint64_t)1 << 34)
+#define KEY_ROW ((uint64_t)1 << 37) /* by its number: one search less */
+#define ROW_PARAMETER (F_MAX + 1)
 #define KEY_SUFFIX(i) ((uint64_t)1 << (35 + (i)))
 
 struct reading {
@@ -101,7 +103,11 @@ static int put_update(struct buf *b, const struct sqlite_store *s, uint64_t key)
         b->len--;
     else
         rc = buf_puts(b, "msg_id=msg_id");
-    return rc < 0 ? rc : buf_printf(b, " WHERE msg_id=?%u", F_msg_id + 1);
+    if (rc == 0 && key & KEY_ROW)
+        rc = buf_printf(b, " WHERE rowid=?%u AND", ROW_PARAMETER);
+    else if (rc == 0)
+        rc = buf_puts(b, " WHERE");
+    return rc < 0 ? rc : buf_printf(b, " msg_id=?%u", F_msg_id + 1);
 }
 
 static int put_upsert(struct buf *b, const struct sqlite_store *s, uint64_t key)
@@ -134,7 +140,7 @@ static int put_upsert(struct buf *b, const struct sqlite_store *s, uint64_t key)
 
 static int put_select(struct buf *b, const struct sqlite_store *s, uint64_t key)
 {
-    int rc = buf_puts(b, "SELECT ");
+    int rc = buf_puts(b, key & KEY_ROW ? "SELECT rowid" : "SELECT ");
     if (rc == 0)
         rc = sqlite_put_columns(b, (uint32_t)key);
     return rc < 0 ? rc : buf_printf(b, " FROM %s WHERE msg_id=?1", s->table);
@@ -227,6 +233,8 @@ static void let_go(struct buf *b)
 int sqlite_write(struct sqlite_store *s, const struct pending_entry *e)
 {
     uint64_t key = (e->dirty & ~STORE_FIELD(F_msg_id)) | (e->creates ? KEY_UPSERT : KEY_UPDATE);
+    if (e->row && !e->creates)
+        key |= KEY_ROW;
     for (int i = 0; i < 2; i++)
         if (pending_suffix(e, i).len)
             key |= KEY_SUFFIX(i);
@@ -234,6 +242,8 @@ int sqlite_write(struct sqlite_store *s, const struct pending_entry *e)
     if (!stmt)
         return SQLITE_ERROR;
     int rc = bind_text(stmt, F_msg_id + 1, pending_id(e));
+    if (rc == SQLITE_OK && key & KEY_ROW)
+        rc = sqlite3_bind_int64(stmt, ROW_PARAMETER, e->row);
     for (unsigned f = 0; f < F_MAX && rc == SQLITE_OK; f++)
         if (f != F_msg_id && (e->dirty & STORE_FIELD(f) & ~STREAMS))
             rc = bind_field(s, stmt, f, &e->rec.v[f]);
@@ -254,6 +264,14 @@ int sqlite_write(struct sqlite_store *s, const struct pending_entry *e)
 sqlite3_stmt *sqlite_select_one(struct sqlite_store *s, struct slice id, uint32_t fields)
 {
     sqlite3_stmt *stmt = statement(s, fields | STORE_FIELD(F_msg_id) | KEY_SELECT);
+    if (stmt && bind_text(stmt, 1, id) != SQLITE_OK)
+        return NULL;
+    return stmt;
+}
+
+sqlite3_stmt *sqlite_select_row(struct sqlite_store *s, struct slice id)
+{
+    sqlite3_stmt *stmt = statement(s, KEY_ROW | KEY_SELECT);
     if (stmt && bind_text(stmt, 1, id) != SQLITE_OK)
         return NULL;
     return stmt;

@@ -292,16 +292,17 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
     return bound_pending(s, err);
 }
 
-/* 1, 0 or a negative ERSA_E*. A change follows, so the transaction is begun: outside of one
- * each look takes and drops locks. */
-static int has_row(struct sqlite_store *s, struct slice id, struct ersa_error *err)
+/* The row's number, 0 or a negative ERSA_E*. A change follows, so the transaction is begun:
+ * outside of one each look takes and drops locks. */
+static int64_t find_row(struct sqlite_store *s, struct slice id, struct ersa_error *err)
 {
     (void)begin(s, NULL);
-    sqlite3_stmt *stmt = sqlite_select_one(s, id, 0);
+    sqlite3_stmt *stmt = sqlite_select_row(s, id);
     int rc = stmt ? sqlite3_step(stmt) : SQLITE_ERROR;
+    int64_t row = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
     sqlite3_reset(stmt);
     if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-        return rc == SQLITE_ROW;
+        return row;
     return sqlite_error(s, err, "task records are not read");
 }
 
@@ -313,11 +314,14 @@ static int find_entry(struct sqlite_store *s, struct slice id, struct pending_en
     *ret = pending_find(&s->pending, id);
     if (*ret)
         return 0;
-    int rc = has_row(s, id, err);
-    if (rc <= 0)
-        return rc < 0 ? rc : err_set(err, ERSA_ENOENT, "no such record");
+    int64_t row = find_row(s, id, err);
+    if (row <= 0)
+        return row < 0 ? (int)row : err_set(err, ERSA_ENOENT, "no such record");
     *ret = pending_entry(&s->pending, id, false);
-    return *ret ? 0 : err_set(err, ERSA_ENOMEM, "out of memory");
+    if (!*ret)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    (*ret)->row = row;
+    return 0;
 }
 
 static int on_update(struct store *st, const struct store_record *r, struct ersa_error *err)
