@@ -52,6 +52,8 @@ SUITES = [
     Suite("wire-asan", builds=("build-asan",), bindir="build-asan", args=("tests/wire",)),
     Suite("proto-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/proto", "-n2")),
     Suite("cluster", builds=("build",), args=("tests/cluster",)),
+    Suite("store", builds=("build",), args=("tests/store",), python=".venv-ref"),
+    Suite("store-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/store",), python=".venv-ref"),
     Suite("interop-new", builds=("build",), args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref"),
     Suite("interop-new-asan", builds=("build-asan", "build"), bindir="build-asan",
           args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref"),

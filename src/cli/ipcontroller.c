@@ -128,6 +128,7 @@ int main(int argc, char **argv)
     struct controller c = {.setup = {.pid_fd = -1}};
     struct ersa_error err = {0};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a full disk */
     mallopt(M_ARENA_MAX, 2);
     cli_start(&c.cli, PROG_CONTROLLER, argc, argv);
     cli_raise_limits();

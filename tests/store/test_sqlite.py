@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""SQLite databases across programs and lives: what the reference wrote, what it reads of ours, restarts, a
+full disk."""
+import datetime
+import resource
+import sqlite3
+
+import pytest
+from clusters import Cluster
+from ipyparallel.controller.sqlitedb import SQLiteDB
+from jupyter_client.jsonutil import extract_dates
+from processes import wait_until
+
+UTC = datetime.timezone.utc
+WHEN = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+BUFFERS = [b"one", b"", b"x" * 300, b""]
+
+
+class Reference(SQLiteDB):
+    """The reference's store. With SQLite 3.37 and later it takes its own tables for foreign ones (the type
+    of a column is reported in capitals); the check of names and order stays."""
+
+    def _check_table(self):
+        cursor = self._db.execute(f"PRAGMA TABLE_INFO('{self.table}')")
+        names = [row[1] for row in cursor.fetchall()]
+        return not names or names == self._keys
+
+
+def reference(folder, table="ipython-tasks"):
+    return Reference(session="8ab8e0b2-fae05e5b2c9b0db4ee5c2e43", location=str(folder), table=table)
+
+
+def record(i, **more):
+    header = {"msg_id": f"id{i}", "msg_type": "apply_request", "session": "c0", "username": "u", "version": "5.3",
+              "date": WHEN}
+    whole = dict.fromkeys(("engine_uuid", "started", "completed", "resubmitted", "received", "result_header",
+                           "result_metadata", "result_content", "queue", "execute_input", "execute_result", "error",
+                           "label"))
+    whole.update(msg_id=f"id{i}", header=header, metadata={"deep": {"date": WHEN}}, content={}, buffers=BUFFERS,
+                 submitted=WHEN + datetime.timedelta(seconds=i), client_uuid="c0", stdout="", stderr="",
+                 result_buffers=[])
+    whole.update(more)
+    return whole
+
+
+def controller(folder, *args):
+    return Cluster("ours-ours", folder, engines=1,
+                   controller_args=["--sqlitedb", f"--SQLiteDB.location={folder}", *args])
+
+
+def test_what_the_reference_wrote(tmp_path):
+    theirs = reference(tmp_path)
+    theirs.add_record("id0", record(0))
+    theirs.add_record("id1", record(1, completed=WHEN, result_header={"msg_type": "execute_reply"},
+                                    result_content={"status": "ok"}, result_buffers=BUFFERS, stdout="out\n",
+                                    execute_result={"data": {"text/plain": "1"}}, label="l"))
+    theirs.add_record("id2", record(2, submitted=datetime.datetime(
+        2026, 1, 2, 5, 4, 7, 678901, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))))
+    theirs.close()
+    with controller(tmp_path) as cluster, cluster.client() as client:
+        assert client.hub_history() == ["id0", "id1", "id2"]
+        got = client.db_query({"msg_id": "id1"}, keys=["buffers", "result_buffers", "stdout", "label", "header",
+                                                       "execute_result", "submitted", "completed"])[0]
+        assert [bytes(b) for b in got["buffers"]] == BUFFERS
+        assert [bytes(b) for b in got["result_buffers"]] == BUFFERS
+        assert got["stdout"] == "out\n" and got["label"] == "l"
+        assert got["execute_result"] == {"data": {"text/plain": "1"}}
+        assert got["submitted"] == WHEN + datetime.timedelta(seconds=1) and got["completed"] == WHEN
+        assert got["header"]["msg_type"] == "apply_request"
+        assert [r["msg_id"] for r in client.db_query({"completed": None}, keys=["msg_id"])] == ["id0", "id2"]
+        same = {"submitted": WHEN + datetime.timedelta(seconds=2)}  # written with another offset
+        assert [r["msg_id"] for r in client.db_query(same, keys=["msg_id"])] == ["id2"]
+
+
+def test_what_the_reference_reads(tmp_path):
+    with controller(tmp_path) as cluster, cluster.client() as client:
+        view = client.load_balanced_view()
+        with view.temp_flags(label="l"):
+            task = view.apply_async(bytes, b"payload" * 100)
+        assert task.get(timeout=30) == b"payload" * 100
+        ours = client.db_query({"msg_id": task.msg_ids[0]}, keys=None)[0]
+        buffers = client.db_query({"msg_id": task.msg_ids[0]}, keys=["buffers", "result_buffers"])[0]
+        history = client.hub_history()
+    theirs = reference(tmp_path)
+    assert theirs.table == "ipython-tasks"
+    assert theirs.get_history() == history
+    got = theirs.get_record(task.msg_ids[0])
+    for field in ("header", "metadata", "content", "result_header", "result_metadata", "result_content", "submitted",
+                  "started", "completed", "received", "client_uuid", "engine_uuid", "queue", "label", "stdout"):
+        assert extract_dates(got[field]) == extract_dates(ours[field]), field
+    for field in ("buffers", "result_buffers"):
+        assert [bytes(b) for b in got[field]] == [bytes(b) for b in buffers[field]]
+    assert theirs.find_records({"label": {"$glob": "l*"}, "submitted": ours["submitted"]}, ["msg_id"])
+    theirs.close()
+
+
+def test_another_life(tmp_path):
+    """Results by id, from the same table, however the controller ended."""
+    ids = []
+    for life in range(3):
+        (tmp_path / str(life)).mkdir()
+        with Cluster("ours-ours", tmp_path / str(life), engines=1,
+                     controller_args=["--sqlitedb", f"--SQLiteDB.location={tmp_path}"]) as cluster:
+            with cluster.client() as client:
+                assert client.hub_history() == ids
+                if ids:
+                    assert client.get_result(ids, owner=False).get(timeout=30) == list(range(life))
+                task = client[0].apply_async(abs, life)
+                task.get(timeout=30)
+                ids += task.msg_ids
+                if life == 1:  # it has said that it is done, and a moment later it's on disk
+                    wait_until(lambda: count(tmp_path) == len(ids), "commit")
+                    cluster.controller.process.kill()
+    assert tables(tmp_path) == ["ipython-tasks"]
+
+
+def ask(folder, sql):
+    db = sqlite3.connect(folder / "tasks.db")
+    try:
+        return db.execute(sql).fetchall()
+    finally:
+        db.close()
+
+
+def count(folder):
+    return ask(folder, "SELECT count(*) FROM 'ipython-tasks' WHERE completed IS NOT NULL")[0][0]
+
+
+def tables(folder):
+    return [name for name, in ask(folder, "SELECT name FROM sqlite_master WHERE type='table'")]
+
+
+def test_table_of_the_session(tmp_path):
+    with controller(tmp_path, "--SQLiteDB.table=", "--Session.session=a-b") as cluster, cluster.client():
+        assert tables(tmp_path) == ["_a_b"]
+
+
+def test_two_controllers_on_one_file(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    args = ["--sqlitedb", f"--SQLiteDB.location={tmp_path}"]
+    with Cluster("ours-ours", tmp_path / "a", engines=1, controller_args=args) as one, \
+            Cluster("ours-ours", tmp_path / "b", engines=1, controller_args=args) as two, \
+            one.client() as a, two.client() as b:
+        tasks = [c[0].map_async(abs, range(50)) for c in (a, b)]
+        assert [t.get(timeout=60) for t in tasks] == [list(range(50))] * 2
+        wait_until(lambda: set(a.hub_history()) == set(b.hub_history()) and len(a.hub_history()) >= 2, "both histories")
+
+
+def test_full_disk(tmp_path):
+    """The controller goes on, says so once, and writes again when there is room."""
+    with controller(tmp_path) as cluster, cluster.client() as client:
+        view = client.load_balanced_view()
+        view.apply(abs, -1).get(timeout=30)
+        wait_until(lambda: count(tmp_path), "commit")
+        pid = cluster.controller.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1 << 20, hard))
+        for i in range(20):
+            assert len(view.apply(bytes, 200_000 + i).get(timeout=30)) == 200_000 + i
+        wait_until(lambda: "further ones are only counted" in cluster.controller.output(), "a word about it")
+        assert cluster.controller.is_running()
+        before = count(tmp_path)
+        last = view.apply(abs, -2)
+        assert last.get(timeout=30) == 2
+        client.results.clear()
+        assert client.get_result(last.msg_ids[0], owner=False).get(timeout=30) == 2  # from memory
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
+        wait_until(lambda: count(tmp_path) > before + 5, "commit after there is room")
+        assert cluster.controller.output().count("further ones are only counted") == 1
+
+
+def test_unusable_database(tmp_path):
+    (tmp_path / "tasks.db").write_text("no database" * 1000)
+    with pytest.raises(AssertionError, match="file is not a database"), controller(tmp_path):
+        pass
