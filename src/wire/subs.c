@@ -1,18 +1,40 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Prefixes in an array, in the order in which they came. */
+/* Prefixes in a sorted array: a peer that asks for all that it may, and changes its mind all
+ * the time, costs the others no more than a search each. */
 #include "wire/subs.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ersa/error.h"
 
-static int find(const struct subs *s, struct slice prefix)
+static size_t common_octets(struct slice a, struct slice b)
 {
-    for (unsigned i = 0; i < s->n; i++)
-        if (slice_eq(s->items[i], prefix))
-            return (int)i;
-    return -1;
+    size_t n = 0, max = a.len < b.len ? a.len : b.len;
+    while (n < max && a.data[n] == b.data[n])
+        n++;
+    return n;
+}
+
+static bool is_after(struct slice a, struct slice b)
+{
+    size_t n = common_octets(a, b);
+    return n < a.len && (n == b.len || (uint8_t)a.data[n] > (uint8_t)b.data[n]);
+}
+
+/* How many items stand before `prefix`, itself included. */
+static unsigned items_up_to(const struct subs *s, struct slice prefix)
+{
+    unsigned low = 0, high = s->n;
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        if (is_after(s->items[middle], prefix))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
 }
 
 void subs_fini(struct subs *s)
@@ -30,9 +52,10 @@ int subs_add(struct subs *s, struct slice prefix)
         s->all = true;
         return !was_there;
     }
-    if (find(s, prefix) >= 0)
+    unsigned at = items_up_to(s, prefix);
+    if (at > 0 && slice_eq(s->items[at - 1], prefix))
         return 0;
-    if (s->n == SUBS_MAX)
+    if (s->n == SUBS_MAX || prefix.len > SUBS_OCTETS_MAX - s->octets)
         return ERSA_EFULL;
     if (s->n == s->cap) {
         unsigned cap = s->cap ? 2 * s->cap : 4;
@@ -45,7 +68,10 @@ int subs_add(struct subs *s, struct slice prefix)
     char *copy = str_dup_slice(prefix);
     if (!copy)
         return ERSA_ENOMEM;
-    s->items[s->n++] = (struct slice){copy, prefix.len};
+    memmove(&s->items[at + 1], &s->items[at], (s->n - at) * sizeof(*s->items));
+    s->items[at] = (struct slice){copy, prefix.len};
+    s->n++;
+    s->octets += prefix.len;
     return 1;
 }
 
@@ -56,22 +82,30 @@ bool subs_remove(struct subs *s, struct slice prefix)
         s->all = false;
         return was_there;
     }
-    int i = find(s, prefix);
-    if (i < 0)
+    unsigned at = items_up_to(s, prefix);
+    if (at == 0 || !slice_eq(s->items[at - 1], prefix))
         return false;
-    free((char *)s->items[i].data);
-    memmove(&s->items[i], &s->items[i + 1], (s->n - (unsigned)i - 1) * sizeof(*s->items));
+    free((char *)s->items[at - 1].data);
+    memmove(&s->items[at - 1], &s->items[at], (s->n - at) * sizeof(*s->items));
     s->n--;
+    s->octets -= prefix.len;
     return true;
 }
 
+/* All prefixes of a topic that are there stand in front of it, and are prefixes of whatever
+ * stands between: so the nearest item is one, or shortens the topic for the next search. */
 bool subs_match(const struct subs *s, struct slice topic)
 {
     if (s->all)
         return true;
-    for (unsigned i = 0; i < s->n; i++)
-        if (topic.len >= s->items[i].len &&
-            memcmp(topic.data, s->items[i].data, s->items[i].len) == 0)
+    while (topic.len) {
+        unsigned n = items_up_to(s, topic);
+        if (n == 0)
+            return false;
+        struct slice nearest = s->items[n - 1];
+        topic.len = common_octets(nearest, topic);
+        if (topic.len == nearest.len)
             return true;
+    }
     return false;
 }

@@ -9,11 +9,13 @@
 
 #include "util/str.h"
 
-#define SUBS_MAX 10000 /* prefixes of one peer */
+#define SUBS_MAX 10000                    /* prefixes of one peer */
+#define SUBS_OCTETS_MAX ((size_t)4 << 20) /* and all their octets */
 
 struct subs {
-    struct slice *items; /* owned, each with owned octets */
+    struct slice *items; /* owned, sorted, each with owned octets */
     unsigned n, cap;
+    size_t octets;
     bool all; /* "" is in it */
 };
 
