@@ -7,6 +7,7 @@
 
 #include "records/records.h"
 #include "util/buf.h"
+#include "util/rand.h"
 #include "wire/jscan.h"
 #include "wire/seen.h"
 #include "wire/session.h"
@@ -24,7 +25,9 @@ struct records {
     struct watch stop;
     struct seen
         seen; /* what this life has heard of: status is told from here, not from the store */
-    struct timer tick; /* the store's */
+    struct timer tick;                         /* the store's */
+    char own_session[RAND_SESSION_ID_LEN + 1]; /* in front of ids that are made here */
+    uint64_t n_resubmitted;
     struct timer retry;
     struct mail **stuck; /* owned array of owned answers that `out` had no room for */
     size_t n_stuck, cap_stuck;
@@ -79,7 +82,8 @@ static inline void set_binary(struct store_record *rec, enum store_field f,
     rec->v[f].binary = (struct store_binary){items, n};
 }
 
-/* Takes an answer (struct mail) and sends it as soon as there is room (records.c). */
+/* Takes mail for the router (an answer, a resubmission) and sends it as soon as there is room
+ * (records.c). */
 void records_answer(struct records *r, struct mail *answer);
 
 #endif

@@ -23,8 +23,8 @@ struct query {
     json_t *error; /* owned; the content in place of `body` */
 };
 
-/* The handlers (query_result.c, query_db.c, query_purge.c). A negative return without an error
- * set is answered as an error of that code. */
+/* The handlers (query_result.c, query_db.c, query_purge.c, query_resubmit.c). A negative return
+ * without an error set is answered as an error of that code. */
 int query_result(struct query *q);
 int query_history(struct query *q);
 int query_db(struct query *q);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* purge_request and resubmit_request (controller.md 14.7, 14.8). What is dropped is forgotten
- * also as done, so that it is unknown from then on. */
+/* purge_request (controller.md 14.7). What is dropped is forgotten also as done, so that it is
+ * unknown from then on. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,62 +135,4 @@ int query_purge(struct query *q)
     }
     buf_reset(&q->body);
     return rc < 0 ? rc : buf_puts(&q->body, "{\"status\": \"ok\"}");
-}
-
-/* Resubmission */
-
-/* The ids that have no record; an id that is named twice is refused too. */
-static int check_resubmit(struct query *q, const json_t *ids)
-{
-    json_t *seen = json_object(), *invalid = json_array(), *id;
-    struct ersa_error err = {0};
-    struct store_record rec;
-    size_t i;
-    bool is_twice = false;
-    int rc = 0;
-    json_array_foreach(ids, i, id)
-    {
-        const char *text = json_string_value(id);
-        rc = text ? q->r->st->ops->get(q->r->st, string_of(id), 0, &rec, &err) : ERSA_ENOENT;
-        if (rc < 0 && rc != ERSA_ENOENT)
-            break;
-        if (rc == ERSA_ENOENT)
-            json_array_append(invalid, id);
-        rc = 0;
-        if (text && json_object_get(seen, text))
-            is_twice = true;
-        else if (text)
-            json_object_set_new(seen, text, json_null());
-    }
-    if (rc < 0) {
-        query_fail_store(q, rc, &err);
-    } else if (is_twice || json_array_size(invalid)) {
-        buf_puts(&q->body, "No such msg(s): [");
-        json_array_foreach(invalid, i, id)
-        {
-            buf_puts(&q->body, i ? ", " : "");
-            put_repr_json(&q->body, id);
-        }
-        buf_putc(&q->body, ']');
-        const char *text = buf_cstr(&q->body);
-        rc = query_fail_key(q, text ? text : "No such msg(s)");
-    }
-    json_decref(seen);
-    json_decref(invalid);
-    return rc;
-}
-
-/* The scheduler takes requests from clients only: there is no mail yet by which records could
- * hand it one, so a resubmission that is right in itself is refused in words. */
-int query_resubmit(struct query *q)
-{
-    const json_t *ids = json_object_get(q->content, "msg_ids");
-    if (!ids)
-        return query_fail_missing(q, "msg_ids");
-    if (!json_is_array(ids))
-        return query_fail_hub(q, "TypeError", "msg_ids must be a list");
-    int rc = check_resubmit(q, ids);
-    return rc < 0 ? rc
-                  : query_fail(q, "NotImplementedError",
-                               "this controller does not resubmit tasks: submit them again");
 }

@@ -49,6 +49,7 @@ static void on_mail(void *ctx, void *item)
         [MAIL_IOPUB] = output_on_iopub,
         [MAIL_QUERY] = query_on_mail,
         [MAIL_ANSWER] = NULL,
+        [MAIL_RESUBMIT] = NULL,
     };
     struct mail *m = item;
     struct records *r = ctx;

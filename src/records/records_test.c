@@ -151,7 +151,7 @@ static void ask_with_engines(struct seat *s, const char *type, const char *conte
     post(s, mail_new(MAIL_QUERY, text("q"), text(engines), text("peer"), hold(&m)));
 }
 
-static struct mail *await(struct seat *s)
+static struct mail *await_any(struct seat *s)
 {
     struct mail *m;
     int64_t until = clock_mono_ms() + DEADLINE_MS;
@@ -159,6 +159,12 @@ static struct mail *await(struct seat *s)
         assert_true(clock_mono_ms() < until);
         nap();
     }
+    return m;
+}
+
+static struct mail *await(struct seat *s)
+{
+    struct mail *m = await_any(s);
     assert_int_equal(m->type, MAIL_ANSWER);
     assert_true(slice_is(m->peer, "peer"));
     assert_true(m->msg->n >= 3);
@@ -477,7 +483,7 @@ static void test_purge(void **state)
     close_seat(&s);
 }
 
-static void test_resubmit_is_refused_in_words(void **state)
+static void test_resubmit(void **state)
 {
     struct seat s;
     open_memory(&s);
@@ -486,9 +492,40 @@ static void test_resubmit_is_refused_in_words(void **state)
         ERROR("KeyError", "'No such msg(s): [\\\\'x\\\\', \\\"it\\\\'s\\\"]'"));
     ask(&s, "resubmit_request", "{\"msg_ids\": [\"a\", \"a\"]}", "resubmit_reply",
         ERROR("KeyError", "'No such msg(s): []'"));
-    ask(&s, "resubmit_request", "{\"msg_ids\": [\"a\"]}", "resubmit_reply",
-        ERROR("NotImplementedError",
-              "this controller does not resubmit tasks: submit them again"));
+    ask(&s, "resubmit_request", "{\"msg_ids\": []}", "resubmit_reply",
+        "{\"resubmitted\":{},\"status\":\"ok\"}");
+
+    ask_with_engines(&s, "resubmit_request", "{\"msg_ids\": [\"a\"]}", "");
+    struct mail *m = await_any(&s);
+    char id[128], want[512];
+    assert_int_equal(m->type, MAIL_RESUBMIT);
+    snprintf(id, sizeof(id), "%.*s", SLICE_FMT(m->msg_id));
+    json_t *header = json_parse(part(m, 0), NULL);
+    assert_string_equal(json_str(header, "msg_id"), id);
+    assert_string_equal(json_str(header, "session"), "c0");
+    assert_string_equal(json_str(header, "msg_type"), "apply_request");
+    assert_string_not_equal(json_str(header, "date"), SENT);
+    assert_true(slice_is(part(m, 1), "{}"));
+    json_decref(header);
+    mail_free(m);
+    snprintf(want, sizeof(want), "{\"resubmitted\":{\"a\":\"%s\"},\"status\":\"ok\"}", id);
+    expect_answer(&s, "resubmit_reply", want);
+    snprintf(want, sizeof(want), "{\"msg_id\":\"a\",\"queue\":\"task\",\"resubmitted\":\"%s\"}",
+             id);
+    assert_record(&s, "a", "[\"queue\", \"resubmitted\"]", want);
+    snprintf(want, sizeof(want),
+             "{\"client_uuid\":\"c0\",\"label\":null,\"metadata\":{},\"msg_id\":\"%s\","
+             "\"queue\":null}",
+             id);
+    assert_record(&s, id, "[\"queue\", \"metadata\", \"label\", \"client_uuid\"]", want);
+    snprintf(want, sizeof(want), "{\"msg_ids\": [\"%s\"], \"status_only\": true}", id);
+    char status[300];
+    snprintf(status, sizeof(status),
+             "{\"completed\":[],\"pending\":[\"%s\"],\"status\":\"ok\"}", id);
+    ask(&s, "result_request", want, "result_reply", status);
+    request(&s, 't', id, NULL, NULL); /* as the scheduler tells of it */
+    snprintf(want, sizeof(want), "{\"msg_id\":\"%s\",\"queue\":\"task\"}", id);
+    assert_record(&s, id, "[\"queue\"]", want);
     close_seat(&s);
 }
 
@@ -591,7 +628,7 @@ int main(void)
         cmocka_unit_test(test_db_request),
         cmocka_unit_test(test_malformed_requests),
         cmocka_unit_test(test_purge),
-        cmocka_unit_test(test_resubmit_is_refused_in_words),
+        cmocka_unit_test(test_resubmit),
         cmocka_unit_test(test_with_the_store_that_keeps_nothing),
         cmocka_unit_test(test_records_dropped_for_room),
         cmocka_unit_test(test_answers_that_find_no_room),

@@ -35,9 +35,18 @@ static enum seen_state close_task(struct records *r, struct slice msg_id)
     return was;
 }
 
+/* Such a record keeps when, by whom and with what it was submitted first (db.md 1.1). */
+static bool is_resubmitted(struct records *r, struct slice msg_id)
+{
+    struct store_record old;
+    return r->st->ops->get(r->st, msg_id, STORE_FIELD(F_resubmitted), &old, NULL) == 0 &&
+           !store_is_null(&old, F_resubmitted);
+}
+
 void tasks_on_request(struct records *r, const struct mail *m)
 {
     struct parts p;
+    bool is_known = seen_get(&r->seen, m->msg_id) != SEEN_NEVER;
     seen_set(&r->seen, m->msg_id, SEEN_OPEN);
     if (!r->keeps || !split(m, &p))
         return;
@@ -62,6 +71,9 @@ void tasks_on_request(struct records *r, const struct mail *m)
     set_text(&rec, F_queue, m->queue == 'm' ? SLICE_LIT("mux") : SLICE_LIT("task"));
     if (records_text(r, &label, &label_text))
         set_text(&rec, F_label, label_text);
+    if (is_known && is_resubmitted(r, m->msg_id))
+        rec.set &=
+            ~(STORE_FIELD(F_submitted) | STORE_FIELD(F_client_uuid) | STORE_FIELD(F_buffers));
     records_put(r, &rec);
 }
 

@@ -9,6 +9,7 @@
 #include "router/core.h"
 #include "router/notify.h"
 #include "router/registration.h"
+#include "router/tasks.h"
 #include "wire/reply.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -297,6 +298,11 @@ void hub_on_answer(void *ctx, void *item)
     struct mail *m = item;
     struct frame idents[IDENTS_MAX];
     unsigned n_idents = 0;
+    if (m->type == MAIL_RESUBMIT) {
+        tasks_resubmit(r, m);
+        mail_free(m);
+        return;
+    }
     struct link *to = read_envelope(r, m->peer, idents, &n_idents);
     if (to && m->msg && m->msg->n >= 3) {
         char type[MSG_TYPE_MAX];

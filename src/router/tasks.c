@@ -4,11 +4,13 @@
  * and an engine's `ersa_begun` (extensions.md 4) is told from its replies. */
 #include "router/tasks.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "router/caps.h"
 #include "router/core.h"
 #include "router/direct.h"
+#include "util/log.h"
 #include "wire/jscan.h"
 
 #define ID_MAX 512
@@ -120,6 +122,35 @@ void tasks_from_client(struct link *l, const struct msg *m)
     r->task_source = l;
     reject_on_error(l, sched_submit(r->sched, link_identity(l), m));
     r->task_source = NULL;
+}
+
+/* Nobody has this identity: those that begin with 0 are given by the port itself. */
+#define RESUBMITTER SLICE_LIT("\0resubmitted")
+
+void tasks_resubmit(struct router *r, const struct mail *m)
+{
+    static const struct frame empty = FRAME_LIT("{}");
+    char signature[SESSION_SIGNATURE_MAX];
+    if (!m->msg || m->msg->n < 2)
+        return;
+    const struct frame *f = m->msg->frames;
+    unsigned n = m->msg->n + 4;
+    struct frame *all = calloc(n, sizeof(*all));
+    if (!all)
+        return;
+    struct slice header = frame_slice(&f[0]);
+    size_t len = session_sign(r->session, header, header, frame_slice(&empty),
+                              frame_slice(&f[1]), signature);
+    all[0] = (struct frame)FRAME_LIT("<IDS|MSG>");
+    all[1] = (struct frame){(const uint8_t *)signature, len, NULL};
+    all[2] = all[3] = f[0];
+    all[4] = empty;
+    memcpy(all + 5, f + 1, (m->msg->n - 1) * sizeof(*all));
+    int rc = sched_submit(r->sched, RESUBMITTER, &(struct msg){all, n});
+    if (rc < 0)
+        log_error("task::%.*s was not submitted again: %s", SLICE_FMT(m->msg_id),
+                  ersa_strerror(rc));
+    free(all);
 }
 
 void tasks_from_engine(struct link *l, const struct msg *m)

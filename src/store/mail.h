@@ -18,15 +18,16 @@ enum mail_type {
     MAIL_IOPUB,       /* output of a task: message */
     MAIL_QUERY,       /* a hub request that needs records: message behind `peer`; answered */
     /* records -> router */
-    MAIL_ANSWER, /* for `peer`: msg_type, parent, content, buffers as frames */
+    MAIL_ANSWER,   /* for `peer`: msg_type, parent, content, buffers as frames */
+    MAIL_RESUBMIT, /* a task for the scheduler: header, content, buffers as frames; msg_id */
 };
 
 struct mail {
     enum mail_type type;
     int64_t now_us;      /* when the router saw it */
     char queue;          /* 'm' mux, 't' task */
-    struct held *msg;    /* owned: the frames from <IDS|MSG> on; MAIL_ANSWER: msg_type, parent,
-                            content,    buffers... */
+    struct held *msg;    /* owned: the frames from <IDS|MSG> on; of MAIL_ANSWER and
+                            MAIL_RESUBMIT as said above */
     struct slice msg_id; /* in `text` */
     struct slice
         engine; /* uuid, in `text`; absent: none. Of a purge_request: the uuids of the engines
