@@ -97,7 +97,7 @@ const struct option_def options_controller[] = {
      .help = "Log every heartbeat"},
 
     {P, "TaskScheduler", "scheme_name", OPT_ENUM, .alias = "scheme", .preset = "leastload",
-     .choices = "leastload pure lru plainrandom weighted twobin none",
+     .choices = "leastload pure lru plainrandom weighted twobin",
      .help = "How an engine is chosen for a task of a load-balanced view"},
     {P, "TaskScheduler", "hwm", OPT_INT, .alias = "hwm", .preset = "1", .max = 1 << 30,
      .help = "How many tasks an engine holds at a time; 0 for any number"},

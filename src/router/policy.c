@@ -7,7 +7,8 @@
 #include "util/err.h"
 
 static const struct policy_ops *const schemes[] = {
-    &policy_leastload,
+    &policy_leastload, &policy_lru,    &policy_plainrandom,
+    &policy_pure,      &policy_twobin, &policy_weighted,
 };
 
 int policy_open(struct policy **ret, const char *scheme, struct ersa_error *err)

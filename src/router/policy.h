@@ -16,6 +16,7 @@ struct policy;
 
 struct policy_ops {
     const char *name;
+    bool is_relay; /* hwm and what a task asks for are ignored; replies don't tell the engine */
     int (*open)(struct policy **ret); /* 0 or ERSA_ENOMEM */
     void (*close)(struct policy *p);  /* engines may still be in it */
     /* Engines as they come and go. 0 or ERSA_ENOMEM. */
@@ -39,6 +40,7 @@ struct policy {
 int policy_open(struct policy **ret, const char *scheme, struct ersa_error *err);
 void policy_close(struct policy *p); /* accepts NULL */
 
-extern const struct policy_ops policy_leastload;
+extern const struct policy_ops policy_leastload, policy_lru, policy_plainrandom, policy_pure,
+    policy_twobin, policy_weighted;
 
 #endif

@@ -57,6 +57,8 @@ int sched_new(struct sched **ret, struct loop *l, struct session *session,
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
     int rc = policy_open(&s->policy, cfg->scheme, err);
+    if (rc == 0 && s->policy->ops->is_relay)
+        s->cfg.hwm = 0;
     if (rc < 0) {
         sched_free(s);
         return rc;
@@ -239,6 +241,9 @@ int sched_submit(struct sched *s, struct slice client, const struct msg *m)
         refuse(
             s, &q, "QueueFull",
             "too much is queued and unanswered for this client (TaskScheduler.client_limit)");
+    } else if (s->policy->ops->is_relay) {
+        q.meta = (struct task_meta){.is_plain = true};
+        start(s, &q);
     } else if (task_meta_read(q.parts.metadata, &q.meta, &complaint) < 0) {
         refuse(s, &q, "ValueError", complaint);
     } else {
@@ -298,6 +303,8 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m)
     }
     struct verdict v = {.engine = author, .reply = m, .parts = &p};
     enum task_event ev = read_outcome(p.metadata, t);
+    if (ev == TE_UNMET && s->policy->ops->is_relay)
+        ev = TE_ERROR;
     bool is_its = t->where == AT_ENGINE && t->engine == author;
     if (!is_its && (ev != TE_OK || t->state == TASK_SPENT)) {
         s->counts.late_replies++;

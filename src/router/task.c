@@ -213,11 +213,16 @@ static void settle_id(struct sched *s, struct task *t, enum seen_state state,
 static void forward_answer(struct sched *s, struct task *t, const struct verdict *v)
 {
     struct sched_engine *e = v->engine;
+    const struct frame *reply = v->reply->frames + 1; /* behind the client's identity */
+    unsigned n = v->reply->n - 1;
     struct frame uuid = {(const uint8_t *)e->uuid.data, e->uuid.len, NULL};
     s->ops->event(s->ctx, TASK_ENDED, t->msg_id, e->uuid, v->parts);
-    const struct frame *all = sched_vec(s, uuid, v->reply->frames + 1, v->reply->n - 1);
-    if (all)
-        s->ops->to_client(s->ctx, task_client(t), all, v->reply->n, e);
+    if (!s->policy->ops->is_relay) {
+        reply = sched_vec(s, uuid, reply, n++);
+        if (!reply)
+            return;
+    }
+    s->ops->to_client(s->ctx, task_client(t), reply, n, e);
 }
 
 /* Actions */

@@ -287,3 +287,35 @@ def test_order_of_replies_is_kept(start_controller, make_peers):
         engine.answer(request)
     assert [client.session.unpack(raw_recv(client.task)).parent["msg_id"] for _ in headers] == [
         h["msg_id"] for h in headers]
+
+
+@pytest.mark.parametrize("scheme", ["leastload", "lru", "plainrandom", "twobin", "weighted", "pure"])
+def test_every_scheme_does_its_work(start_controller, make_peers, scheme):
+    controller = start_controller(f"--scheme={scheme}", "--hwm=2")
+    assert controller.client_info["task_scheme"] == scheme
+    peers = make_peers(controller)
+    client, engines = peers.client(), [peers.attached() for _ in range(3)]
+    client.wait_engines(3)
+    headers = [client.submit(metadata={"retries": 0}) for _ in range(30)]
+    done = set()
+    while len(done) < len(headers):
+        holder = holder_of_task(engines)
+        holder.answer(holder.recv())
+        reply = client.recv(client.task)
+        assert reply.idents == ([] if scheme == "pure" else [holder.uuid.encode()])
+        done.add(reply.parent["msg_id"])
+    assert done == {h["msg_id"] for h in headers}
+
+
+def test_pure_ignores_what_a_task_asks_for(start_controller, make_peers):
+    peers = make_peers(start_controller("--scheme=pure"))
+    client, engine = peers.client(), peers.attached()
+    client.wait_engines(1)
+    asked = {"targets": ["nowhere"], "after": ["never"], "retries": 3, "timeout": 0.001}
+    headers = [client.submit(metadata=asked) for _ in range(5)]
+    error = {"status": "error", "ename": "UnmetDependency", "evalue": "", "traceback": []}
+    for header in headers:
+        request = engine.recv()
+        assert header_of(request) == header
+        engine.answer(request, content=error, metadata={"status": "error", "dependencies_met": False})
+        assert client.recv(client.task).content["ename"] == "UnmetDependency"
