@@ -88,10 +88,9 @@ void reply_error(struct sched *s, struct task *t, const char *ename, const char 
 void reply_aborted(struct sched *s, struct task *t);
 /* As if from the engine, which died while running it. */
 void reply_engine_died(struct sched *s, struct task *t, struct sched_engine *e);
-/* To a request that never became a task: front = [client, identities...]. `recorded`: tell it
- * as an event too. */
+/* To a request that never became a task: front = [client, identities...]. */
 void reply_refusal(struct sched *s, const struct frame *front, unsigned n_front,
                    struct slice header, struct slice msg_id, const char *ename,
-                   const char *evalue, bool recorded);
+                   const char *evalue);
 
 #endif

@@ -177,15 +177,15 @@ struct request {
 static void refuse(struct sched *s, const struct request *q, const char *ename,
                    const char *evalue)
 {
-    bool is_recorded = strcmp(ename, "QueueFull") != 0; /* records would have to hold it */
+    bool is_full = strcmp(ename, "QueueFull") == 0;
     seen_set(&s->seen, q->msg_id, SEEN_FAILED);
-    if (is_recorded) {
+    if (!is_full) { /* else records would have to hold what we don't */
         s->counts.submitted++;
         s->counts.failed++;
         s->ops->event(s->ctx, TASK_SUBMITTED, q->msg_id, (struct slice){NULL, 0}, &q->parts);
     }
     reply_refusal(s, q->frames, 1 + q->parts.n_idents, q->parts.header, q->msg_id, ename,
-                  evalue, is_recorded);
+                  evalue);
 }
 
 static void start(struct sched *s, const struct request *q)

@@ -411,6 +411,9 @@ static void test_queue_full(void **state)
     rig_submit_from(r, "D", "e", "{}");
     rig_expect_error(r, "d", "QueueFull");
     rig_expect_nothing(r);
+    for (size_t i = 0; i < r->n; i++) /* its end is told, itself it isn't */
+        if (r->notes[i].kind == EVENT && strcmp(r->notes[i].id, "d") == 0)
+            assert_int_equal(r->notes[i].event, TASK_ENDED);
     rig_reply(r, 0, "a", RIG_OK);
     rig_expect_reply(r, 0, "a");
     rig_expect_sent(r, 0, "b");

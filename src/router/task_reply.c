@@ -20,7 +20,6 @@ struct answer {
     struct slice header, msg_id; /* of the request */
     struct slice metadata, content;
     struct slice uuid; /* the dead engine's, or empty */
-    bool is_recorded;
 };
 
 static void send(struct sched *s, const struct answer *a)
@@ -36,8 +35,7 @@ static void send(struct sched *s, const struct answer *a)
         log_error("task::an answer to %.*s was not sent: out of memory", SLICE_FMT(a->msg_id));
         return;
     }
-    if (a->is_recorded)
-        s->ops->event(s->ctx, TASK_ENDED, a->msg_id, a->uuid, &parts);
+    s->ops->event(s->ctx, TASK_ENDED, a->msg_id, a->uuid, &parts);
     unsigned n_uuid = a->uuid.len > 0, n_idents = a->n_front - 1;
     unsigned n = n_uuid + n_idents + SESSION_FRAMES;
     struct frame *all = calloc(n, sizeof(*all));
@@ -68,8 +66,7 @@ static struct answer answer_to(const struct task *t)
     return (struct answer){.front = t->request->frames,
                            .n_front = t->n_front,
                            .header = task_header(t),
-                           .msg_id = t->msg_id,
-                           .is_recorded = true};
+                           .msg_id = t->msg_id};
 }
 
 void reply_error(struct sched *s, struct task *t, const char *ename, const char *evalue)
@@ -108,12 +105,8 @@ void reply_engine_died(struct sched *s, struct task *t, struct sched_engine *e)
 
 void reply_refusal(struct sched *s, const struct frame *front, unsigned n_front,
                    struct slice header, struct slice msg_id, const char *ename,
-                   const char *evalue, bool recorded)
+                   const char *evalue)
 {
-    struct answer a = {.front = front,
-                       .n_front = n_front,
-                       .header = header,
-                       .msg_id = msg_id,
-                       .is_recorded = recorded};
+    struct answer a = {.front = front, .n_front = n_front, .header = header, .msg_id = msg_id};
     send_error(s, &a, ename, evalue);
 }
