@@ -88,6 +88,7 @@ struct engine {
     struct link *attach;        /* borrowed; stands for all of them */
 
     bool heard;      /* a message came since the last tick of the heart */
+    uint64_t moved;  /* by its connections, when the heart last looked */
     bool has_beaten; /* ever: first beat, or `ready` */
     unsigned misses; /* ticks in a row */
     bool reported;   /* end known from itself or its supervisor, not from silence */

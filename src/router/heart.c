@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pings and pongs. A ping's payload is the number of seconds since the monitor started, so an
  * echo tells by itself which ping it answers; what is older than the previous tick's is
- * ignored. Any message since the last tick counts as a beat, and an engine that the router
- * itself does not read at present (flow control) is not blamed for its silence. */
+ * ignored. Any message since the last tick counts as a beat, a part of a large one as well, and
+ * an engine that the router itself does not read at present (flow control) is not blamed for
+ * its silence. */
 #include "router/heart.h"
 
 #include <inttypes.h>
@@ -47,9 +48,20 @@ static bool is_held_back(const struct engine *e)
     return false;
 }
 
+/* Pings and their echoes wait behind a large message. */
+static bool has_moved(struct engine *e)
+{
+    uint64_t sum = e->attach ? peer_moved(e->attach->peer) : 0, before = e->moved;
+    for (int ch = 0; ch < CH_MAX; ch++)
+        if (e->links[ch])
+            sum += peer_moved(e->links[ch]->peer);
+    e->moved = sum;
+    return sum != before;
+}
+
 static void judge(struct router *r, struct engine *e)
 {
-    if (e->heard) {
+    if (has_moved(e) || e->heard) {
         e->heard = false;
         engine_event(e, EV_BEAT);
         return;

@@ -4,6 +4,7 @@
 #include "router/link.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "router/core.h"
 #include "util/log.h"
@@ -20,13 +21,24 @@ static const struct frame channel_names[CH_MAX] = {
     [CH_IOPUB] = FRAME_LIT("iopub"), [CH_HB] = FRAME_LIT("hb"),
 };
 
-/* A client that has not made room for so long is not coming back to it: it is dropped, so that
- * the engines held back for it can serve others. Its results are in the records. */
+static void watch_stuck(struct link *l)
+{
+    l->moved = peer_moved(l->peer);
+    loop_after(l->router->loop, &l->stuck, MS_TO_NS(LINK_STUCK_MS));
+}
+
+/* A client that has taken nothing for so long is not coming back to it: it is dropped, so that
+ * the engines held back for it can serve others. Its results are in the records. A slow line is
+ * another matter. */
 static void on_stuck(struct timer *t)
 {
     struct link *l = container_of(t, struct link, stuck);
     if (!peer_is_full(l->peer))
         return;
+    if (peer_moved(l->peer) != l->moved) {
+        watch_stuck(l);
+        return;
+    }
     log_warn("%s::client %s does not read, %zu octets wait for it: dropped", l->gate->row->key,
              peer_address(l->peer), peer_queued_bytes(l->peer));
     peer_close(l->peer);
@@ -106,13 +118,22 @@ void link_unbind_all(struct engine *e)
         link_unbind(e->attach);
 }
 
+void link_drop_full(struct engine *e)
+{
+    struct link *links[CH_MAX + 1] = {[CH_MAX] = e->attach};
+    memcpy(links, e->links, sizeof(e->links));
+    for (int i = 0; i <= CH_MAX; i++)
+        if (links[i] && peer_is_full(links[i]->peer))
+            peer_close(links[i]->peer);
+}
+
 int link_send(struct link *to, const struct frame *frames, unsigned n, struct link *source)
 {
     int rc = peer_send(to->peer, frames, n);
     if (rc < 0 || !peer_is_full(to->peer))
         return rc;
     if (to->gate->row->side == SIDE_CLIENT && !timer_is_set(&to->stuck))
-        loop_after(to->router->loop, &to->stuck, MS_TO_NS(LINK_STUCK_MS));
+        watch_stuck(to);
     if (source)
         peer_stall(source->peer, to->peer);
     return rc;

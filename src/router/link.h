@@ -35,7 +35,8 @@ struct link {
     struct gate *gate;     /* borrowed */
     struct peer *peer;     /* borrowed; it ends with the link */
     struct engine *engine; /* borrowed; NULL: a client, or an engine not registered */
-    struct timer stuck;    /* a client: its queue is full since */
+    struct timer stuck;    /* a client: its queue is full, and takes nothing since */
+    uint64_t moved;        /* peer_moved() when that was looked at */
     struct list wait;      /* paused by the mailer */
     bool complained;       /* bad input of it was logged */
 };
@@ -59,10 +60,12 @@ void link_unbind(struct link *l);
 void link_bind_all(struct router *r, struct engine *e);
 /* Unbinds all; before the engine is freed. */
 void link_unbind_all(struct engine *e);
+/* Drops connections whose queue is full. The engine is given up: what waits for it has failed,
+ * and must not hold back who sent it. */
+void link_drop_full(struct engine *e);
 
 /* Sends. Where the receiver's queue is full, `source` (may be NULL) isn't read until it has
- * drained; a client that does not drain in LINK_STUCK_MS is dropped. 0 or a negative ERSA_E*.
- */
+ * drained; a client that takes nothing in LINK_STUCK_MS is dropped. 0 or a negative ERSA_E*. */
 int link_send(struct link *to, const struct frame *frames, unsigned n, struct link *source);
 #define LINK_STUCK_MS 30000
 /* The queue has drained: a port's event. */

@@ -202,6 +202,7 @@ static ssize_t receive_big(struct conn *c)
         return n;
     size_t got = (size_t)n < want ? (size_t)n : want;
     p->big_got += got;
+    c->peer->moved += got;
     if (p->big_got == p->big_len)
         conn_big_is_there(c, scratch, (size_t)n - got);
     return n;

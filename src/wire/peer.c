@@ -357,6 +357,8 @@ void peer_flush(struct peer *p)
             port->queued -= (size_t)n;
             port->wire->stats.bytes_out += (uint64_t)n;
             sent += (size_t)n;
+            if (p->tx.bytes)
+                p->moved += (size_t)n;
         }
     }
     if (!c)
@@ -435,6 +437,11 @@ void *peer_user(const struct peer *p)
 size_t peer_queued_bytes(const struct peer *p)
 {
     return p->tx.bytes;
+}
+
+uint64_t peer_moved(const struct peer *p)
+{
+    return p->moved;
 }
 
 bool peer_is_full(const struct peer *p)

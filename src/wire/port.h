@@ -117,6 +117,9 @@ struct port *peer_port(const struct peer *p);
 void peer_set_user(struct peer *p, void *user);
 void *peer_user(const struct peer *p);
 size_t peer_queued_bytes(const struct peer *p);
+/* Grows while something large is under way: octets of large frames that came from the peer, and
+ * octets that it took while more waited. */
+uint64_t peer_moved(const struct peer *p);
 /* From the moment when the queue reaches the cap until it has `drained`. */
 bool peer_is_full(const struct peer *p);
 /* "tcp://127.0.0.1:4711", for logs. */

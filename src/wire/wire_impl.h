@@ -123,7 +123,8 @@ struct peer {
     void *user;
     struct txq tx;
     struct subs subs;
-    size_t index; /* in port's array, + 1; 0: not up */
+    uint64_t moved; /* see peer_moved() */
+    size_t index;   /* in port's array, + 1; 0: not up */
     unsigned paused;
     bool is_up;          /* peer_up was called */
     bool is_full;        /* reached the cap, and is not yet below half of it */

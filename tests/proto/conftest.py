@@ -3,7 +3,7 @@
 import pytest
 import zmq
 
-from harness import AttachEngine, Client, Controller, StockEngine
+from harness import AttachEngine, Client, Controller, RawEngine, StockEngine
 
 
 @pytest.fixture
@@ -61,6 +61,11 @@ def peer_factory(context, controller):
             made.append(AttachEngine(context, controller, **kw))
             if register:
                 made[-1].register(wish, **({} if caps is None else {"caps": caps}))
+            return made[-1]
+
+        def raw(self, **kw):
+            made.append(RawEngine(controller, **kw))
+            made[-1].register()
             return made[-1]
 
     yield Peers()

@@ -4,6 +4,7 @@
     Controller   the program, started in a profile directory of its own on free ports
     StockEngine  an engine with the eight connections of the reference
     AttachEngine an engine with one connection (docs/protocol/extensions.md 2)
+    RawEngine    the same on a bare socket
     Client       a client's seven connections
 
 Nothing sleeps for a fixed time: everything waits for a condition with a deadline (`wait_until`,
@@ -18,6 +19,8 @@ import pathlib
 import queue
 import re
 import signal
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -432,6 +435,63 @@ class AttachEngine(Engine):
         if self.pump:
             self.pump.stop()
             self.pump = None
+
+
+class RawEngine(Engine):
+    """An attached engine on a bare socket, for what libzmq does not do: to read slowly or not at all, to send a
+    message in pieces. It beats only when told to."""
+
+    def __init__(self, controller, receive_buffer=65536):
+        super().__init__(controller)
+        host, port = controller.url("attach", "engine").removeprefix("tcp://").split(":")
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(PATIENCE_S)
+        self.socket.connect((host, int(port)))
+        properties = b"".join(bytes([len(k)]) + k + struct.pack(">I", len(v)) + v for k, v in
+                              ((b"Socket-Type", b"DEALER"), (b"Identity", self.uuid.encode())))
+        ready = b"\x05READY" + properties
+        self.socket.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
+                            + b"\x04" + bytes([len(ready)]) + ready)
+        self.file = self.socket.makefile("rb")
+        self.file.read(64)
+
+    @staticmethod
+    def encode(frames):
+        return b"".join((b"\x03" if i < len(frames) - 1 else b"\x02") + struct.pack(">Q", len(f)) + f
+                        for i, f in enumerate(frames))
+
+    def send(self, channel, frames):
+        self.socket.sendall(self.encode([channel.encode(), *frames]))
+
+    def recv_message(self):
+        """The next one, whatever channel it is for."""
+        frames = []
+        while True:
+            flags = self.file.read(1)[0]
+            size = struct.unpack(">Q", self.file.read(8))[0] if flags & 2 else self.file.read(1)[0]
+            body = self.file.read(size)
+            if flags & 4:
+                continue
+            frames.append(body)
+            if not flags & 1:
+                return frames
+
+    def recv_channel(self, channel):
+        while True:
+            name, *frames = self.recv_message()
+            if name == channel.encode():
+                return frames
+
+    def register(self):
+        self.send("query", self.registration(caps=CAPS))
+        reply = self.session.unpack(self.recv_channel("query"))
+        self.id = reply.content["id"]
+        self.send("query", self.session.pack("ersa_ready", {"id": self.id}))
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
 
 
 class Client(Peer):

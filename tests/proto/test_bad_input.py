@@ -4,10 +4,11 @@ import contextlib
 import os
 import socket
 import struct
+import time
 
 import pytest
 
-from harness import header_of, wait_until
+from harness import RawEngine, header_of, wait_until
 
 SIDES = [("client", key) for key in ("registration", "mux", "task", "control", "iopub", "notification")]
 SIDES += [("engine", key) for key in ("mux", "task", "control", "iopub", "hb_ping", "hb_pong", "attach")]
@@ -144,6 +145,23 @@ def test_client_that_never_reads_its_results(start_controller, make_peers):
     engine.answer(engine.recv())
     assert client.recv(client.task, timeout=45).parent == header
     assert controller.rss_mb() < 500
+
+
+def test_client_on_a_slow_line_gets_its_large_result(client, controller, peers):
+    """It takes longer than a client is waited for that reads nothing."""
+    engine = peers.attached()
+    client.wait_engines(1)
+    size, slow_s = 100 << 20, 33
+    with connection(controller, "client", "task") as s:
+        s.sendall(GREETING + READY + RawEngine.encode(client.session.pack("apply_request")))
+        engine.answer(engine.recv(), buffers=[bytes(size)])
+        got, end = 0, time.monotonic() + slow_s
+        while time.monotonic() < end:
+            got += len(s.recv(1 << 17))
+            time.sleep(0.2)
+        while got < size and (octets := s.recv(1 << 20)):
+            got += len(octets)
+    assert got >= size
 
 
 def test_slow_subscriber_loses_output_only(start_controller, make_peers):

@@ -165,6 +165,19 @@ def test_engine_that_stops_reading_holds_back_only_its_client(client, peers, con
     assert controller.rss_mb() < 700
 
 
+def test_engine_that_stopped_reading_and_is_given_up_holds_back_nobody(start_controller, make_peers):
+    """What was sent to it has failed; who sent it is served again."""
+    peers = make_peers(start_controller("--ping=100", "--HeartMonitor.max_heartmonitor_misses=3"))
+    client, flooder = peers.client(), peers.client()
+    stuck, other = peers.raw(), peers.attached()
+    client.wait_engines(2)
+    for _ in range(100):
+        flooder.send_mux(stuck.uuid, buffers=[bytes(1 << 20)])
+    client.wait_engines(1)
+    header = flooder.send_mux(other.uuid)
+    assert header_of(other.recv(channel="mux")) == header
+
+
 def test_engine_killed_by_its_connections_end(client, peers):
     """A stock engine whose connections are all closed is gone, heartbeat or not."""
     engine = peers.stock()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The heart monitor (controller.md 8)."""
+import time
+
 import pytest
 
 from harness import wait_until
@@ -56,3 +58,39 @@ def test_strange_echoes_change_nothing(quick, make_peers):
     for payload in (b"", b"x" * 100, b"nan", b"-1", b"1e300", b"0.0", b"\xff\xfe"):
         engine.send("hb", [payload])
     wait_until(lambda: not client.engines(), what="end of an engine that only sends nonsense")
+
+
+def spread(octets, seconds, pieces=50):
+    """Pieces of `octets`, one after the other over that time."""
+    size = -(-len(octets) // pieces)
+    for at in range(0, len(octets), size):
+        yield octets[at:at + size]
+        time.sleep(seconds / pieces)
+
+
+def test_long_message_under_way_from_an_engine_counts_as_a_beat(quick, make_peers):
+    """A large result on a slow line: what the engine echoes comes behind it."""
+    peers = make_peers(quick)
+    client = peers.client()
+    engine = peers.raw()
+    client.wait_engines(1)
+    header = client.submit()
+    reply = engine.encode([b"task", *engine.reply_to(engine.recv_channel("task"), buffers=[bytes(5_000_000)])])
+    for piece in spread(reply, 2):
+        engine.socket.sendall(piece)
+        assert client.engines() == {engine.id: engine.uuid}
+    reply = client.recv(client.task)
+    assert reply.parent == header and reply.content["status"] == "ok"
+
+
+def test_long_message_under_way_to_an_engine_counts_as_a_beat(quick, make_peers):
+    """Pings come behind it."""
+    peers = make_peers(quick)
+    client = peers.client()
+    engine = peers.raw()
+    client.wait_engines(1)
+    size = 30_000_000
+    client.submit(buffers=[bytes(size)])
+    for _ in spread(bytes(size), 2):
+        engine.file.read(size // 50)
+    assert client.engines() == {engine.id: engine.uuid}
