@@ -4,7 +4,8 @@
 # environments in the checkout. Does nothing for what is there already.
 #
 #     tools/deps.sh build          compilers and libraries, .venv
-#     tools/deps.sh all            that, and the reference in .venv-ref and .venv-ref-old
+#     tools/deps.sh all            that, the reference in .venv-ref and .venv-ref-old, and the MongoDB
+#                                  server of the tests in .mongo-server
 set -eu
 cd "$(dirname "$0")/.."
 what=${1:-all}
@@ -14,6 +15,9 @@ py=${PYTHON:-python3}
 names() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"; }
 
 missing=
+if [ "$what" = all ] && ! { command -v mvn && command -v javac; } >/dev/null; then
+    missing=" default-jdk-headless maven"
+fi
 for p in $(names tools/requirements/debian.txt); do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
 done
@@ -48,4 +52,12 @@ venv .venv tools/requirements/venv.txt
 if [ "$what" = all ]; then
     venv .venv-ref tools/requirements/ref.txt
     venv .venv-ref-old tools/requirements/ref-old.txt
+    # The MongoDB server of tests/store.
+    pom=tools/requirements/mongo-server/pom.xml
+    if ! cmp -s "$pom" .mongo-server/pom.xml; then
+        echo "deps: making .mongo-server from $pom"
+        rm -rf .mongo-server
+        mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$PWD/.mongo-server"
+        cp "$pom" .mongo-server/pom.xml
+    fi
 fi

@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 
+#include "store/keep.h"
 #include "store/pending.h"
 #include "store/store.h"
 
@@ -17,8 +18,6 @@ struct statement {
     sqlite3_stmt *stmt;
 };
 
-struct reading; /* octets that were given out */
-
 struct sqlite_store {
     struct store base;
     sqlite3 *db;
@@ -29,7 +28,7 @@ struct sqlite_store {
     struct statement statements[STATEMENTS_MAX];
     unsigned next_statement;
     struct buf blobs[2]; /* scratch: pickled lists */
-    struct reading *readings;
+    struct keep *kept;   /* what was given out */
     int64_t n_rows, page_bytes;
     int64_t retry_ms, aged_ms; /* when to write again after a failure; when age was looked at */
     bool is_failing;
@@ -50,7 +49,7 @@ int sqlite_open_table(struct sqlite_store *s, const char *table, struct ersa_err
 int sqlite_write(struct sqlite_store *s, const struct pending_entry *e);
 /* The columns of `fields`, in their order, for a SELECT. */
 int sqlite_put_columns(struct buf *b, uint32_t fields);
-/* Reads such a row. With `keep` what it points at lives until sqlite_forget(), otherwise until
+/* Reads such a row. With `keep` what it points at lives until the next change, otherwise until
  * the next step, but for buffers. */
 int sqlite_read(struct sqlite_store *s, sqlite3_stmt *stmt, uint32_t fields, bool keep,
                 struct store_record *ret);
@@ -58,7 +57,6 @@ int sqlite_read(struct sqlite_store *s, sqlite3_stmt *stmt, uint32_t fields, boo
 sqlite3_stmt *sqlite_select_one(struct sqlite_store *s, struct slice id, uint32_t fields);
 /* The same, of its row's number. */
 sqlite3_stmt *sqlite_select_row(struct sqlite_store *s, struct slice id);
-void sqlite_forget(struct sqlite_store *s);
 void sqlite_finalize(struct sqlite_store *s);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/keep.h"
 #include "store/pickle.h"
 #include "store/query_sql.h"
 #include "store/sqlite_impl.h"
@@ -21,30 +22,6 @@
 #define KEY_ROW ((uint64_t)1 << 37) /* by its number: one search less */
 #define ROW_PARAMETER (F_MAX + 1)
 #define KEY_SUFFIX(i) ((uint64_t)1 << (35 + (i)))
-
-struct reading {
-    struct reading *next;
-    max_align_t data[];
-};
-
-void sqlite_forget(struct sqlite_store *s)
-{
-    while (s->readings) {
-        struct reading *next = s->readings->next;
-        free(s->readings);
-        s->readings = next;
-    }
-}
-
-static void *keep_octets(struct sqlite_store *s, size_t n)
-{
-    struct reading *r = malloc(sizeof(*r) + n + 1);
-    if (!r)
-        return NULL;
-    r->next = s->readings;
-    s->readings = r;
-    return r->data;
-}
 
 /* Statements */
 
@@ -281,12 +258,12 @@ static int read_list(struct sqlite_store *s, struct slice blob, struct store_bin
 {
     struct slice *items = NULL;
     unsigned n = 0;
-    char *octets = keep_octets(s, blob.len);
+    char *octets = keep_octets(&s->kept, blob.len);
     if (!octets)
         return ERSA_ENOMEM;
     memcpy(octets, blob.data, blob.len);
     int rc = pickle_get((struct slice){octets, blob.len}, &items, &n);
-    struct slice *list = rc == 0 ? keep_octets(s, n * sizeof(*list)) : NULL;
+    struct slice *list = rc == 0 ? keep_octets(&s->kept, n * sizeof(*list)) : NULL;
     if (list && n)
         memcpy(list, items, n * sizeof(*list));
     free(items);
@@ -313,7 +290,7 @@ static int read_value(struct sqlite_store *s, unsigned f, struct slice cell, boo
         ret->text = cell;
         if (!keep)
             return 1;
-        char *octets = keep_octets(s, cell.len);
+        char *octets = keep_octets(&s->kept, cell.len);
         if (!octets)
             return ERSA_ENOMEM;
         memcpy(octets, cell.data, cell.len);

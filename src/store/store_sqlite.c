@@ -285,7 +285,7 @@ static int on_tick(struct store *st, struct ersa_error *err)
 static int on_put(struct store *st, const struct store_record *r, struct ersa_error *err)
 {
     struct sqlite_store *s = sqlite_of(st);
-    sqlite_forget(s);
+    keep_free(&s->kept);
     struct pending_entry *e = pending_entry(&s->pending, r->v[F_msg_id].text, true);
     if (!e || pending_merge(&s->pending, e, r) < 0)
         return err_set(err, ERSA_ENOMEM, "out of memory");
@@ -310,7 +310,7 @@ static int64_t find_row(struct sqlite_store *s, struct slice id, struct ersa_err
 static int find_entry(struct sqlite_store *s, struct slice id, struct pending_entry **ret,
                       struct ersa_error *err)
 {
-    sqlite_forget(s);
+    keep_free(&s->kept);
     *ret = pending_find(&s->pending, id);
     if (*ret)
         return 0;
@@ -396,7 +396,7 @@ static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err
 {
     struct sqlite_store *s = sqlite_of(st);
     sqlite3_stmt *stmt = NULL;
-    sqlite_forget(s);
+    keep_free(&s->kept);
     struct pending_entry *e = pending_find(&s->pending, msg_id);
     int rc = begin(s, err);
     if (rc < 0)
@@ -500,7 +500,7 @@ static int on_find(struct store *st, const struct store_query *q, uint32_t field
 
 static void free_store(struct sqlite_store *s)
 {
-    sqlite_forget(s);
+    keep_free(&s->kept);
     pending_fini(&s->pending);
     sqlite_finalize(s);
     sqlite3_close(s->db);

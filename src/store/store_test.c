@@ -49,14 +49,28 @@ static int open_sqlite(struct store **ret)
     return store_sqlite_open(ret, &cfg, NULL);
 }
 
+/* A server for tests: mongodb://... */
+#define MONGODB "ERSA_TEST_MONGODB"
+
+static int open_mongo(struct store **ret)
+{
+    static int n;
+    char database[64];
+    snprintf(database, sizeof(database), "test_%d_%d", (int)getpid(), n++);
+    struct store_mongo_config cfg = {.uri = getenv(MONGODB), .database = database};
+    return store_mongo_open(ret, &cfg, NULL);
+}
+
 static const struct seat {
     const char *name;
     int (*open)(struct store **ret);
     bool keeps;
+    const char *needs; /* a variable of the environment */
 } stores[] = {
-    {"none", open_none, false},
-    {"memory", open_memory, true},
-    {"sqlite", open_sqlite, true},
+    {"none", open_none, false, NULL},
+    {"memory", open_memory, true, NULL},
+    {"sqlite", open_sqlite, true, NULL},
+    {"mongodb", open_mongo, true, MONGODB},
 };
 #define N_STORES (sizeof(stores) / sizeof(stores[0]))
 
@@ -320,7 +334,7 @@ static void run_on(bool keeps, void (*check)(struct store *st))
 {
     for (size_t i = 0; i < N_STORES; i++) {
         struct store *st = NULL;
-        if (stores[i].keeps != keeps)
+        if (stores[i].keeps != keeps || (stores[i].needs && !getenv(stores[i].needs)))
             continue;
         assert_int_equal(stores[i].open(&st), 0);
         assert_string_equal(st->ops->name, stores[i].name);

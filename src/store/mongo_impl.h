@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inside of the MongoDB store: query_bson.c (queries), mongo_docs.c (records and
+ * documents), mongo_writer.c (the thread that writes), store_mongo.c (the seam). */
+#ifndef ERSA_STORE_MONGO_IMPL_H
+#define ERSA_STORE_MONGO_IMPL_H
+
+#include <mongoc/mongoc.h>
+#include <pthread.h>
+
+#include "store/keep.h"
+#include "store/pending.h"
+#include "store/query.h"
+#include "store/store.h"
+
+#define MONGO_COLLECTION "task_records"
+/* Of our dates what is finer than MongoDB's milliseconds: {field: microseconds}. */
+#define MONGO_FINE "ersa_us"
+#define MONGO_DOCUMENT_MAX ((size_t)15 << 20) /* the server takes 16 MiB */
+
+/* query_bson.c: a filter that finds all that the query matches, and perhaps more. False: too
+ * large. */
+bool query_bson(bson_t *ret, const struct store_query *q);
+
+/* mongo_docs.c */
+
+/* One change as the server takes it: {"msg_id": ...} and {"$set": ..., "$setOnInsert": ...}. */
+struct mongo_change {
+    bson_t *selector, *update; /* owned */
+    bool creates;
+};
+/* False: out of memory, or too large. */
+bool mongo_change(struct mongo_change *ret, const struct pending_entry *e);
+void mongo_change_free(struct mongo_change *c);
+/* Reads a document; everything is kept in `keep`. 0 or ERSA_ENOMEM. */
+int mongo_read(struct keep **keep, const bson_t *doc, struct store_record *ret);
+/* What is to be read for these fields: {"projection": {...}}. */
+void mongo_projection(bson_t *opts, uint32_t fields);
+
+/* mongo_writer.c: changes go in batches to a thread of their own, which tries until the server
+ * has taken them; limits are kept there too. */
+
+struct mongo_writer;
+
+int mongo_writer_start(struct mongo_writer **ret, const mongoc_uri_t *uri, const char *database,
+                       const struct store_limits *limits, struct ersa_error *err);
+/* Waits a little for what is on its way. */
+void mongo_writer_stop(struct mongo_writer *w);
+bool mongo_writer_is_idle(struct mongo_writer *w);
+/* Takes the array and what is in it; only when idle. */
+void mongo_writer_give(struct mongo_writer *w, struct mongo_change *changes, size_t n);
+/* True: idle. False: not in that time, or at once while the server doesn't answer. */
+bool mongo_writer_wait(struct mongo_writer *w, int ms);
+/* The number of changes that were refused since it was asked last, and the newest reason to
+ * complain. */
+uint64_t mongo_writer_lost(struct mongo_writer *w, struct ersa_error *err);
+
+#endif

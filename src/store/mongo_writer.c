@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One thread with a connection of its own. A batch is tried until the server has taken or
+ * refused it: changes say what a record shall be, so that doing one twice does no harm. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/mongo_impl.h"
+#include "util/clock.h"
+#include "util/err.h"
+#include "util/log.h"
+
+#define RETRY_MS 1000
+#define LIMITS_MS 5000
+#define END_MS 5000 /* for what is left at the end */
+
+struct mongo_writer {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    mongoc_client_t *client;
+    mongoc_collection_t *collection;
+    struct store_limits limits;
+    int64_t limits_ms; /* when they are looked at next */
+
+    /* under the lock */
+    struct mongo_change *batch; /* owned; NULL: idle */
+    size_t n;
+    bool stop, is_failing;
+    uint64_t lost;
+    struct ersa_error err;
+};
+
+static void wait_until_ms(struct mongo_writer *w, int64_t until)
+{
+    struct timespec t = {until / 1000, until % 1000 * 1000000};
+    pthread_cond_timedwait(&w->changed, &w->lock, &t);
+}
+
+/* Writing */
+
+/* How many were refused; -1: the server has not answered. */
+static int64_t count_refused(const bson_t *reply)
+{
+    bson_iter_t it, inner;
+    int64_t n = 0;
+    if (!bson_iter_init_find(&it, reply, "writeErrors") || !bson_iter_recurse(&it, &inner))
+        return -1;
+    while (bson_iter_next(&inner))
+        n++;
+    return n ? n : -1;
+}
+
+static int64_t write_batch(struct mongo_writer *w, const struct mongo_change *batch, size_t n,
+                           bson_error_t *error)
+{
+    bson_t *opts = BCON_NEW("ordered", BCON_BOOL(false)), reply;
+    bson_t *upsert = BCON_NEW("upsert", BCON_BOOL(true));
+    mongoc_bulk_operation_t *bulk =
+        mongoc_collection_create_bulk_operation_with_opts(w->collection, opts);
+    int64_t refused = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!mongoc_bulk_operation_update_one_with_opts(
+                bulk, batch[i].selector, batch[i].update, batch[i].creates ? upsert : NULL,
+                error))
+            refused++;
+    if (refused < (int64_t)n) {
+        if (!mongoc_bulk_operation_execute(bulk, &reply, error)) {
+            int64_t more = count_refused(&reply);
+            refused = more < 0 ? -1 : refused + more;
+        }
+        bson_destroy(&reply);
+    }
+    mongoc_bulk_operation_destroy(bulk);
+    bson_destroy(upsert);
+    bson_destroy(opts);
+    return refused;
+}
+
+static void free_batch(struct mongo_change *batch, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        mongo_change_free(&batch[i]);
+    free(batch);
+}
+
+/* With the lock; returns with it. */
+static void serve_batch(struct mongo_writer *w)
+{
+    struct mongo_change *batch = w->batch;
+    size_t n = w->n;
+    bson_error_t error = {0};
+    pthread_mutex_unlock(&w->lock);
+    int64_t refused = write_batch(w, batch, n, &error);
+    if (refused >= 0)
+        free_batch(batch, n);
+    pthread_mutex_lock(&w->lock);
+    if (refused)
+        err_set(&w->err, ERSA_EIO, "MongoDB: %s", error.message);
+    if (refused < 0) {
+        w->is_failing = true;
+        pthread_cond_broadcast(&w->changed);
+        wait_until_ms(w, clock_mono_ms() + RETRY_MS);
+        return;
+    }
+    if (w->is_failing)
+        log_info("records::task records are written again");
+    w->is_failing = false;
+    w->lost += (uint64_t)refused;
+    w->batch = NULL;
+    pthread_cond_broadcast(&w->changed);
+}
+
+/* Limits */
+
+static void delete_where(struct mongo_writer *w, bson_t *selector)
+{
+    bson_error_t error;
+    if (!mongoc_collection_delete_many(w->collection, selector, NULL, NULL, &error))
+        log_debug("records::old task records are not dropped: %s", error.message);
+    bson_destroy(selector);
+}
+
+/* The id of the record that has `skip` older ones; false: none. */
+static bool find_boundary(struct mongo_writer *w, int64_t skip, bson_oid_t *ret)
+{
+    bson_t *opts =
+        BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}", "skip", BCON_INT64(skip), "limit",
+                 BCON_INT64(1), "projection", "{", "_id", BCON_INT32(1), "}");
+    bson_t all = BSON_INITIALIZER;
+    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(w->collection, &all, opts, NULL);
+    const bson_t *doc;
+    bson_iter_t it;
+    bool found = mongoc_cursor_next(cursor, &doc) && bson_iter_init_find(&it, doc, "_id") &&
+                 BSON_ITER_HOLDS_OID(&it);
+    if (found)
+        bson_oid_copy(bson_iter_oid(&it), ret);
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(opts);
+    return found;
+}
+
+/* Octets of all documents, and how many there are. */
+static bool measure(struct mongo_writer *w, double *ret_bytes, double *ret_n)
+{
+    bson_t *command = BCON_NEW("collStats", BCON_UTF8(MONGO_COLLECTION)), reply;
+    bson_iter_t it;
+    bson_error_t error;
+    bool ok = mongoc_collection_command_simple(w->collection, command, NULL, &reply, &error);
+    *ret_bytes = *ret_n = 0;
+    if (ok && bson_iter_init_find(&it, &reply, "size"))
+        *ret_bytes = (double)bson_iter_as_int64(&it);
+    if (ok && bson_iter_init_find(&it, &reply, "count"))
+        *ret_n = (double)bson_iter_as_int64(&it);
+    bson_destroy(&reply);
+    bson_destroy(command);
+    return ok;
+}
+
+static void keep_limits(struct mongo_writer *w)
+{
+    const struct store_limits *l = &w->limits;
+    double bytes, n, kept = 1 - l->cull, drop = 0;
+    bson_oid_t boundary;
+    if (l->max_age_s)
+        delete_where(w, BCON_NEW("submitted", "{", "$lt",
+                                 BCON_DATE_TIME(clock_utc_us() / 1000 - l->max_age_s * 1000),
+                                 "}"));
+    if ((!l->records && !l->bytes) || !measure(w, &bytes, &n))
+        return;
+    if (l->records && n > (double)l->records)
+        drop = n - kept * (double)l->records;
+    if (l->bytes && bytes > (double)l->bytes &&
+        n * (1 - kept * (double)l->bytes / bytes) > drop)
+        drop = n * (1 - kept * (double)l->bytes / bytes);
+    if (drop >= 1 && find_boundary(w, (int64_t)drop, &boundary))
+        delete_where(w, BCON_NEW("_id", "{", "$lt", BCON_OID(&boundary), "}"));
+}
+
+/* The thread */
+
+static void *run(void *arg)
+{
+    struct mongo_writer *w = arg;
+    pthread_mutex_lock(&w->lock);
+    while (!w->stop || (w->batch && !w->is_failing)) {
+        if (w->batch) {
+            serve_batch(w);
+        } else if (clock_mono_ms() >= w->limits_ms) {
+            pthread_mutex_unlock(&w->lock);
+            keep_limits(w);
+            pthread_mutex_lock(&w->lock);
+            w->limits_ms = clock_mono_ms() + LIMITS_MS;
+        } else {
+            wait_until_ms(w, w->limits_ms);
+        }
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+bool mongo_writer_is_idle(struct mongo_writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool idle = !w->batch;
+    pthread_mutex_unlock(&w->lock);
+    return idle;
+}
+
+void mongo_writer_give(struct mongo_writer *w, struct mongo_change *changes, size_t n)
+{
+    pthread_mutex_lock(&w->lock);
+    w->batch = changes;
+    w->n = n;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool mongo_writer_wait(struct mongo_writer *w, int ms)
+{
+    int64_t until = clock_mono_ms() + ms;
+    pthread_mutex_lock(&w->lock);
+    while (w->batch && !w->is_failing && clock_mono_ms() < until)
+        wait_until_ms(w, until);
+    bool idle = !w->batch;
+    pthread_mutex_unlock(&w->lock);
+    return idle;
+}
+
+uint64_t mongo_writer_lost(struct mongo_writer *w, struct ersa_error *err)
+{
+    pthread_mutex_lock(&w->lock);
+    uint64_t lost = w->lost;
+    w->lost = 0;
+    *err = w->err;
+    w->err.code = 0;
+    pthread_mutex_unlock(&w->lock);
+    return lost;
+}
+
+int mongo_writer_start(struct mongo_writer **ret, const mongoc_uri_t *uri, const char *database,
+                       const struct store_limits *limits, struct ersa_error *err)
+{
+    struct mongo_writer *w = calloc(1, sizeof(*w));
+    pthread_condattr_t attr;
+    if (!w)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    w->limits = *limits;
+    w->client = mongoc_client_new_from_uri(uri);
+    w->collection =
+        w->client ? mongoc_client_get_collection(w->client, database, MONGO_COLLECTION) : NULL;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    if (!w->collection || pthread_create(&w->thread, NULL, run, w) != 0) {
+        mongoc_collection_destroy(w->collection);
+        mongoc_client_destroy(w->client);
+        free(w);
+        return err_set(err, ERSA_EIO, "the thread that writes to MongoDB was not started");
+    }
+    *ret = w;
+    return 0;
+}
+
+void mongo_writer_stop(struct mongo_writer *w)
+{
+    if (!w)
+        return;
+    mongo_writer_wait(w, END_MS);
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    if (w->batch) {
+        log_error("records::%zu task records are lost: %s", w->n, w->err.text);
+        free_batch(w->batch, w->n);
+    }
+    mongoc_collection_destroy(w->collection);
+    mongoc_client_destroy(w->client);
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Records in MongoDB. Changes wait in memory, merged by record (pending.h), and go in batches
+ * to the thread that writes (mongo_writer.c); while it is behind, records lose their payload
+ * and say so, and beyond PENDING_MAX the oldest changes are lost and counted: submission is
+ * never held back. Reading waits for what was written before, and fails at once while the
+ * server doesn't answer. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/mongo_impl.h"
+#include "util/clock.h"
+#include "util/err.h"
+#include "util/log.h"
+#include "wire/seen.h"
+
+#define LAG_BYTES ((size_t)16 << 20) /* from here on payloads are left out */
+#define PENDING_MAX ((size_t)128 << 20)
+#define BATCH_MAX 5000
+#define ANSWER_MS 5000
+#define TIMEOUT_MS 5000
+
+struct mongo_store {
+    struct store base;
+    mongoc_client_t *client;
+    mongoc_collection_t *collection;
+    struct mongo_writer *writer;
+    struct pending pending;
+    struct seen known; /* ids that have a document, as far as this life knows */
+    struct keep *kept; /* what was given out */
+};
+
+static struct mongo_store *mongo_of(struct store *st)
+{
+    return (struct mongo_store *)st;
+}
+
+/* Writing */
+
+/* Hands the writer the next batch, if it is idle. */
+static void give_batch(struct mongo_store *s, bool all)
+{
+    struct pending_entry *e;
+    size_t n = 0;
+    int64_t now = clock_mono_ms();
+    if (!mongo_writer_is_idle(s->writer) || !pending_due(&s->pending, now, all))
+        return;
+    struct mongo_change *batch = calloc(BATCH_MAX, sizeof(*batch));
+    while (batch && n < BATCH_MAX && (e = pending_due(&s->pending, now, all))) {
+        bool ok = mongo_change(&batch[n], e);
+        if (!ok) {
+            pending_strip(&e->rec);
+            s->base.counts.stripped++;
+            ok = mongo_change(&batch[n], e);
+        }
+        n += ok;
+        s->base.counts.lost += !ok;
+        pending_drop(&s->pending, e);
+    }
+    if (n)
+        mongo_writer_give(s->writer, batch, n);
+    else
+        free(batch);
+}
+
+/* Everything is written, or it fails. */
+static int write_all(struct mongo_store *s, struct ersa_error *err)
+{
+    int64_t until = clock_mono_ms() + ANSWER_MS;
+    do {
+        if (!mongo_writer_wait(s->writer, (int)(until - clock_mono_ms())))
+            return err_set(err, ERSA_ETIMEDOUT, "MongoDB does not answer");
+        give_batch(s, true);
+    } while (map_size(&s->pending.by_id) || !mongo_writer_is_idle(s->writer));
+    return 0;
+}
+
+static void bound_pending(struct mongo_store *s)
+{
+    struct pending_entry *e;
+    if (s->pending.bytes > LAG_BYTES / 2)
+        give_batch(s, false);
+    while (s->pending.bytes > PENDING_MAX && (e = pending_due(&s->pending, 0, true))) {
+        pending_drop(&s->pending, e);
+        s->base.counts.lost++;
+    }
+}
+
+static int merge(struct mongo_store *s, struct pending_entry *e, const struct store_record *r,
+                 struct ersa_error *err)
+{
+    struct store_record copy = *r;
+    if (s->pending.bytes > LAG_BYTES && r->set & STORE_BUFFERS) {
+        pending_strip(&copy);
+        s->base.counts.stripped++;
+    }
+    if (!e || pending_merge(&s->pending, e, &copy) < 0)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    bound_pending(s);
+    return 0;
+}
+
+static int on_tick(struct store *st, struct ersa_error *err)
+{
+    struct mongo_store *s = mongo_of(st);
+    struct ersa_error reason;
+    give_batch(s, false);
+    s->base.counts.lost += mongo_writer_lost(s->writer, &reason);
+    if (reason.code < 0)
+        return err_set(err, reason.code, "%s", reason.text);
+    return map_size(&s->pending.by_id) || !mongo_writer_is_idle(s->writer);
+}
+
+static int on_put(struct store *st, const struct store_record *r, struct ersa_error *err)
+{
+    struct mongo_store *s = mongo_of(st);
+    struct slice id = r->v[F_msg_id].text;
+    keep_free(&s->kept);
+    seen_set(&s->known, id, SEEN_OPEN);
+    return merge(s, pending_entry(&s->pending, id, true), r, err);
+}
+
+/* Reading */
+
+static int fetch(struct mongo_store *s, struct slice id, uint32_t fields,
+                 struct store_record *ret, struct ersa_error *err)
+{
+    bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+    const bson_t *doc;
+    bson_error_t error;
+    if (write_all(s, err) < 0)
+        return ERSA_ETIMEDOUT;
+    bson_append_utf8(&filter, "msg_id", -1, id.data, (int)id.len);
+    bson_append_int64(&opts, "limit", -1, 1);
+    mongo_projection(&opts, fields);
+    mongoc_cursor_t *cursor =
+        mongoc_collection_find_with_opts(s->collection, &filter, &opts, NULL);
+    int rc = mongoc_cursor_next(cursor, &doc) ? mongo_read(&s->kept, doc, ret) : ERSA_ENOENT;
+    if (rc == ERSA_ENOENT)
+        rc = mongoc_cursor_error(cursor, &error)
+                 ? err_set(err, ERSA_EIO, "MongoDB: %s", error.message)
+                 : err_set(err, ERSA_ENOENT, "no such record");
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(&filter);
+    bson_destroy(&opts);
+    return rc;
+}
+
+/* The entry for a change of what is there. */
+static int find_entry(struct mongo_store *s, struct slice id, struct pending_entry **ret,
+                      struct ersa_error *err)
+{
+    struct store_record rec;
+    keep_free(&s->kept);
+    *ret = pending_find(&s->pending, id);
+    if (*ret)
+        return 0;
+    if (seen_get(&s->known, id) == SEEN_NEVER) {
+        int rc = fetch(s, id, 0, &rec, err);
+        if (rc < 0)
+            return rc;
+        seen_set(&s->known, id, SEEN_OPEN);
+    }
+    *ret = pending_entry(&s->pending, id, false);
+    return *ret ? 0 : err_set(err, ERSA_ENOMEM, "out of memory");
+}
+
+static int on_update(struct store *st, const struct store_record *r, struct ersa_error *err)
+{
+    struct mongo_store *s = mongo_of(st);
+    struct pending_entry *e;
+    int rc = find_entry(s, r->v[F_msg_id].text, &e, err);
+    return rc < 0 ? rc : merge(s, e, r, err);
+}
+
+/* A document's streams are written whole: what is there is fetched first. */
+static int fetch_streams(struct mongo_store *s, struct slice id, struct pending_entry **ret,
+                         struct ersa_error *err)
+{
+    uint32_t streams = STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
+    struct store_record rec;
+    int rc = fetch(s, id, streams, &rec, err);
+    if (rc < 0)
+        return rc;
+    *ret = pending_entry(&s->pending, id, false);
+    rec.set &= streams;
+    return *ret && pending_merge(&s->pending, *ret, &rec) == 0
+               ? 0
+               : err_set(err, ERSA_ENOMEM, "out of memory");
+}
+
+static int on_append(struct store *st, struct slice msg_id, enum store_field f,
+                     struct slice text, struct ersa_error *err)
+{
+    struct mongo_store *s = mongo_of(st);
+    uint32_t streams = STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
+    if (f != F_stdout && f != F_stderr)
+        return err_set(err, ERSA_EINVAL, "not a stream");
+    keep_free(&s->kept);
+    struct pending_entry *e = pending_find(&s->pending, msg_id);
+    int rc = 0;
+    if (!e || (!e->creates && (e->rec.set & streams) != streams))
+        rc = fetch_streams(s, msg_id, &e, err);
+    if (rc == 0)
+        rc = pending_append(&s->pending, e, f, text);
+    if (rc < 0)
+        return rc == ERSA_EFULL
+                   ? err_set(err, rc, "output was not added: %s", ersa_strerror(rc))
+                   : rc;
+    bound_pending(s);
+    return 0;
+}
+
+static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
+                  struct store_record *ret, struct ersa_error *err)
+{
+    struct mongo_store *s = mongo_of(st);
+    const struct pending_entry *e = pending_find(&s->pending, msg_id);
+    uint32_t streams = STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
+    if (e && !(fields & streams) && !(fields & ~e->rec.set)) {
+        *ret = e->rec;
+        return 0;
+    }
+    if (fields == 0 && seen_get(&s->known, msg_id) != SEEN_NEVER) {
+        *ret = (struct store_record){.set = 0};
+        return 0;
+    }
+    return fetch(s, msg_id, fields, ret, err);
+}
+
+static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err)
+{
+    struct mongo_store *s = mongo_of(st);
+    bson_t filter = BSON_INITIALIZER, reply;
+    bson_error_t error;
+    bson_iter_t it;
+    keep_free(&s->kept);
+    struct pending_entry *e = pending_find(&s->pending, msg_id);
+    if (!mongo_writer_wait(s->writer, ANSWER_MS))
+        return err_set(err, ERSA_ETIMEDOUT, "MongoDB does not answer");
+    bson_append_utf8(&filter, "msg_id", -1, msg_id.data, (int)msg_id.len);
+    bool ok = mongoc_collection_delete_one(s->collection, &filter, NULL, &reply, &error);
+    bool found =
+        bson_iter_init_find(&it, &reply, "deletedCount") && bson_iter_as_int64(&it) > 0;
+    bson_destroy(&reply);
+    bson_destroy(&filter);
+    if (!ok)
+        return err_set(err, ERSA_EIO, "MongoDB: %s", error.message);
+    if (e)
+        pending_drop(&s->pending, e);
+    seen_set(&s->known, msg_id, SEEN_NEVER);
+    return found || e ? 0 : err_set(err, ERSA_ENOENT, "no such record");
+}
+
+static int end_cursor(mongoc_cursor_t *cursor, int rc, struct ersa_error *err)
+{
+    bson_error_t error;
+    if (rc == 0 && mongoc_cursor_error(cursor, &error))
+        rc = err_set(err, ERSA_EIO, "MongoDB: %s", error.message);
+    mongoc_cursor_destroy(cursor);
+    return rc;
+}
+
+static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_id), void *ctx,
+                      struct ersa_error *err)
+{
+    struct mongo_store *s = mongo_of(st);
+    const bson_t *doc;
+    bson_iter_t it;
+    if (write_all(s, err) < 0)
+        return ERSA_ETIMEDOUT;
+    bson_t *filter = BCON_NEW("submitted", "{", "$ne", BCON_NULL, "}");
+    bson_t *opts = BCON_NEW("sort", "{", "submitted", BCON_INT32(1), MONGO_FINE ".submitted",
+                            BCON_INT32(1), "_id", BCON_INT32(1), "}", "projection", "{",
+                            "msg_id", BCON_INT32(1), "_id", BCON_INT32(0), "}");
+    mongoc_cursor_t *cursor =
+        mongoc_collection_find_with_opts(s->collection, filter, opts, NULL);
+    while (mongoc_cursor_next(cursor, &doc)) {
+        uint32_t len;
+        if (bson_iter_init_find(&it, doc, "msg_id") && BSON_ITER_HOLDS_UTF8(&it)) {
+            const char *id = bson_iter_utf8(&it, &len);
+            fn(ctx, (struct slice){id, len});
+        }
+    }
+    bson_destroy(filter);
+    bson_destroy(opts);
+    return end_cursor(cursor, 0, err);
+}
+
+static int on_find(struct store *st, const struct store_query *q, uint32_t fields,
+                   int (*fn)(void *ctx, const struct store_record *r), void *ctx,
+                   struct ersa_error *err)
+{
+    struct mongo_store *s = mongo_of(st);
+    bson_t filter = BSON_INITIALIZER, *opts;
+    const bson_t *doc;
+    struct store_record rec;
+    int rc = write_all(s, err);
+    if (rc == 0 && !query_bson(&filter, q))
+        rc = err_set(err, ERSA_EFULL, "the query is too large");
+    if (rc < 0) {
+        bson_destroy(&filter);
+        return rc;
+    }
+    opts = BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}");
+    mongo_projection(opts, fields | store_query_fields(q));
+    mongoc_cursor_t *cursor =
+        mongoc_collection_find_with_opts(s->collection, &filter, opts, NULL);
+    while (rc == 0 && mongoc_cursor_next(cursor, &doc)) {
+        struct keep *row = NULL, **keep = fields & STORE_BUFFERS ? &s->kept : &row;
+        rc = mongo_read(keep, doc, &rec);
+        if (rc < 0)
+            err_set(err, rc, "out of memory");
+        else if (store_query_matches(q, &rec))
+            rc = fn(ctx, &rec);
+        keep_free(&row);
+    }
+    bson_destroy(&filter);
+    bson_destroy(opts);
+    return end_cursor(cursor, rc, err);
+}
+
+/* Opening and closing */
+
+static void free_store(struct mongo_store *s)
+{
+    mongo_writer_stop(s->writer);
+    keep_free(&s->kept);
+    pending_fini(&s->pending);
+    seen_fini(&s->known);
+    mongoc_collection_destroy(s->collection);
+    mongoc_client_destroy(s->client);
+    free(s);
+    mongoc_cleanup();
+}
+
+static void on_close(struct store *st)
+{
+    struct mongo_store *s = mongo_of(st);
+    struct ersa_error err = {0};
+    if (write_all(s, &err) < 0)
+        log_error("records::%zu task records are lost: %s", map_size(&s->pending.by_id),
+                  err.text);
+    free_store(s);
+}
+
+static const struct store_ops ops = {
+    .name = "mongodb",
+    .close = on_close,
+    .put = on_put,
+    .update = on_update,
+    .append = on_append,
+    .get = on_get,
+    .drop = on_drop,
+    .history = on_history,
+    .find = on_find,
+    .tick = on_tick,
+};
+
+/* The first contact: whether there is a server, and the indexes. */
+static int make_indexes(struct mongo_store *s, const char *database, struct ersa_error *err)
+{
+    bson_t *command =
+        BCON_NEW("createIndexes", BCON_UTF8(MONGO_COLLECTION), "indexes", "[", "{", "key", "{",
+                 "msg_id", BCON_INT32(1), "}", "name", BCON_UTF8("msg_id_1"), "unique",
+                 BCON_BOOL(true), "}", "{", "key", "{", "submitted", BCON_INT32(1), "}", "name",
+                 BCON_UTF8("submitted_1"), "}", "]");
+    bson_error_t error;
+    bool ok =
+        mongoc_client_write_command_with_opts(s->client, database, command, NULL, NULL, &error);
+    bson_destroy(command);
+    return ok ? 0 : err_set(err, ERSA_EIO, "MongoDB: %s", error.message);
+}
+
+static void limit_waiting(mongoc_uri_t *uri)
+{
+    static const char *const names[] = {MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
+                                        MONGOC_URI_CONNECTTIMEOUTMS,
+                                        MONGOC_URI_SOCKETTIMEOUTMS};
+    for (int i = 0; i < 3; i++)
+        if (!mongoc_uri_has_option(uri, names[i]))
+            mongoc_uri_set_option_as_int32(uri, names[i], TIMEOUT_MS);
+}
+
+int store_mongo_open(struct store **ret, const struct store_mongo_config *cfg,
+                     struct ersa_error *err)
+{
+    bson_error_t error;
+    struct mongo_store *s = calloc(1, sizeof(*s));
+    if (!s)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    mongoc_init();
+    s->base.ops = &ops;
+    pending_init(&s->pending);
+    seen_init(&s->known);
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(cfg->uri, &error);
+    int rc = uri ? 0 : err_set(err, ERSA_EINVAL, "MongoDB: %s", error.message);
+    if (rc == 0) {
+        limit_waiting(uri);
+        s->client = mongoc_client_new_from_uri(uri);
+        rc = s->client ? make_indexes(s, cfg->database, err)
+                       : err_set(err, ERSA_EINVAL, "MongoDB: the address can't be used");
+    }
+    if (rc == 0) {
+        s->collection =
+            mongoc_client_get_collection(s->client, cfg->database, MONGO_COLLECTION);
+        rc = mongo_writer_start(&s->writer, uri, cfg->database, &cfg->limits, err);
+    }
+    if (uri)
+        mongoc_uri_destroy(uri);
+    if (rc < 0) {
+        free_store(s);
+        return rc;
+    }
+    *ret = &s->base;
+    return 0;
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A MongoDB server in a file: java -cp 'lib/*' MongoServer.java FILE PORT. Ends with its standard input.
+import de.bwaldvogel.mongo.backend.h2.H2Backend;
+
+class Main {
+    public static void main(String[] args) throws Exception {
+        var server = new de.bwaldvogel.mongo.MongoServer(new H2Backend(args[0]));
+        server.bind("127.0.0.1", Integer.parseInt(args[1]));
+        System.out.println("ready");
+        while (System.in.read() >= 0) {
+        }
+        server.shutdownNow();
+    }
+}

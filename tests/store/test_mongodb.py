@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""MongoDB across programs and lives: the suite of all stores, the reference's class, a server that ends, one
+that hangs."""
+import datetime
+import os
+import signal
+import subprocess
+
+import pytest
+from clusters import Cluster
+from conftest import ROOT, mongo_args
+from ipyparallel.controller.mongodb import MongoDB
+from ipyparallel.error import RemoteError
+from processes import wait_until
+from test_sqlite import BUFFERS, WHEN, record
+
+BUILD = os.environ.get("ERSA_BUILD", str(ROOT / "build"))
+
+
+def reference(server, database):
+    return MongoDB(session="s", database=database, connection_args=[server.uri])
+
+
+def controller(folder, server, database, *args):
+    return Cluster("ours-ours", folder, engines=1, controller_args=[*mongo_args(server, database), *args])
+
+
+def test_the_suite_of_all_stores(mongodb):
+    done = subprocess.run([f"{BUILD}/src/store/store_store_test"], env=dict(os.environ, ERSA_TEST_MONGODB=mongodb.uri),
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_the_reference_wrote(mongodb, tmp_path):
+    theirs = reference(mongodb, "theirs")
+    theirs.add_record("id0", record(0))
+    theirs.add_record("id1", record(1, completed=WHEN, result_content={"status": "ok"}, result_buffers=BUFFERS,
+                                    result_header={"msg_type": "execute_reply"}, stdout="out\n", label="l"))
+    with controller(tmp_path, mongodb, "theirs") as cluster, cluster.client() as client:
+        assert client.hub_history() == ["id0", "id1"]
+        got = client.db_query({"label": "l"}, keys=["buffers", "result_buffers", "stdout", "submitted"])[0]
+        assert [bytes(b) for b in got["buffers"]] == [bytes(b) for b in got["result_buffers"]] == BUFFERS
+        assert got["stdout"] == "out\n"
+        assert abs(got["submitted"] - WHEN - datetime.timedelta(seconds=1)) < datetime.timedelta(milliseconds=1)
+        assert [r["msg_id"] for r in client.db_query({"completed": None}, keys=["msg_id"])] == ["id0"]
+
+
+def test_what_the_reference_reads(mongodb, tmp_path):
+    with controller(tmp_path, mongodb, "ours") as cluster, cluster.client() as client:
+        view = client.load_balanced_view()
+        with view.temp_flags(label="l"):
+            task = view.apply_async(bytes, b"payload")
+        assert task.get(timeout=30) == b"payload"
+        ours = client.db_query({"msg_id": task.msg_ids[0]})[0]
+        assert client.db_query({"submitted": ours["submitted"]}, keys=["msg_id"]) == [{"msg_id": task.msg_ids[0]}]
+    theirs = reference(mongodb, "ours")
+    assert theirs.get_history() == [task.msg_ids[0]]
+    got = theirs.get_record(task.msg_ids[0])
+    for field in ("content", "result_content", "client_uuid", "engine_uuid", "queue", "label", "stdout"):
+        assert got[field] == ours[field], field
+    assert len(got["buffers"]) == 3 and b"payload" in b"".join(map(bytes, got["result_buffers"]))
+    assert ours["submitted"] - got["submitted"] < datetime.timedelta(milliseconds=1)
+    assert got["resubmitted"] is None
+    assert theirs.find_records({"label": {"$glob": "l*"}}, ["msg_id"])
+
+
+def test_a_server_that_ends(own_mongodb, tmp_path):
+    with controller(tmp_path, own_mongodb, "lives") as cluster, cluster.client() as client:
+        first = client[0].apply_async(abs, -1)
+        first.get(timeout=30)
+        assert client.hub_history() == first.msg_ids
+        own_mongodb.stop()
+        second = client[0].apply_async(abs, -2)
+        assert second.get(timeout=30) == 2
+        with pytest.raises(RemoteError, match="MongoDB"):
+            client.hub_history()
+        own_mongodb.start()
+        ids = first.msg_ids + second.msg_ids
+
+        def history():
+            try:
+                return client.hub_history()
+            except RemoteError:
+                return []
+        wait_until(lambda: history() == ids, "history")
+        assert client.get_result(ids, owner=False).get(timeout=30) == [1, 2]
+        assert "written again" in cluster.controller.output()
+
+
+def test_a_server_that_hangs(own_mongodb, tmp_path):
+    """Submission goes on; records lose their payload and say so."""
+    with controller(tmp_path, own_mongodb, "hangs") as cluster, cluster.client() as client:
+        view = client.load_balanced_view()
+        view.apply_async(abs, -1).get(timeout=30)
+        own_mongodb.signal(signal.SIGSTOP)
+        tasks = [view.apply_async(bytes, 1_000_000 + i) for i in range(60)]
+        assert [len(t.get(timeout=60)) for t in tasks] == [1_000_000 + i for i in range(60)]
+        own_mongodb.signal(signal.SIGCONT)
+        ids = [t.msg_ids[0] for t in tasks]
+
+        def done():
+            try:
+                return client.db_query({"msg_id": {"$in": ids}, "completed": {"$ne": None}}, keys=["result_content"])
+            except RemoteError:
+                return []
+        wait_until(lambda: len(done()) == 60, "records")
+        states = [r["result_content"].get("ename", r["result_content"]["status"]) for r in done()]
+        assert set(states) == {"ok", "ResultDropped"}
+        lost = ids[states.index("ResultDropped")]
+        client.results.clear()
+        client.metadata.clear()
+        with pytest.raises(RemoteError, match="ResultDropped"):
+            client.get_result(lost, owner=False).get(timeout=30)
+
+
+def test_limits(mongodb, tmp_path):
+    with controller(tmp_path, mongodb, "limits", "--MongoDB.record_limit=20",
+                    "--MongoDB.cull_fraction=0.5") as cluster, cluster.client() as client:
+        tasks = client[0].map_async(abs, range(3))
+        ids = [client[0].apply_async(abs, i).msg_ids[0] for i in range(30)]
+        tasks.get(timeout=30)
+        client.wait(timeout=30)
+        wait_until(lambda: len(client.hub_history()) <= 20, "limit")
+        assert client.hub_history()[-1] == ids[-1]
+
+
+def test_no_server(tmp_path):
+    with pytest.raises(AssertionError, match="MongoDB: No suitable servers found"):
+        with Cluster("ours-ours", tmp_path, engines=0,
+                     controller_args=["--mongodb", "--MongoDB.connection_args=mongodb://127.0.0.1:1"]):
+            pass
+
+
+def test_bad_address(tmp_path):
+    with pytest.raises(AssertionError, match="MongoDB: "):
+        with Cluster("ours-ours", tmp_path, engines=0,
+                     controller_args=["--mongodb", "--MongoDB.connection_args=mongodb://a:b:c/"]):
+            pass
