@@ -318,6 +318,22 @@ static void close_run(struct cluster_run *r)
     free(r->engine_file);
 }
 
+static void run(struct cluster_run *r)
+{
+    int code = cluster_run_claim(r);
+    if (code) {
+        r->exit_code = code;
+        return;
+    }
+    if (r->phase == RUN_STARTING && r->with_controller) /* else a signal came first */
+        cluster_run_controller(r);
+    else if (r->phase == RUN_STARTING)
+        cluster_run_engines(r);
+    if (r->phase != RUN_STOPPING || cluster_n_running(&r->cluster))
+        loop_run(r->loop);
+    save_now(r);
+}
+
 int cluster_run_main(struct cli *c, bool with_controller)
 {
     struct cluster_run r = {.cli = c,
@@ -339,14 +355,8 @@ int cluster_run_main(struct cli *c, bool with_controller)
     if (open_run(&r, &err) < 0) {
         log_critical("%s", err.text);
         r.exit_code = EXIT_CLUSTER_FAILED;
-    } else if ((r.exit_code = cluster_run_claim(&r)) == 0) {
-        if (with_controller)
-            cluster_run_controller(&r);
-        else
-            cluster_run_engines(&r);
-        if (r.phase != RUN_STOPPING || cluster_n_running(&r.cluster))
-            loop_run(r.loop);
-        save_now(&r);
+    } else {
+        run(&r);
     }
     close_run(&r);
     return r.exit_code;

@@ -9,11 +9,15 @@
 #include "cli/ipcluster.h"
 #include "launch/lockfile.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/err.h"
 #include "util/log.h"
 
 #define LOCK_WAIT_S 30.0
+#define KEEP_LOGS 200
 /* It has 5 s to stop its processes, and some more to kill them. */
-#define OLD_OWNER_WAIT_S 30.0
+#define OLD_OWNER_WAIT_NS MS_TO_NS(30000)
+#define LOOK_AGAIN_S 0.2
 
 /* Whether it runs, by what really runs. ERSA_EEXIST: it does. */
 static int look(struct cluster_run *r)
@@ -67,22 +71,38 @@ static int fail(struct cluster_run *r, const struct ersa_error *err)
     return EXIT_CLUSTER_FAILED;
 }
 
-/* `start`: nobody else may run it. */
-static int claim_cluster(struct cluster_run *r, struct ersa_error *err)
+/* Reads the file afresh; what of it is dead is left out of it. ERSA_EEXIST: it runs. */
+static int look_and_tidy(struct cluster_run *r, struct ersa_error *err)
 {
-    int fd = cluster_lock(&r->cluster, LOCK_WAIT_S, err);
+    int rc = reset(r, err);
+    int fd = rc == 0 ? cluster_lock(&r->cluster, LOCK_WAIT_S, err) : rc;
     if (fd < 0)
         return fd;
-    int rc = look(r);
+    rc = look(r);
+    if (rc == 0 && !cluster_n_running(&r->cluster))
+        rc = cluster_save_locked(&r->cluster, err);
     cluster_unlock(&r->cluster, fd);
-    if (rc < 0)
-        return rc;
-    stop_leftovers(r);
-    r->pid_fd = pidfile_create(r->cluster.pid_path, OLD_OWNER_WAIT_S, err);
+    return rc;
+}
+
+/* `start`: nobody else may run it. Another ipcluster that holds the pid file is either about to
+ * start it, or about to have stopped it; looking again tells. */
+static int claim_cluster(struct cluster_run *r, struct ersa_error *err)
+{
+    int64_t deadline = clock_mono_ns() + OLD_OWNER_WAIT_NS;
+    do {
+        int rc = look_and_tidy(r, err);
+        if (rc < 0)
+            return rc;
+        stop_leftovers(r);
+        r->pid_fd = pidfile_create(r->cluster.pid_path, LOOK_AGAIN_S, err);
+    } while (r->pid_fd == ERSA_ETIMEDOUT && clock_mono_ns() < deadline);
     if (r->pid_fd < 0)
         return r->pid_fd;
+    *err = (struct ersa_error){0};
     log_info("Creating pid file: %s", r->cluster.pid_path);
-    return reset(r, err);
+    int rc = look_and_tidy(r, err);
+    return rc == 0 ? reset(r, err) : rc;
 }
 
 /* `engines`: a controller must run. ERSA_ESTATE: none does. */
@@ -110,27 +130,14 @@ int cluster_run_claim(struct cluster_run *r)
 {
     struct ersa_error err = {0};
     int rc = r->with_controller ? claim_cluster(r, &err) : claim_controller(r, &err);
-    if (rc == ERSA_EEXIST)
+    if (rc == ERSA_EEXIST) {
+        lockfile_drop(r->cluster.pid_path, r->pid_fd);
+        r->pid_fd = -1;
         return EXIT_CLUSTER_RUNNING;
+    }
     if (rc == ERSA_ESTATE && !r->with_controller)
         return EXIT_CLUSTER_NO_CLUSTER;
     return rc < 0 ? fail(r, &err) : EXIT_CLUSTER_OK;
-}
-
-static int start_launch(struct cluster_run *r, const struct cluster_spec *s, int n,
-                        struct launch **ret, struct ersa_error *err)
-{
-    struct launch *l = NULL;
-    int rc = launch_new(s->launcher, r->loop, &s->launch, &r->cluster.events, &l, err);
-    if (rc < 0)
-        return rc;
-    *ret = l;
-    if (s->launch.set_id && (rc = cluster_add_set(&r->cluster, s->launch.set_id, l)) < 0) {
-        launch_free(l);
-        *ret = NULL;
-        return rc;
-    }
-    return l->ops->start(l, n, err);
 }
 
 static void start_failed(struct cluster_run *r, const char *what, const struct ersa_error *err)
@@ -168,7 +175,10 @@ static int start_controller(struct cluster_run *r, const struct cluster_spec *sp
         return fd;
     file_mark_take(&r->before, r->engine_file);
     log_info("Starting controller with %s", spec->launcher->controller_class);
-    int rc = start_launch(r, spec, 1, &c->controller, err);
+    int rc =
+        launch_new(spec->launcher, r->loop, &spec->launch, &c->events, &c->controller, err);
+    if (rc == 0)
+        rc = c->controller->ops->start(c->controller, 1, err);
     if (rc == 0)
         rc = cluster_save_locked(c, err);
     cluster_unlock(c, fd);
@@ -189,9 +199,8 @@ void cluster_run_controller(struct cluster_run *r)
         start_failed(r, "Controller", &err);
         return;
     }
-    struct launch *l = r->cluster.controller;
-    CLEANUP(free_ptr) char *name = launch_name(l);
-    if (log_level() <= LOG_DEBUG && name) {
+    const struct launch *l = r->cluster.controller;
+    if (log_level() <= LOG_DEBUG) {
         json_t *state = l->ops->save(l);
         const char *output = json_str(state, "output_file");
         if (output)
@@ -223,23 +232,45 @@ static void follow_engines(struct cluster_run *r)
     json_decref(state);
 }
 
+/* The set, with an id that nobody else takes: in the file before it starts. */
+static int add_set(struct cluster_run *r, struct ersa_error *err)
+{
+    struct cluster *c = &r->cluster;
+    bool hand_file = options_bool(r->cli->options, "Cluster.send_engines_connection_env");
+    CLEANUP(free_ptr) char *set_id = cluster_new_set_id(c);
+    struct cluster_spec spec = {0};
+    struct launch *l = NULL;
+    int rc = set_id ? cluster_spec_engines(&spec, r->cli, set_id,
+                                           hand_file ? r->engine_file : NULL, err)
+                    : err_set(err, ERSA_ENOMEM, "out of memory");
+    if (rc == 0)
+        rc = launch_new(spec.launcher, r->loop, &spec.launch, &c->events, &l, err);
+    cluster_spec_fini(&spec);
+    if (rc < 0)
+        return rc;
+    rc = cluster_add_set(c, set_id, l);
+    if (rc < 0) {
+        launch_free(l);
+        return err_set(err, rc, "out of memory");
+    }
+    r->engines = l;
+    return cluster_save_locked(c, err);
+}
+
 void cluster_run_engines(struct cluster_run *r)
 {
     struct ersa_error err = {0};
-    CLEANUP(free_ptr) char *set_id = cluster_new_set_id(&r->cluster);
-    bool hand_file = options_bool(r->cli->options, "Cluster.send_engines_connection_env");
-    struct cluster_spec spec = {0};
     if (!r->with_controller)
         log_info("Starting engines with [daemon=%s]", r->daemonize.fd >= 0 ? "True" : "False");
-    int rc = set_id ? cluster_spec_engines(&spec, r->cli, set_id,
-                                           hand_file ? r->engine_file : NULL, &err)
-                    : ERSA_ENOMEM;
+    output_prune(r->cluster.log_dir, KEEP_LOGS);
+    int fd = cluster_lock(&r->cluster, LOCK_WAIT_S, &err);
+    int rc = fd < 0 ? fd : add_set(r, &err);
+    cluster_unlock(&r->cluster, fd);
     if (rc == 0) {
-        log_info("Starting %d engines with %s", r->n, spec.launcher->engine_class);
-        output_prune(r->cluster.log_dir, 200);
-        rc = start_launch(r, &spec, r->n, &r->engines, &err);
+        struct launch *l = r->engines;
+        log_info("Starting %d engines with %s", r->n, l->launcher->engine_class);
+        rc = l->ops->start(l, r->n, &err);
     }
-    cluster_spec_fini(&spec);
     if (rc < 0)
         start_failed(r, "Engine", &err);
     else

@@ -73,12 +73,17 @@ int cluster_add_set(struct cluster *c, const char *id, struct launch *launch)
 
 char *cluster_new_set_id(const struct cluster *c)
 {
+    struct cluster_file disk;
+    bool has_disk = cluster_file_read(c->path, &disk, NULL) == 0;
     long long now = (long long)time(NULL);
     char *id = str_printf("%lld", now);
-    for (int i = 1; id && (find_set(c, id) || json_object_get(c->file.engine_sets, id)); i++) {
+    for (int i = 1;
+         id && (find_set(c, id) || (has_disk && json_object_get(disk.engine_sets, id))); i++) {
         free(id);
         id = str_printf("%lld-%d", now, i);
     }
+    if (has_disk)
+        cluster_file_fini(&disk);
     return id;
 }
 
@@ -160,14 +165,14 @@ static bool is_running(const struct launch *l)
     return l && l->state == LAUNCH_RUNNING;
 }
 
-/* The sets that others put into the file, and ours that run. NULL: out of memory. */
+/* The sets that others put into the file, and ours that have not ended. NULL: out of memory. */
 static json_t *merge_sets(const struct cluster *c, const json_t *on_disk)
 {
     json_t *sets = on_disk ? json_copy((json_t *)on_disk) : json_object();
     bool complete = sets != NULL;
     for (struct list *it = c->sets.next; complete && it != &c->sets; it = it->next) {
         struct cluster_set *set = container_of(it, struct cluster_set, link);
-        if (is_running(set->launch))
+        if (set->launch->state != LAUNCH_AFTER)
             complete =
                 json_object_set_new(sets, set->id, set->launch->ops->save(set->launch)) == 0;
         else

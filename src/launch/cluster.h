@@ -51,7 +51,8 @@ int cluster_save_locked(struct cluster *c, struct ersa_error *err);
 
 /* Takes `launch` on success. ERSA_ENOMEM. */
 int cluster_add_set(struct cluster *c, const char *id, struct launch *launch);
-/* Unix seconds, with -1, -2, ... behind where a set has that id already; owned. */
+/* Unix seconds, with -1, -2, ... behind where a set, here or in the file, has that id already;
+ * owned. Who holds the lock until the set is saved has it for himself. */
 char *cluster_new_set_id(const struct cluster *c);
 
 /* A controller that is not known to have ended; one that we can't look at counts as running. */

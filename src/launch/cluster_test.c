@@ -184,16 +184,29 @@ static void test_other_launcher(void **state)
     cluster_close(&c);
 }
 
+/* A set that is about to start is in the file, so that its id is taken for everybody. */
 static void test_set_ids(void **state)
 {
-    struct cluster c;
+    struct ersa_error err = {0};
+    struct cluster c, guest;
     open_cluster(&c, "i");
+    open_cluster(&guest, "i");
     char *first = cluster_new_set_id(&c);
-    json_object_set_new(c.file.engine_sets, first, json_object());
-    char *second = cluster_new_set_id(&c);
-    assert_string_not_equal(first, second);
+    struct launch_spec spec = {folder, profile.log_dir, "i", first, NULL, NULL, 0};
+    struct launch *l = NULL;
+    assert_int_equal(launch_new(launcher_find("local", &err), loop, &spec, NULL, &l, &err), 0);
+    assert_int_equal(cluster_add_set(&c, first, l), 0);
+    assert_int_equal(cluster_save(&c, &err), 0);
+    for (int i = 0; i < 3; i++) { /* more than one second's worth of luck */
+        char *other = cluster_new_set_id(&guest);
+        assert_string_not_equal(first, other);
+        free(other);
+    }
+    l->state = LAUNCH_AFTER;
+    assert_int_equal(cluster_save(&c, &err), 0);
+    assert_int_equal(access(c.path, F_OK), -1);
     free(first);
-    free(second);
+    cluster_close(&guest);
     cluster_close(&c);
 }
 

@@ -244,6 +244,7 @@ static int local_start(struct launch *launch, int n, struct ersa_error *err)
     struct ersa_error why = {0};
     int rc = start_next(l, &why);
     if (rc < 0 && !l->n_begun) {
+        launch->state = LAUNCH_AFTER;
         if (err)
             *err = why;
         return rc;

@@ -242,6 +242,7 @@ static void test_no_such_program(void **state)
     assert_true(l->ops->start(l, 2, &err) < 0);
     assert_non_null(strstr(err.text, "/nowhere/ipengine"));
     assert_int_equal(s.n_start + s.n_stop, 0);
+    assert_int_equal(l->state, LAUNCH_AFTER);
     launch_free(l);
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """ipcluster against real processes. Each test has a profile directory of its own; every process of its
 clusters is known by IPP_PROFILE_DIR in its environment, and none may be left at the end of a test."""
+import contextlib
 import json
 import os
 import pathlib
@@ -109,6 +110,8 @@ class Profile:
 def profile(tmp_path):
     profile = Profile(tmp_path)
     yield profile
+    with contextlib.suppress(AssertionError):  # what is ending may take its time
+        wait_until(lambda: not profile.members(), "the end of all", 5)
     left = profile.kill_everything()
     assert not left, f"processes left behind: {left}"
 

@@ -49,7 +49,7 @@ def test_engines_that_end_later_are_no_failure(profile, configure):
     (profile.dir / "go").touch()
     wait_until(lambda: "engine set stopped" in program.output(), "the line")
     assert program.is_running()
-    assert profile.state()["engines"]["sets"] == {}
+    wait_until(lambda: profile.state()["engines"]["sets"] == {}, "a file without the set")
     os.kill(program.pid, signal.SIGTERM)
     assert program.wait() == 143
 
