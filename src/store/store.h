@@ -19,21 +19,14 @@
 
 /* X(name, kind): the 23 fields in their order. `t` text, `j` JSON, `d` date, `b` list of
  * binary. */
-#define STORE_FIELDS(X)                                                                       \
-    X(msg_id, t)                                                                              \
-    X(header, j)                                                                              \
-    X(metadata, j)                                                                            \
-    X(content, j)                                                                             \
-    X(buffers, b)                                                                             \
-    X(submitted, d)                                                                           \
-    X(client_uuid, t)                                                                         \
-    X(engine_uuid, t)                                                                         \
-    X(started, d)                                                                             \
-    X(completed, d)                                                                           \
-    X(resubmitted, t)                                                                         \
-    X(received, d) X(result_header, j) X(result_metadata, j) X(result_content, j)             \
-        X(result_buffers, b) X(queue, t) X(execute_input, t) X(execute_result, j) X(error, j) \
-            X(stdout, t) X(stderr, t) X(label, t)
+/* clang-format off */
+#define STORE_FIELDS(X)                                                                     \
+    X(msg_id, t) X(header, j) X(metadata, j) X(content, j) X(buffers, b) X(submitted, d)    \
+    X(client_uuid, t) X(engine_uuid, t) X(started, d) X(completed, d) X(resubmitted, t)     \
+    X(received, d) X(result_header, j) X(result_metadata, j) X(result_content, j)           \
+    X(result_buffers, b) X(queue, t) X(execute_input, t) X(execute_result, j) X(error, j)   \
+    X(stdout, t) X(stderr, t) X(label, t)
+/* clang-format on */
 
 enum store_field {
 #define X(name, kind) F_##name,
