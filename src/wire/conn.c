@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "wire/mechanism.h"
 #include "wire/wire_impl.h"
 
 #define BIG_BUDGET (1u << 20)    /* octets of large frames a turn */
@@ -31,7 +32,7 @@ const char *conn_address(const struct conn *c)
     return text;
 }
 
-static void complain(const struct conn *c, const char *text)
+void conn_complain(const struct conn *c, const char *text)
 {
     if (!c->port->closed)
         log_warn("port %s: connection of %s closed: %s", c->port->cfg.name, conn_address(c),
@@ -42,7 +43,7 @@ static void on_handshake_timeout(struct timer *t)
 {
     struct conn *c = container_of(t, struct conn, handshake);
     if (c->state != CONN_CONNECTING)
-        complain(c, "no handshake in time");
+        conn_complain(c, "no handshake in time");
     conn_fail(c, DOWN_TIMEOUT);
 }
 
@@ -61,6 +62,8 @@ void partial_free(struct partial *p)
 void conn_free(struct conn *c)
 {
     partial_free(c->partial);
+    sealed_free(c->sealed);
+    curve_talk_free(c->talk);
     free(c->tail);
     free(c);
 }
@@ -126,12 +129,17 @@ void conn_error(struct conn *c, ssize_t rc)
 {
     if (c->state == CONN_DEAD)
         return;
+    if (rc == ERSA_ECLOSED && c->talk && c->connector && !c->connector->complained) {
+        c->connector->complained = true;
+        conn_complain(c, "it ended the handshake: is the CURVE server key the right one?");
+    }
     if (rc == ERSA_EPROTO)
-        complain(c, c->state == CONN_UP ? "it broke the protocol" : "not a fitting ZMTP peer");
+        conn_complain(c, c->state == CONN_UP ? "it broke the protocol"
+                                             : "not a fitting ZMTP peer");
     else if (rc == ERSA_EFULL)
-        complain(c, "a message over the bound");
+        conn_complain(c, "a message over the bound");
     else if (rc == ERSA_ENOMEM)
-        complain(c, "out of memory");
+        conn_complain(c, "out of memory");
     conn_fail(c, rc == ERSA_EPROTO || rc == ERSA_EFULL ? DOWN_PROTOCOL : DOWN_EOF);
 }
 
@@ -203,6 +211,9 @@ static ssize_t receive_big(struct conn *c)
     size_t got = (size_t)n < want ? (size_t)n : want;
     p->big_got += got;
     c->peer->moved += got;
+    int rc = conn_big_grew(c);
+    if (rc < 0)
+        return rc;
     if (p->big_got == p->big_len)
         conn_big_is_there(c, scratch, (size_t)n - got);
     return n;

@@ -10,8 +10,6 @@
 #define COMMAND_MAX \
     4096 /* octets of a command's body: a peer that nobody knows yet gets no more */
 
-static const struct mechanism *const mechanism = &mechanism_null;
-
 static int send_now(struct conn *c, const void *data, size_t len)
 {
     if (len == 0)
@@ -23,15 +21,16 @@ static int send_now(struct conn *c, const void *data, size_t len)
 int conn_greet(struct conn *c)
 {
     uint8_t greeting[ZMTP_GREETING_SIZE];
-    zmtp_put_greeting(greeting, mechanism->name);
+    zmtp_put_greeting(greeting, c->port->mechanism->name);
     return send_now(c, greeting, sizeof(greeting));
 }
 
-static struct handshake our_side(const struct conn *c)
+static struct handshake our_side(struct conn *c, struct buf *room)
 {
     const struct port_config *cfg = &c->port->cfg;
     const struct kind *k = &kinds[cfg->kind];
-    struct handshake h = {.socket_type = k->name};
+    struct handshake h = {
+        .socket_type = k->name, .curve = cfg->curve, .talk = &c->talk, .room = room};
     if (k->tells_identity)
         h.identity = (struct slice){cfg->identity, cfg->identity_len};
     return h;
@@ -46,14 +45,20 @@ ssize_t handshake_read_greeting(struct conn *c, const uint8_t *p, size_t n)
         return ERSA_EPROTO;
     if (n < ZMTP_GREETING_SIZE)
         return 0;
-    if (zmtp_parse_greeting(p, &g) < 0 || strcmp(g.mechanism, mechanism->name) != 0)
+    if (zmtp_parse_greeting(p, &g) < 0)
         return ERSA_EPROTO;
+    if (strcmp(g.mechanism, c->port->mechanism->name) != 0) {
+        conn_complain(c, c->port->cfg.curve ? "it does not encrypt (CURVE)"
+                                            : "it wants another mechanism than NULL");
+        conn_fail(c, DOWN_PROTOCOL);
+        return ERSA_EPROTO;
+    }
     c->minor = g.minor;
     c->state = CONN_HANDSHAKE;
-    struct handshake h = our_side(c);
+    struct handshake h = our_side(c, NULL);
     struct buf out;
     buf_init(&out, COMMAND_MAX);
-    int rc = mechanism->start(&h, &out);
+    int rc = c->port->mechanism->start(&h, &out);
     if (rc == 0)
         rc = send_now(c, out.data, out.len);
     buf_fini(&out);
@@ -68,25 +73,44 @@ static bool accepts(const struct port *p, struct slice socket_type)
     return false;
 }
 
-static int on_command(struct conn *c, const struct zmtp_command *cmd)
+/* What follows is sealed. */
+static int begin_sealing(struct conn *c)
 {
-    struct handshake h = our_side(c);
-    struct zmtp_ready ready;
-    struct buf out;
-    buf_init(&out, COMMAND_MAX);
-    int rc = mechanism->command(&h, cmd, &out, &ready);
-    if (rc >= 0 && send_now(c, out.data, out.len) < 0)
-        rc = ERSA_EIO;
-    buf_fini(&out);
-    if (rc <= 0)
-        return rc;
-    if (!accepts(c->port, ready.socket_type))
+    c->sealed = sealed_new(curve_talk_link(c->talk));
+    curve_talk_free(c->talk);
+    c->talk = NULL;
+    return c->sealed ? wire_need_seal(c->port->wire) : ERSA_ENOMEM;
+}
+
+static int on_known(struct conn *c, const struct zmtp_ready *ready)
+{
+    if (!accepts(c->port, ready->socket_type))
         return ERSA_EPROTO;
-    c->peer = peer_new(c->port, ready.identity);
+    int rc = c->talk ? begin_sealing(c) : 0;
+    if (rc < 0)
+        return rc;
+    c->peer = peer_new(c->port, ready->identity);
     if (!c->peer)
         return ERSA_ENOMEM;
     c->state = CONN_JOINING;
     return 0;
+}
+
+static int on_command(struct conn *c, const struct zmtp_command *cmd)
+{
+    struct zmtp_ready ready;
+    struct buf out, room;
+    struct handshake h = our_side(c, &room);
+    buf_init(&out, COMMAND_MAX);
+    buf_init(&room, COMMAND_MAX);
+    int rc = c->port->mechanism->command(&h, cmd, &out, &ready);
+    if (rc >= 0 && send_now(c, out.data, out.len) < 0)
+        rc = ERSA_EIO;
+    if (rc > 0)
+        rc = on_known(c, &ready);
+    buf_fini(&out);
+    buf_fini(&room);
+    return rc;
 }
 
 ssize_t handshake_read(struct conn *c, const uint8_t *p, size_t n)

@@ -335,21 +335,21 @@ static void note_drained(struct peer *p)
         cfg->ops->drained(cfg->ctx, p);
 }
 
-void peer_flush(struct peer *p)
+/* False: the connection has ended. */
+static bool flush_plain(struct peer *p)
 {
     struct port *port = p->port;
     struct conn *c = p->conn;
     size_t sent = 0;
     bool is_blocked = false;
-    list_remove(&p->flush);
-    while (c && p->tx.bytes && !is_blocked && sent < FLUSH_BUDGET) {
+    while (p->tx.bytes && !is_blocked && sent < FLUSH_BUDGET) {
         struct iovec iov[IOV_MAX_USED];
         struct msghdr m = {.msg_iov = iov, .msg_iovlen = txq_peek(&p->tx, iov, IOV_MAX_USED)};
         ssize_t n = sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
         port->wire->stats.writes++;
         if (n < 0 && errno != EAGAIN && errno != EINTR) {
             conn_fail(c, DOWN_EOF);
-            return;
+            return false;
         }
         is_blocked = n <= 0;
         if (n > 0) {
@@ -361,7 +361,15 @@ void peer_flush(struct peer *p)
                 p->moved += (size_t)n;
         }
     }
-    if (!c)
+    return true;
+}
+
+void peer_flush(struct peer *p)
+{
+    struct port *port = p->port;
+    struct conn *c = p->conn;
+    list_remove(&p->flush);
+    if (!c || !(c->sealed ? sealed_flush(p, FLUSH_BUDGET) : flush_plain(p)))
         return;
     c->wants_write = p->tx.bytes != 0;
     conn_update_events(c);

@@ -13,6 +13,7 @@
 #include "util/err.h"
 #include "util/log.h"
 #include "util/rand.h"
+#include "wire/mechanism.h"
 #include "wire/wire_impl.h"
 
 #define ACCEPTS_A_TURN 128
@@ -68,6 +69,9 @@ struct port *port_new(struct wire *w, const struct port_config *cfg, struct ersa
         p->cfg.unsent_max_bytes = DEFAULT_UNSENT;
     if (kinds[cfg->kind].is_publisher && p->cfg.msg_max_bytes > SUBSCRIPTION_MAX)
         p->cfg.msg_max_bytes = SUBSCRIPTION_MAX;
+    p->mechanism = !cfg->curve             ? &mechanism_null
+                   : cfg->curve->is_server ? &mechanism_curve_server
+                                           : &mechanism_curve_client;
     p->linger.fn = on_linger_end;
     list_init(&p->listeners);
     list_init(&p->connectors);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ports: bound or connecting endpoints of a ZeroMQ kind, whose peers come and go as events.
  *
- * ZMTP 3.1 (RFC 37; 3.0 accepted) over TCP and ipc on one loop; wire.md 1 and design.md 7.
+ * ZMTP 3.1 (RFC 37; 3.0 accepted) over TCP and ipc on one loop, with CURVE (RFC 26) where the
+ * configuration says so; wire.md 1 and 2, design.md 7.
  * Nothing outside src/wire knows the protocol. What is sent in one turn of the loop goes out in
  * one write per connection at its end.
  *
@@ -21,6 +22,7 @@
 #include "loop/loop.h"
 #include "util/block.h"
 #include "util/str.h"
+#include "wire/curve.h"
 #include "wire/msg.h"
 
 /* What the ports of one loop share: scratch buffers, block pool, list of peers to flush. */
@@ -73,6 +75,7 @@ struct port_config {
     unsigned reconnect_min_ms; /* connecting: first wait, doubled up to the maximum; 0: 100 */
     unsigned reconnect_max_ms; /* 0: 5,000 */
     size_t unsent_max_bytes;   /* connecting: kept while there is no connection; 0: 64 MiB */
+    const struct curve_config *curve; /* borrowed for the port's life; NULL: unencrypted */
 };
 
 /* NULL on ERSA_ENOMEM or ERSA_EINVAL. */

@@ -154,10 +154,23 @@ static int begin_big(struct conn *c, struct reading *r, const struct zmtp_head *
     return 0;
 }
 
+int conn_big_grew(struct conn *c)
+{
+    const struct partial *p = c->partial;
+    return c->sealed ? sealed_open_some(c->sealed, p->big->data, p->big_got, p->big_len) : 0;
+}
+
 static int end_big(struct conn *c, struct reading *r)
 {
     struct partial *p = c->partial;
     struct frame f = {p->big->data, p->big_len, p->big};
+    if (c->sealed) {
+        uint8_t flags = c->sealed->flags;
+        if (sealed_open_end(c->sealed) < 0 || flags > CURVE_MORE)
+            return ERSA_EPROTO;
+        f.len -= CURVE_OVERHEAD;
+        p->big_more = flags;
+    }
     p->big = NULL; /* its reference goes to the frames */
     int rc = add_frame(c, r, &f, p->big_more);
     if (rc < 0)
@@ -200,13 +213,47 @@ static int on_command(struct conn *c, struct slice body)
 /* Pieces: each takes what it understands from the front of [p, p + n); returns how much, 0 when
  * it needs more, or an error. */
 
-static ssize_t read_frame(struct conn *c, struct reading *r, const uint8_t *p, size_t n)
+/* One of CURVE: opened where it is. */
+static ssize_t read_sealed(struct conn *c, struct reading *r, const struct zmtp_head *head,
+                           uint8_t *body, size_t left)
+{
+    size_t max = c->port->cfg.msg_max_bytes, len = head->len - CURVE_OVERHEAD;
+    if (head->flags & (ZMTP_MORE | ZMTP_COMMAND) || head->len < CURVE_OVERHEAD)
+        return ERSA_EPROTO;
+    if (len > max || r->bytes + len + FRAME_COST > max)
+        return ERSA_EFULL;
+    if (len >= WIRE_COPY_MAX) {
+        r->bytes += len + FRAME_COST;
+        int rc = begin_big(c, r, head);
+        return rc < 0 ? rc : head->size;
+    }
+    if (left < head->len)
+        return 0;
+    int rc = curve_open(&c->sealed->link, body, head->len);
+    if (rc < 0)
+        return rc;
+    uint8_t flags = body[CURVE_HEAD_SIZE];
+    struct frame f = {body + CURVE_OVERHEAD, len, NULL};
+    if (flags == CURVE_COMMAND) {
+        rc = on_command(c, frame_slice(&f));
+    } else if (flags <= CURVE_MORE) {
+        r->bytes += len + FRAME_COST;
+        rc = add_frame(c, r, &f, flags);
+    } else {
+        rc = ERSA_EPROTO;
+    }
+    return rc < 0 ? rc : (ssize_t)(head->size + head->len);
+}
+
+static ssize_t read_frame(struct conn *c, struct reading *r, uint8_t *p, size_t n)
 {
     struct zmtp_head head;
     int size = zmtp_parse_head(p, n, &head);
     if (size <= 0)
         return size;
     size_t left = n - head.size;
+    if (c->sealed)
+        return read_sealed(c, r, &head, p + head.size, left);
     if (head.flags & ZMTP_COMMAND) {
         if (head.len > COMMAND_MAX)
             return ERSA_EPROTO;
@@ -232,17 +279,19 @@ static ssize_t read_frame(struct conn *c, struct reading *r, const uint8_t *p, s
 }
 
 /* Octets of a large frame that came together with others. */
-static ssize_t read_big(struct conn *c, struct reading *r, const uint8_t *p, size_t n)
+static ssize_t read_big(struct conn *c, struct reading *r, uint8_t *p, size_t n)
 {
     struct partial *part = c->partial;
     size_t take = part->big_len - part->big_got < n ? part->big_len - part->big_got : n;
     memcpy(part->big->data + part->big_got, p, take);
     part->big_got += take;
-    int rc = part->big_got == part->big_len ? end_big(c, r) : 0;
+    int rc = conn_big_grew(c);
+    if (rc == 0 && part->big_got == part->big_len)
+        rc = end_big(c, r);
     return rc < 0 ? rc : (ssize_t)take;
 }
 
-static ssize_t read_piece(struct conn *c, struct reading *r, const uint8_t *p, size_t n)
+static ssize_t read_piece(struct conn *c, struct reading *r, uint8_t *p, size_t n)
 {
     switch (c->state) {
     case CONN_GREETING:
@@ -281,7 +330,7 @@ static size_t partial_bytes(const struct partial *p)
 }
 
 /* Reads [p, p + n) in scratch as far as possible, and keeps the rest. */
-void conn_read_octets(struct conn *c, const uint8_t *p, size_t n)
+void conn_read_octets(struct conn *c, uint8_t *p, size_t n)
 {
     struct reading r = {.bytes = partial_bytes(c->partial)};
     size_t pos = 0;
@@ -313,7 +362,7 @@ void conn_read_tail(struct conn *c)
     conn_read_octets(c, scratch, n);
 }
 
-void conn_big_is_there(struct conn *c, const uint8_t *rest, size_t n)
+void conn_big_is_there(struct conn *c, uint8_t *rest, size_t n)
 {
     struct reading r = {.bytes = 0};
     int rc = end_big(c, &r);

@@ -60,6 +60,13 @@ void wire_sweep_later(struct wire *w)
     loop_defer(w->loop, &w->sweep);
 }
 
+int wire_need_seal(struct wire *w)
+{
+    if (!w->seal)
+        w->seal = malloc(SEAL_SIZE);
+    return w->seal ? 0 : ERSA_ENOMEM;
+}
+
 int wire_grow_vec(struct wire *w, unsigned n)
 {
     if (n <= w->vec_cap)
@@ -119,6 +126,7 @@ void wire_free(struct wire *w)
     if (w->owns_pool)
         block_pool_free(w->pool);
     free(w->scratch);
+    free(w->seal);
     free(w->vec);
     free(w);
 }

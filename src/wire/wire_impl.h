@@ -15,6 +15,7 @@
 #include "util/map.h"
 #include "wire/endpoint.h"
 #include "wire/port.h"
+#include "wire/sealed.h"
 #include "wire/subs.h"
 #include "wire/txq.h"
 #include "wire/zmtp.h"
@@ -26,6 +27,7 @@ struct wire {
     struct block_pool *pool;
     bool owns_pool;
     uint8_t *scratch;  /* SCRATCH_SIZE octets that were just received */
+    uint8_t *seal;     /* SEAL_SIZE octets that are just written; NULL: nobody seals */
     struct frame *vec; /* the frames of the message that is read */
     unsigned vec_cap;
     struct chunk_pool chunks;
@@ -44,6 +46,7 @@ struct port {
     struct list link; /* wire's */
     struct wire *wire;
     struct port_config cfg; /* with defaults filled in; identity owned */
+    const struct mechanism *mechanism;
     bool closed;
     struct list listeners, connectors, conns;
     struct peer **peers; /* those that are up */
@@ -54,6 +57,8 @@ struct port {
     size_t queued;      /* octets of all peers */
     struct timer linger;
 };
+
+struct mechanism;
 
 struct listener {
     struct list link;
@@ -70,6 +75,7 @@ struct connector {
     struct endpoint to;
     struct conn *conn; /* NULL: waits */
     struct timer retry;
+    bool complained; /* about a handshake */
     unsigned wait_ms;
     struct txq unsent; /* ROUTER: for the peer that was at this address */
     size_t id_len;     /* whose identity was this */
@@ -109,6 +115,8 @@ struct conn {
     uint8_t minor;
     bool draining; /* read to the end, paused or not */
     bool wants_write;
+    struct curve_talk *talk; /* owned; in the middle of its handshake */
+    struct sealed *sealed;   /* owned; NULL: frames travel as they are */
     struct partial *partial; /* owned */
     uint8_t *tail;           /* owned; octets not yet understood */
     size_t tail_len, tail_cap;
@@ -148,6 +156,8 @@ struct conn *conn_new(struct port *p, int fd, struct connector *from); /* takes 
 void conn_fail(struct conn *c, enum peer_down why);
 /* The same with an ERSA_E* and a line in the log. */
 void conn_error(struct conn *c, ssize_t rc);
+/* Says in the log why. */
+void conn_complain(const struct conn *c, const char *text);
 /* Ends it without a word. */
 void conn_drop(struct conn *c);
 void conn_update_events(struct conn *c);
@@ -164,11 +174,13 @@ ssize_t handshake_read(struct conn *c, const uint8_t *p, size_t n);
 
 /* reading.c */
 /* Reads [p, p + n), which is in scratch, as far as possible, and keeps the rest. */
-void conn_read_octets(struct conn *c, const uint8_t *p, size_t n);
+void conn_read_octets(struct conn *c, uint8_t *p, size_t n);
 /* Goes on with what was kept. */
 void conn_read_tail(struct conn *c);
+/* More of the large frame under way is there. 0 or an error. */
+int conn_big_grew(struct conn *c);
 /* The large frame under way is complete; behind it came [rest, rest + n). */
-void conn_big_is_there(struct conn *c, const uint8_t *rest, size_t n);
+void conn_big_is_there(struct conn *c, uint8_t *rest, size_t n);
 bool conn_is_held_up(const struct conn *c);
 
 /* peer.c */
@@ -197,6 +209,8 @@ int port_send_subscription(struct port *p, struct peer *to, struct slice prefix)
 /* Calls peer_down for peers that were closed by us. */
 void wire_tell_closed(struct wire *w);
 void wire_sweep_later(struct wire *w);
+/* w->seal is there. */
+int wire_need_seal(struct wire *w);
 /* Room for one more frame in w->vec. */
 int wire_grow_vec(struct wire *w, unsigned n);
 

@@ -143,14 +143,19 @@ static int put_property(struct buf *b, const char *name, struct slice value)
     return rc < 0 ? rc : buf_append(b, value.data, value.len);
 }
 
+int zmtp_put_properties(struct buf *b, const char *socket_type, struct slice identity)
+{
+    int rc = put_property(b, "Socket-Type", (struct slice){socket_type, strlen(socket_type)});
+    if (rc == 0 && identity.data)
+        rc = put_property(b, "Identity", identity);
+    return rc;
+}
+
 int zmtp_put_ready(struct buf *b, const char *socket_type, struct slice identity)
 {
     struct buf properties;
     buf_init(&properties, 1024);
-    int rc = put_property(&properties, "Socket-Type",
-                          (struct slice){socket_type, strlen(socket_type)});
-    if (rc == 0 && identity.data)
-        rc = put_property(&properties, "Identity", identity);
+    int rc = zmtp_put_properties(&properties, socket_type, identity);
     if (rc == 0)
         rc = zmtp_put_command(b, "READY", properties.data, properties.len);
     buf_fini(&properties);

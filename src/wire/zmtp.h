@@ -56,6 +56,8 @@ struct zmtp_ready {
 };
 /* Reads the properties of READY. 0 or ERSA_EPROTO. */
 int zmtp_parse_ready(struct slice data, struct zmtp_ready *ret);
+/* Appends the properties that READY carries; likewise. */
+int zmtp_put_properties(struct buf *b, const char *socket_type, struct slice identity);
 /* Appends the READY frame; identity with data NULL: the property is left out. */
 int zmtp_put_ready(struct buf *b, const char *socket_type, struct slice identity);
 

@@ -4,9 +4,10 @@
  *     wire_peer KIND [name=value ...]
  *
  * Names: bind, connect (several are allowed), identity, tx_cap, msg_max, unsent_max,
- * handshake_ms, reconnect_min_ms, reconnect_max_ms, echo=1. Peers are named by their identity
- * in hex. A frame is hex, "-" (empty) or "@N:xx" (N octets of that value). Frames over 64
- * octets are told by length and SHA-256.
+ * handshake_ms, reconnect_min_ms, reconnect_max_ms, echo=1, curve_secret (a CURVE server with
+ * this key), curve_server (a CURVE client of that one, with a pair of its own). Peers are named
+ * by their identity in hex. A frame is hex, "-" (empty) or "@N:xx" (N octets of that value).
+ * Frames over 64 octets are told by length and SHA-256.
  *
  *     send PEER FRAME...   push FRAME...   publish FRAME...   subscribe FRAME   repeat N
  * COMMAND echo 0|1   pause|resume|close PEER   stall SOURCE SINK   stats   end LINGER_MS */
@@ -314,7 +315,24 @@ struct arguments {
     struct port_config cfg;
     const char *binds[8], *connects[8];
     unsigned n_binds, n_connects;
+    struct curve_config curve;
 };
+
+static bool read_key(struct arguments *a, const char *name, const char *value)
+{
+    bool is_server = strcmp(name, "curve_secret") == 0;
+    if (!is_server && strcmp(name, "curve_server") != 0)
+        return false;
+    a->curve.is_server = is_server;
+    if (curve_key_parse(is_server ? a->curve.own.secret_key : a->curve.server, value) < 0)
+        die(name, "no key");
+    if (is_server)
+        curve_keys_derive(&a->curve.own);
+    else
+        curve_keys_make(&a->curve.own);
+    a->cfg.curve = &a->curve;
+    return true;
+}
 
 static void read_argument(struct arguments *a, char *text)
 {
@@ -343,6 +361,8 @@ static void read_argument(struct arguments *a, char *text)
             *numbers[i].ms = (unsigned)strtoul(value, NULL, 10);
         return;
     }
+    if (read_key(a, text, value))
+        return;
     if (strcmp(text, "identity") == 0) {
         a->cfg.identity = value;
         a->cfg.identity_len = strlen(value);
