@@ -330,7 +330,6 @@ static void free_store(struct mongo_store *s)
     mongoc_collection_destroy(s->collection);
     mongoc_client_destroy(s->client);
     free(s);
-    mongoc_cleanup();
 }
 
 static void on_close(struct store *st)
@@ -381,6 +380,15 @@ static void limit_waiting(mongoc_uri_t *uri)
             mongoc_uri_set_option_as_int32(uri, names[i], TIMEOUT_MS);
 }
 
+/* It can't be started again once it was cleaned up. */
+static pthread_once_t library = PTHREAD_ONCE_INIT;
+
+static void start_library(void)
+{
+    mongoc_init();
+    atexit(mongoc_cleanup);
+}
+
 int store_mongo_open(struct store **ret, const struct store_mongo_config *cfg,
                      struct ersa_error *err)
 {
@@ -388,7 +396,7 @@ int store_mongo_open(struct store **ret, const struct store_mongo_config *cfg,
     struct mongo_store *s = calloc(1, sizeof(*s));
     if (!s)
         return err_set(err, ERSA_ENOMEM, "out of memory");
-    mongoc_init();
+    pthread_once(&library, start_library);
     s->base.ops = &ops;
     pending_init(&s->pending);
     seen_init(&s->known);

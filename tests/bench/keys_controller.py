@@ -77,3 +77,20 @@ def idle_memory():
     with controller("ours") as ours, controller("reference") as reference:
         time.sleep(1)  # idle is the state measured
         return [(pss_mb(ours.pids), None)], {"reference, all its processes": pss_mb(reference.pids)}
+
+
+@key("sqlite_vs_none", 0.7, "ratio of tasks/s", ">=")
+def sqlite_vs_none():
+    """Tasks/s with the SQLite store against none, all tasks submitted at once."""
+    runs, beside = [], {}
+    sim = (f"--engines={ENGINES}",)
+    with controller("ours", "--hwm=1", "--sqlitedb") as sqlite, controller("ours", "--hwm=1", "--nodb") as none:
+        tasks = tasks_for(none, *sim)
+        load(sqlite, 20000, *sim)
+        for _ in range(ROUNDS + 1):
+            a, b = load(sqlite, tasks, *sim), load(none, tasks, *sim)
+            runs.append((a["tasks_s"], b["tasks_s"]))
+            for label, run in (("sqlite", a), ("none", b)):
+                beside.setdefault(f"CPU us a task, {label}", []).append(run["cpu_us"])
+                beside.setdefault(f"peak MB, {label}", []).append(run["peak_mb"])
+    return runs, beside

@@ -2,11 +2,17 @@
 """SQLite databases across programs and lives: what the reference wrote, what it reads of ours, restarts, a
 full disk."""
 import datetime
+import json
+import os
+import pathlib
 import resource
 import sqlite3
+import subprocess
+import time
 
 import pytest
 from clusters import Cluster
+from conftest import ROOT
 from ipyparallel.controller.sqlitedb import SQLiteDB
 from jupyter_client.jsonutil import extract_dates
 from processes import wait_until
@@ -174,3 +180,47 @@ def test_unusable_database(tmp_path):
     (tmp_path / "tasks.db").write_text("no database" * 1000)
     with pytest.raises(AssertionError, match="file is not a database"), controller(tmp_path):
         pass
+
+
+def test_what_cannot_be_written_in_time_is_held_back(tmp_path):
+    """Somebody else holds the lock: submission waits, memory is bounded, nothing is lost."""
+    build = pathlib.Path(os.environ.get("ERSA_BUILD", ROOT / "build"))
+    n = 60_000
+    with Cluster("ours-ours", tmp_path, engines=0,
+                 controller_args=["--sqlitedb", f"--SQLiteDB.location={tmp_path}", "--HeartMonitor.period=60000"]) as c:
+        files = [str(c.profile / "security" / f"ipcontroller-{side}.json") for side in ("client", "engine")]
+        load = subprocess.Popen([str(build / "tests/bench/loadgen"), *files, "--engines=4", f"--tasks={n}"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            assert load.stdout.readline() == "ready\n"
+            lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
+            lock.execute("BEGIN IMMEDIATE")
+            load.stdin.write("go\n")
+            load.stdin.flush()
+            wait_until(lambda: stands_still(c.controller.pid) or load.poll() is not None, "a pause", 8)
+            assert load.poll() is None
+            if "asan" not in str(build) and "tsan" not in str(build):
+                assert resident_mb(c.controller.pid) < 200
+            lock.execute("ROLLBACK")
+            lock.close()
+            out, _ = load.communicate(timeout=120)
+        finally:
+            load.kill()
+        assert json.loads(out)["tasks"] == n
+        wait_until(lambda: count(tmp_path) == n, "all records")
+        assert "lost" not in c.controller.output()
+
+
+def stands_still(pid):
+    """The process does next to nothing for half a second."""
+    def ticks():
+        return sum(map(int, pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+    before, until = ticks(), time.monotonic() + 0.5
+    while time.monotonic() < until:
+        time.sleep(0.02)
+    return ticks() - before <= 3
+
+
+def resident_mb(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
