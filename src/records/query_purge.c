@@ -120,6 +120,7 @@ static int purge_engines(struct query *q, const json_t *engine_ids)
 int query_purge(struct query *q)
 {
     const json_t *ids = json_object_get(q->content, "msg_ids");
+    const json_t *engine_ids = json_object_get(q->content, "engine_ids");
     int rc = 0;
     if (json_is_string(ids) && slice_is(string_of(ids), "all")) {
         if (q->r->keeps)
@@ -128,10 +129,12 @@ int query_purge(struct query *q)
             seen_forget_closed(&q->r->seen);
     } else if (ids && !json_is_null(ids) && !json_is_array(ids)) {
         return query_fail(q, "TypeError", "msg_ids must be a list of ids, or 'all'");
+    } else if (engine_ids && !json_is_null(engine_ids) && !json_is_array(engine_ids)) {
+        return query_fail(q, "TypeError", "engine_ids must be a list of ids");
     } else {
         rc = purge_listed(q, ids);
         if (rc == 0)
-            rc = purge_engines(q, json_object_get(q->content, "engine_ids"));
+            rc = purge_engines(q, engine_ids);
     }
     buf_reset(&q->body);
     return rc < 0 ? rc : buf_puts(&q->body, "{\"status\": \"ok\"}");
