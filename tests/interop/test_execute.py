@@ -72,7 +72,7 @@ def test_px_line_and_cell(shell, client, capsys):
     shell.run_line_magic("px", "a = 5")
     assert client[:].pull("a", block=True) == [5] * len(client)
     capsys.readouterr()
-    shell.run_cell_magic("px", "", "print('cell', a)")
+    shell.run_cell_magic("px", "", "print(f'cell {a}')")
     assert capsys.readouterr().out.count("cell 5") == len(client)
     shell.run_line_magic("px", "del a")
 
