@@ -9,6 +9,8 @@
 #include "router/core.h"
 #include "util/log.h"
 
+#define LINK_LOOK_MS 1000 /* at a client whose queue is full */
+
 static const char *const reject_texts[] = {
 #define X(name, text) text,
     REJECTS(X)
@@ -23,8 +25,11 @@ static const struct frame channel_names[CH_MAX] = {
 
 static void watch_stuck(struct link *l)
 {
-    l->moved = peer_moved(l->peer);
-    loop_after(l->router->loop, &l->stuck, MS_TO_NS(LINK_STUCK_MS));
+    uint64_t moved = peer_moved(l->peer);
+    if (!l->stuck_since_ns || moved != l->moved)
+        l->stuck_since_ns = loop_now_ns(l->router->loop);
+    l->moved = moved;
+    loop_after(l->router->loop, &l->stuck, MS_TO_NS(LINK_LOOK_MS));
 }
 
 /* A client that has taken nothing for so long is not coming back to it: it is dropped, so that
@@ -33,12 +38,9 @@ static void watch_stuck(struct link *l)
 static void on_stuck(struct timer *t)
 {
     struct link *l = container_of(t, struct link, stuck);
-    if (!peer_is_full(l->peer))
+    watch_stuck(l);
+    if (loop_now_ns(l->router->loop) - l->stuck_since_ns < MS_TO_NS(LINK_STUCK_MS))
         return;
-    if (peer_moved(l->peer) != l->moved) {
-        watch_stuck(l);
-        return;
-    }
     log_warn("%s::client %s does not read, %zu octets wait for it: dropped", l->gate->row->key,
              peer_address(l->peer), peer_queued_bytes(l->peer));
     peer_close(l->peer);
@@ -142,6 +144,7 @@ int link_send(struct link *to, const struct frame *frames, unsigned n, struct li
 void link_drained(struct link *l)
 {
     loop_cancel(l->router->loop, &l->stuck);
+    l->stuck_since_ns = 0;
 }
 
 struct frame channel_frame(enum channel ch)

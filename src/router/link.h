@@ -31,14 +31,15 @@ enum reject {
 };
 
 struct link {
-    struct router *router; /* borrowed */
-    struct gate *gate;     /* borrowed */
-    struct peer *peer;     /* borrowed; it ends with the link */
-    struct engine *engine; /* borrowed; NULL: a client, or an engine not registered */
-    struct timer stuck;    /* a client: its queue is full, and takes nothing since */
-    uint64_t moved;        /* peer_moved() when that was looked at */
-    struct list wait;      /* paused by the mailer */
-    bool complained;       /* bad input of it was logged */
+    struct router *router;  /* borrowed */
+    struct gate *gate;      /* borrowed */
+    struct peer *peer;      /* borrowed; it ends with the link */
+    struct engine *engine;  /* borrowed; NULL: a client, or an engine not registered */
+    struct timer stuck;     /* a client: its queue is full; does it take anything? */
+    uint64_t moved;         /* peer_moved() when that was last looked at ... */
+    int64_t stuck_since_ns; /* ... and when it last was another */
+    struct list wait;       /* paused by the mailer */
+    bool complained;        /* bad input of it was logged */
 };
 
 /* Made by ports.c when a peer comes and goes. */
