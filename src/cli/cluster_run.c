@@ -73,7 +73,9 @@ static void save_now(struct cluster_run *r)
 {
     struct ersa_error err = {0};
     loop_cancel(r->loop, &r->save_timer);
-    if (cluster_save(&r->cluster, &err) < 0)
+    int rc =
+        r->has_lock ? cluster_save_locked(&r->cluster, &err) : cluster_save(&r->cluster, &err);
+    if (rc < 0)
         log_error("%s", err.text);
 }
 

@@ -33,6 +33,7 @@ struct cluster_run {
     int pid_fd;              /* the pid file's lock, -1 */
     char *engine_file;       /* owned */
     struct file_mark before; /* the file before the controller's start */
+    bool has_lock;           /* of the cluster file, while engines are started */
     struct await_file await;
     struct timer delay_timer; /* between controller and engines */
     struct timer early_timer; /* while it runs, the end of engines is a failure */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The start of a cluster: whether it may start, the controller, its connection file, the
  * engines. What happens after that is in cluster_run.c. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -257,6 +258,27 @@ static int add_set(struct cluster_run *r, struct ersa_error *err)
     return cluster_save_locked(c, err);
 }
 
+/* Under the lock until the file names the engines. */
+static int start_set(struct cluster_run *r, struct ersa_error *err)
+{
+    int rc = add_set(r, err);
+    if (rc < 0)
+        return rc;
+    struct launch *l = r->engines;
+    log_info("Starting %d engines with %s", r->n, l->launcher->engine_class);
+    rc = l->ops->start(l, r->n, err);
+    bool is_saved = r->phase != RUN_STARTING; /* when the last of them was started */
+    return rc == 0 && !is_saved ? cluster_save_locked(&r->cluster, err) : rc;
+}
+
+/* A `stop` has read the file while we waited for the lock, and signals what was in it: the
+ * loop hears of that next, and what we would start now nobody would end. */
+static bool is_told_to_stop(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigismember(&pending, CLUSTER_STOP_SIGNAL) == 1;
+}
+
 void cluster_run_engines(struct cluster_run *r)
 {
     struct ersa_error err = {0};
@@ -264,15 +286,13 @@ void cluster_run_engines(struct cluster_run *r)
         log_info("Starting engines with [daemon=%s]", r->daemonize.fd >= 0 ? "True" : "False");
     output_prune(r->cluster.log_dir, KEEP_LOGS);
     int fd = cluster_lock(&r->cluster, LOCK_WAIT_S, &err);
-    int rc = fd < 0 ? fd : add_set(r, &err);
+    bool is_stopped = is_told_to_stop();
+    r->has_lock = fd >= 0;
+    int rc = fd < 0 || is_stopped ? fd : start_set(r, &err);
+    r->has_lock = false;
     cluster_unlock(&r->cluster, fd);
-    if (rc == 0) {
-        struct launch *l = r->engines;
-        log_info("Starting %d engines with %s", r->n, l->launcher->engine_class);
-        rc = l->ops->start(l, r->n, &err);
-    }
     if (rc < 0)
         start_failed(r, "Engine", &err);
-    else
+    else if (!is_stopped)
         follow_engines(r);
 }

@@ -33,7 +33,8 @@ static void fail(struct stopping *s, int code, const char *text)
         s->exit_code = code;
 }
 
-/* Under the lock, so that a start under way has written down what it started. */
+/* Under the lock, so that a start under way has written down what it started, and starts no
+ * more when it gets the lock after us. */
 static int load(struct stopping *s, struct cluster *c, const char *id, struct ersa_error *err)
 {
     int rc = cluster_open(c, s->loop, &s->cli->profile, id, err);
@@ -41,6 +42,8 @@ static int load(struct stopping *s, struct cluster *c, const char *id, struct er
     if (fd < 0)
         return fd;
     rc = cluster_load(c, err);
+    if (rc == 0 && !c->unsupported)
+        pidfile_signal(c->pid_path, CLUSTER_STOP_SIGNAL);
     cluster_unlock(c, fd);
     return rc;
 }
@@ -56,7 +59,6 @@ static void add(struct stopping *s, const char *id)
     int rc = load(s, c, id, &err);
     if (rc == 0 && !c->unsupported) {
         log_info("Stopping cluster %s", id);
-        pidfile_signal(c->pid_path, CLUSTER_STOP_SIGNAL);
         s->clusters[s->n++] = c;
         return;
     }

@@ -63,9 +63,22 @@ def test_stop_ends_the_foreground_program_with_0(profile):
     assert "IPython cluster: stopping" in program.output()
 
 
+def test_stop_while_engines_are_being_started(profile):
+    """Also an engine that is started at this very moment is told to end: nothing waits for a deadline."""
+    for i in range(12):
+        start = profile.foreground("-n", 4)
+        wait_until(lambda: profile.file().exists(), "cluster file")
+        time.sleep(0.004 * i)
+        begin = time.monotonic()
+        profile.ipcluster("stop")
+        assert time.monotonic() - begin < 4
+        assert start.wait() == 0
+        assert not profile.members()
+
+
 def test_start_twice(profile):
     profile.ipcluster("start", "-n", 1, "--daemonize")
-    pids = profile.members()
+    pids = wait_until(lambda: len(pids := profile.members()) == 3 and pids, "controller, engine and its runtime")
     log = next((profile.dir / "log").glob("ipcluster-*.log"))
     done = profile.ipcluster("start", "-n", 1, code=10)
     assert f"Cluster is already running at {profile.file()}" in done.stderr
