@@ -341,6 +341,7 @@ void controller_setup_end(struct controller_setup *s)
     free(s->client_ports.numbers);
     free(s->engine_path);
     free(s->client_path);
+    controller_state_end(s);
     free(s->ipc_dir);
     *s = (struct controller_setup){.pid_fd = -1};
 }

@@ -72,6 +72,8 @@ static int start(struct controller *c, struct ersa_error *err)
     if (rc == 0)
         rc = controller_claim(&c->setup, &c->cli, err);
     if (rc == 0)
+        rc = controller_state(&c->setup, &c->cli, err);
+    if (rc == 0)
         rc = controller_session(&c->session, &c->setup, &c->cli, err);
     if (rc == 0)
         rc = start_records(c, err);

@@ -38,12 +38,13 @@ struct records {
     uint64_t unstored;
 };
 
-/* Events (tasks.c, output.c); one function a type of mail. */
+/* Events (tasks.c, output.c, file.c); one function a type of mail. */
 void tasks_on_request(struct records *r, const struct mail *m);
 void tasks_on_assigned(struct records *r, const struct mail *m);
 void tasks_on_result(struct records *r, const struct mail *m);
 void tasks_on_engine_lost(struct records *r, const struct mail *m);
 void output_on_iopub(struct records *r, const struct mail *m);
+void file_on_mail(struct records *r, const struct mail *m);
 /* Queries (query.c). */
 void query_on_mail(struct records *r, const struct mail *m);
 

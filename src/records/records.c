@@ -48,6 +48,7 @@ static void on_mail(void *ctx, void *item)
         [MAIL_ENGINE_LOST] = tasks_on_engine_lost,
         [MAIL_IOPUB] = output_on_iopub,
         [MAIL_QUERY] = query_on_mail,
+        [MAIL_FILE] = file_on_mail,
         [MAIL_ANSWER] = NULL,
         [MAIL_RESUBMIT] = NULL,
     };

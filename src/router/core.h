@@ -15,6 +15,7 @@
 #include "router/registry.h"
 #include "router/router.h"
 #include "router/sched_task.h"
+#include "router/state.h"
 #include "util/buf.h"
 #include "wire/port.h"
 #include "wire/session.h"
@@ -31,6 +32,7 @@ struct router {
     struct ledger ledger;
     struct mailer mailer;
     struct hub hub;
+    struct state state;
     struct sched *sched;
     struct link *task_source; /* tasks.c: whose message the scheduler is dealing with */
     struct frame *vec;        /* router_prepend() */

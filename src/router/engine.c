@@ -80,7 +80,8 @@ static void cancel_timers(struct engine *e)
 static void start_registration(struct engine *e, enum engine_event ev)
 {
     e->registered_ns = loop_now_ns(e->env->loop);
-    loop_after(e->env->loop, &e->stall, MS_TO_NS(e->env->stall_ms));
+    loop_after(e->env->loop, &e->stall,
+               MS_TO_NS(e->restored ? e->env->restore_ms : e->env->stall_ms));
 }
 
 static void announce(struct engine *e, enum engine_event ev)
@@ -185,6 +186,8 @@ static void settle_registration(struct engine *e)
 {
     if (e->state != ENGINE_PENDING || !e->has_beaten)
         return;
+    if (e->restored && e->attach)
+        return; /* it registers again */
     if (is_routable(e))
         engine_event(e, EV_USABLE);
     else if (!timer_is_set(&e->settle))

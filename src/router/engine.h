@@ -67,6 +67,7 @@ struct engine_env { /* the same for all engines of a router */
     const struct engine_ops *ops;
     void *ctx;
     int64_t stall_ms;           /* registration_timeout */
+    int64_t restore_ms;         /* what a restored engine has instead */
     int64_t settle_ms;          /* from the first beat: its connections may be late so long */
     int64_t lost_ms;            /* from the end of its last connection */
     int64_t linger_reported_ms; /* from its end: late replies to direct requests */
@@ -87,6 +88,7 @@ struct engine {
     struct link *links[CH_MAX]; /* borrowed; NULL while there is no such connection */
     struct link *attach;        /* borrowed; stands for all of them */
 
+    bool restored;   /* of an earlier run's state file, and not registered since */
     bool heard;      /* a message came since the last tick of the heart */
     uint64_t moved;  /* by its connections, when the heart last looked */
     bool has_beaten; /* ever: first beat, or `ready` */

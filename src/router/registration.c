@@ -37,6 +37,7 @@ static void on_alive(void *ctx, struct engine *e)
     if (sched_engine_add(r->sched, &e->task) < 0)
         log_error("engine::%" PRId64 " gets no tasks: out of memory", e->id);
     notify(r, "registration_notification", (struct slice){NULL, 0}, id_content(e));
+    state_changed(r);
     log_info("engine::Engine Connected: %" PRId64, e->id);
 }
 
@@ -68,14 +69,16 @@ static void on_gone(void *ctx, struct engine *e, bool was_alive)
              e->cause ? e->cause : "");
     direct_on_gone(r, e, was_alive);
     link_drop_full(e);
-    if (!was_alive)
+    if (!was_alive && !e->restored)
         return;
     const char *cause = r->cfg.caps & CAP_death_cause ? e->cause : NULL;
     json_t *content = id_content(e);
     if (cause)
         json_object_set_new(content, "ersa", json_pack("{s:s}", "cause", cause));
     notify(r, "unregistration_notification", (struct slice){NULL, 0}, content);
-    sched_engine_gone(r->sched, &e->task, e->reported, cause, on_tasks_closed);
+    state_changed(r);
+    if (was_alive)
+        sched_engine_gone(r->sched, &e->task, e->reported, cause, on_tasks_closed);
 }
 
 /* The client has failed this request itself when it heard of the end: it is closed for the
@@ -150,9 +153,22 @@ static int start_engine(struct router *r, struct slice uuid, int64_t wish, unsig
     int rc = registry_add(&r->registry, uuid, wish, caps, ret, err);
     if (rc < 0)
         return rc;
-    sched_engine_init(r->sched, &(*ret)->task, (*ret)->uuid, caps & CAP_begun);
+    if (!engine_is_live(*ret))
+        sched_engine_init(r->sched, &(*ret)->task, (*ret)->uuid, caps & CAP_begun);
     link_bind_all(r, *ret);
     return 0;
+}
+
+int registration_restore(struct router *r, struct slice uuid, int64_t id,
+                         struct ersa_error *err)
+{
+    struct engine *e;
+    if (!is_identity(uuid.data, uuid.len))
+        return err_set(err, ERSA_EPARSE, "the uuid of engine %" PRId64 " is no identity", id);
+    int rc = registry_restore(&r->registry, uuid, id, &e, err);
+    if (rc == 0)
+        sched_engine_init(r->sched, &e->task, e->uuid, false);
+    return rc;
 }
 
 void registration_on_request(struct query *q)

@@ -13,6 +13,10 @@ void registration_on_unregister(struct query *q);
 void registration_on_ready(struct query *q);
 void registration_on_connection_request(struct query *q);
 
+/* An engine of an earlier run is expected back. ERSA_EPARSE, ERSA_EEXIST, ERSA_ENOMEM. */
+int registration_restore(struct router *r, struct slice uuid, int64_t id,
+                         struct ersa_error *err);
+
 /* A client subscribed to notifications: it is told of the engines announced lately. */
 void registration_on_subscribed(struct link *l);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "router/caps.h"
 #include "util/err.h"
 #include "util/log.h"
 
@@ -72,6 +73,8 @@ static void on_gone(void *ctx, struct engine *e, bool was_alive)
         remember_past(r, e, !e->reported);
     } else {
         r->n_pending--;
+        if (e->restored)
+            remember_past(r, e, true);
     }
     r->ops->gone(r->ctx, e, was_alive);
 }
@@ -142,6 +145,7 @@ void registry_init(struct registry *r, struct loop *l, const struct registry_lim
                 .ops = &own_ops,
                 .ctx = r,
                 .stall_ms = limits->registration_timeout_ms,
+                .restore_ms = limits->restore_ms,
                 .settle_ms = limits->settle_ms ? limits->settle_ms : 2000,
                 .lost_ms = limits->lost_ms ? limits->lost_ms : 5000,
                 .linger_reported_ms =
@@ -178,18 +182,12 @@ void registry_fini(struct registry *r)
     map_fini(&r->by_id);
 }
 
-int registry_add(struct registry *r, struct slice uuid, int64_t wish, unsigned caps,
-                 struct engine **ret, struct ersa_error *err)
+/* Takes `e`, which may be NULL. */
+static int insert(struct registry *r, struct engine *e, struct engine **ret,
+                  struct ersa_error *err)
 {
-    struct engine *e = registry_by_uuid(r, uuid);
-    if (e) {
-        *ret = e;
-        return err_set(err, ERSA_EEXIST, "uuid '%.*s' in use", SLICE_FMT(uuid));
-    }
-    e = engine_new(&r->env, uuid, choose_id(r, uuid, wish));
     if (!e)
         return err_set(err, ERSA_ENOMEM, "out of memory");
-    e->caps = caps;
     if (map_put(&r->by_uuid, e->uuid.data, e->uuid.len, e) < 0) {
         engine_free(e);
         return err_set(err, ERSA_ENOMEM, "out of memory");
@@ -204,6 +202,50 @@ int registry_add(struct registry *r, struct slice uuid, int64_t wish, unsigned c
     engine_event(e, EV_REGISTER);
     *ret = e;
     return 0;
+}
+
+/* It registers anew. A stock engine doesn't, one of ours has lost its connection; where the
+ * scheduler knows it already, it stays one that does not tell `begun`. */
+static int take_restored(struct engine *e, unsigned caps)
+{
+    e->restored = false;
+    if (engine_is_live(e)) {
+        e->caps = caps & ~CAP_begun;
+        return 0;
+    }
+    e->caps = caps;
+    e->has_beaten = false;
+    loop_after(e->env->loop, &e->stall, MS_TO_NS(e->env->stall_ms));
+    return 0;
+}
+
+int registry_add(struct registry *r, struct slice uuid, int64_t wish, unsigned caps,
+                 struct engine **ret, struct ersa_error *err)
+{
+    struct engine *e = registry_by_uuid(r, uuid);
+    *ret = e;
+    if (e && e->restored)
+        return take_restored(e, caps);
+    if (e)
+        return err_set(err, ERSA_EEXIST, "uuid '%.*s' in use", SLICE_FMT(uuid));
+    e = engine_new(&r->env, uuid, choose_id(r, uuid, wish));
+    if (e)
+        e->caps = caps;
+    return insert(r, e, ret, err);
+}
+
+int registry_restore(struct registry *r, struct slice uuid, int64_t id, struct engine **ret,
+                     struct ersa_error *err)
+{
+    if (registry_by_uuid(r, uuid) || registry_by_id(r, id))
+        return err_set(err, ERSA_EEXIST, "engine %" PRId64 ":%.*s is there twice", id,
+                       SLICE_FMT(uuid));
+    struct engine *e = engine_new(&r->env, uuid, id);
+    if (e)
+        e->restored = e->has_beaten = true;
+    if (id >= r->next_id)
+        r->next_id = id + 1;
+    return insert(r, e, ret, err);
 }
 
 struct engine *registry_by_uuid(const struct registry *r, struct slice uuid)

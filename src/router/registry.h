@@ -28,6 +28,7 @@ struct registry {
 
 struct registry_limits {
     int64_t registration_timeout_ms;
+    int64_t restore_ms;
     int64_t settle_ms;          /* 0: 2,000 */
     int64_t lost_ms;            /* 0: 5,000 */
     int64_t linger_reported_ms; /* 0: 200 */
@@ -42,10 +43,16 @@ void registry_fini(struct registry *r);
 
 #define REGISTRY_NO_ID (-1)
 
+/* Takes an engine of an earlier run for one that is being registered: it is usable as soon as
+ * it is connected again, and gone (`gone` is told, was_alive false) when it is not in
+ * restore_ms. ERSA_EEXIST, ERSA_ENOMEM. */
+int registry_restore(struct registry *r, struct slice uuid, int64_t id, struct engine **ret,
+                     struct ersa_error *err);
+
 /* Accepts a registration: the engine is PENDING then. `wish`: the id it asks for, or
  * REGISTRY_NO_ID. It gets it unless another engine has it; else its old id when the uuid was
- * here before, else the next number. ERSA_EEXIST: the uuid is in use (`ret` is that engine).
- * ERSA_ENOMEM. */
+ * here before, else the next number. A restored engine keeps its place and its id. ERSA_EEXIST:
+ * the uuid is in use (`ret` is that engine). ERSA_ENOMEM. */
 int registry_add(struct registry *r, struct slice uuid, int64_t wish, unsigned caps,
                  struct engine **ret, struct ersa_error *err);
 

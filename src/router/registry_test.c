@@ -48,7 +48,7 @@ static struct link *const some_link = (struct link *)&ops;
 static int setup(void **state)
 {
     struct witness *w = calloc(1, sizeof(*w));
-    struct registry_limits limits = {.registration_timeout_ms = 30000};
+    struct registry_limits limits = {.registration_timeout_ms = 30000, .restore_ms = 11000};
     log_set_level(LOG_CRITICAL);
     w->loop = loop_new();
     w->now_ns = 1000000000;
@@ -159,6 +159,44 @@ static void test_lost_heart_may_come_back(void **state)
     assert_false(registry_lost_heart(&w->r, SLICE_LIT("c"), &id, &caps));
 }
 
+static void test_restored(void **state)
+{
+    struct witness *w = *state;
+    struct engine *stock, *ours, *lost, *e;
+    struct ersa_error err = {0};
+    assert_int_equal(registry_restore(&w->r, SLICE_LIT("stock"), 4, &stock, &err), 0);
+    assert_int_equal(registry_restore(&w->r, SLICE_LIT("ours"), 2, &ours, &err), 0);
+    assert_int_equal(registry_restore(&w->r, SLICE_LIT("lost"), 0, &lost, &err), 0);
+    assert_int_equal(registry_restore(&w->r, SLICE_LIT("x"), 4, &e, &err), ERSA_EEXIST);
+    assert_int_equal(registry_restore(&w->r, SLICE_LIT("ours"), 9, &e, &err), ERSA_EEXIST);
+    assert_int_equal(w->r.next_id, 5);
+
+    stock->links[CH_MUX] = stock->links[CH_TASK] = some_link;
+    engine_connected(stock);
+    assert_int_equal(stock->state, ENGINE_PENDING);
+    stock->links[CH_CONTROL] = some_link;
+    engine_connected(stock);
+    assert_int_equal(stock->state, ENGINE_ALIVE);
+    ours->attach = some_link;
+    engine_connected(ours);
+    engine_beat(ours);
+    assert_int_equal(ours->state, ENGINE_PENDING);
+    assert_int_equal(registry_add(&w->r, SLICE_LIT("ours"), 7, CAP_ready, &e, &err), 0);
+    assert_ptr_equal(e, ours);
+    assert_int_equal(e->id, 2);
+    engine_beat(ours);
+    assert_int_equal(ours->state, ENGINE_PENDING);
+    engine_ready(ours);
+    assert_int_equal(ours->state, ENGINE_ALIVE);
+    assert_int_equal(registry_add(&w->r, SLICE_LIT("ours"), 7, 0, &e, &err), ERSA_EEXIST);
+
+    pass_ms(w, 11001);
+    assert_int_equal(w->gone, 1);
+    assert_int_equal(add(w, "lost", REGISTRY_NO_ID)->id, 0);
+    assert_int_equal(w->r.n_live, 2);
+    stock->links[CH_MUX] = stock->links[CH_TASK] = stock->links[CH_CONTROL] = NULL;
+}
+
 static void test_thousands(void **state)
 {
     struct witness *w = *state;
@@ -205,6 +243,7 @@ int main(void)
         T(test_end_frees_at_the_end_of_the_turn),
         T(test_same_uuid_gets_its_id_again),
         T(test_lost_heart_may_come_back),
+        T(test_restored),
         T(test_thousands),
         cmocka_unit_test(test_caps),
     };

@@ -86,7 +86,10 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
     r->session = s;
     r->stopping.fn = on_stopping;
     buf_init(&r->scratch, SCRATCH_MAX);
-    struct registry_limits limits = {.registration_timeout_ms = registration_timeout_ms(cfg)};
+    struct registry_limits limits = {
+        .registration_timeout_ms = registration_timeout_ms(cfg),
+        .restore_ms = cfg->heart_period_ms * ((int64_t)cfg->heart_misses_max + 1),
+    };
     registry_init(&r->registry, l, &limits, &registration_ops, r);
     ledger_init(&r->ledger);
     recent_init(&r->recent);
@@ -94,6 +97,8 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
     rc = hub_start(r, err);
     if (rc == 0)
         rc = sched_new(&r->sched, l, s, &r->cfg.sched, &tasks_ops, r, err);
+    if (rc == 0)
+        rc = state_start(r, err);
     if (rc == 0) {
         r->wire = wire_new(l, cfg->pool);
         rc = r->wire ? ports_open(r, err) : err_set(err, ERSA_ENOMEM, "out of memory");
@@ -122,6 +127,7 @@ void router_free(struct router *r)
         return;
     loop_cancel(r->loop, &r->stopping);
     heart_stop(r);
+    state_stop(r);
     if (r->from_records)
         ring_unwatch(r->from_records);
     drop_waiting(r, &r->registry.pending);

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The engine state file, --reuse and --restore: a controller that is killed and started again (controller.md 11.2, 11.3)."""
+import json
+import pathlib
+import stat
+
+import pytest
+
+from harness import Controller, header_of, new_uuid, wait_until
+
+
+def state_path(controller):
+    return controller.profile / "log" / "engines.json"
+
+
+def read_state(controller):
+    try:
+        return json.loads(state_path(controller).read_text())
+    except FileNotFoundError:
+        return None
+
+
+def wait_state(controller, engines, next_id):
+    want = {"engines": {str(e.id): e.uuid for e in engines}, "next_id": next_id}
+    wait_until(lambda: read_state(controller) == want, what=f"{want}, but {read_state(controller)}")
+
+
+@pytest.fixture
+def restart(start_controller):
+    """Kills the controller and starts another in its place."""
+    started = []
+
+    def again(controller, *args, **kw):
+        if controller.alive():
+            controller.kill()
+        started.append(Controller(controller.profile.parent, *args, **kw))
+        return started[-1]
+
+    yield again
+    for c in started:
+        if not c.log_file.closed:
+            c.stop()
+
+
+def test_state_file_follows_the_engines(controller, peers, client):
+    wait_state(controller, [], 0)
+    first, second = peers.attached(), peers.stock()
+    wait_state(controller, [first, second], 2)
+    first.unregister()
+    wait_state(controller, [second], 2)
+    third = peers.attached(wish=7)
+    wait_state(controller, [second, third], 8)
+    assert stat.S_IMODE(state_path(controller).stat().st_mode) == 0o600
+    assert [p.name for p in state_path(controller).parent.glob("engines*")] == ["engines.json"]
+
+
+def test_state_file_of_a_controller_that_ends_names_who_was_there(start_controller, make_peers):
+    controller = start_controller("--ping=200", "--cluster-id=x", files_in=0)
+    wait_until(lambda: (controller.profile / "security" / "ipcontroller-x-client.json").exists(), what="files")
+    controller.stop()
+    assert json.loads((controller.profile / "log" / "enginesx.json").read_text()) == {"engines": {}, "next_id": 0}
+
+
+def test_pending_engines_are_not_in_it(controller, peers, client):
+    peers.stock(beat=False)
+    engine = peers.attached()
+    wait_state(controller, [engine], 2)
+
+
+def test_restored_engines_are_served_under_their_ids(start_controller, restart, make_peers):
+    controller = start_controller("--ping=100", "--reuse")
+    peers = make_peers(controller)
+    client, stock, attached, lost = peers.client(), peers.stock(), peers.attached(), peers.stock()
+    client.wait_engines(3)
+    wait_state(controller, [stock, attached, lost], 3)
+    controller.kill()
+    lost.close()
+    again = restart(controller, "--ping=100", "--restore")
+    assert again.engine_info == controller.engine_info and again.client_info == controller.client_info
+
+    # A stock engine doesn't know that there is another controller: no registration, no new heart.
+    wait_until(lambda: client.engines().get(stock.id) == stock.uuid, what="the stock engine")
+    header = client.send_mux(stock.uuid)
+    request = stock.recv()
+    assert header_of(request) == header
+    stock.answer(request)
+    assert client.recv(client.mux).parent == header
+    # An attached one registers again.
+    assert attached.id not in client.engines()
+    reply = attached.register(wish=None)
+    assert reply.content["status"] == "ok" and reply.content["id"] == 1
+    wait_until(lambda: client.engines().get(1) == attached.uuid, what="the attached engine")
+    for engine in (stock, attached):
+        header = client.submit(metadata={"targets": [engine.uuid]})
+        request = engine.recv()
+        engine.answer(request)
+        assert client.recv(client.task).parent == header
+    # The one that is gone is given up after eleven beats, and old clients hear of it.
+    note = client.wait_notified("unregistration_notification")
+    assert note.content["id"] == lost.id and note.content["uuid"] == lost.uuid
+    assert client.engines() == {0: stock.uuid, 1: attached.uuid}
+    assert peers.stock().id == 3
+    assert again.alive()
+
+
+def test_restored_stock_engine_that_falls_silent_is_noticed(start_controller, restart, make_peers):
+    controller = start_controller("--ping=100", "--reuse")
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.stock()
+    client.wait_engines(1)
+    wait_state(controller, [engine], 1)
+    restart(controller, "--ping=100", "--restore")
+    wait_until(lambda: client.engines() == {0: engine.uuid}, what="the engine")
+    engine.stop_heart()
+    wait_until(lambda: client.engines() == {}, what="its end")
+
+
+def test_uuid_of_a_restored_engine_is_taken_once(start_controller, restart, make_peers):
+    controller = start_controller("--ping=200", "--reuse")
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.attached()
+    client.wait_engines(1)
+    wait_state(controller, [engine], 1)
+    restart(controller, "--ping=200", "--restore")
+    assert engine.register().content["id"] == 0
+    client.wait_engines(1)
+    other = peers.stock(register=False)
+    other.uuid = engine.uuid
+    assert other.register().content["ename"] == "KeyError"
+
+
+def test_reuse_without_restore_starts_from_zero(start_controller, restart, make_peers):
+    controller = start_controller("--ping=200", "--reuse")
+    peers = make_peers(controller)
+    client, first, second = peers.client(), peers.attached(), peers.attached()
+    client.wait_engines(2)
+    restart(controller, "--ping=200", "--reuse")
+    assert client.engines() == {}
+    assert second.register(wish=second.id).content["id"] == 1, "its former id is its wish"
+    assert first.register(wish=first.id).content["id"] == 0
+    client.wait_engines(2)
+
+
+def test_restore_without_a_state_file(start_controller, restart, make_peers):
+    controller = start_controller("--ping=200", "--reuse")
+    wait_state(controller, [], 0)
+    controller.kill()
+    state_path(controller).unlink()
+    again = restart(controller, "--restore")
+    again.wait_log("no engines are restored")
+    assert make_peers(again).client().engines() == {}
+
+
+@pytest.mark.parametrize("text, why", [
+    ("", "engines.json"), ("{", "engines.json"), ("[]", "'engines' and 'next_id'"), ('{"engines": {}}', "'next_id'"),
+    ('{"engines": {"x": "u"}, "next_id": 1}', "'x' is no engine id"),
+    ('{"engines": {"-1": "u"}, "next_id": 1}', "'-1' is no engine id"),
+    ('{"engines": {"0": 5}, "next_id": 1}', "engine 0 has no uuid"),
+    ('{"engines": {"0": ""}, "next_id": 1}', "is no identity"),
+    ('{"engines": {"0": "u", "1": "u"}, "next_id": 1}', "is there twice"),
+    ('{"engines": {"0": "u"}, "next_id": -1}', "'next_id'"),
+])
+def test_broken_state_file_is_an_error(tmp_path, text, why):
+    log = tmp_path / "profile_test" / "log"
+    log.mkdir(parents=True)
+    (log / "engines.json").write_text(text)
+    controller = Controller(tmp_path, "--restore", files_in=0)
+    assert controller.process.wait(15) == 1
+    assert why in controller.log(), controller.log()
+    assert not pathlib.Path(controller.path("client")).exists()
+    controller.log_file.close()
+
+
+def test_stranger_with_a_restored_engines_id_gets_another(start_controller, restart, make_peers):
+    controller = start_controller("--ping=200", "--reuse")
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.attached()
+    client.wait_engines(1)
+    wait_state(controller, [engine], 1)
+    again = restart(controller, "--ping=200", "--restore")
+    assert make_peers(again).stock(wish=0, name=new_uuid()).id == 1
