@@ -57,6 +57,9 @@ static int check_pair(const struct controller_setup *s, const struct options *o,
         return differs("key", err);
     if (e->registration != c->registration)
         return differs("registration", err);
+    if (strcmp(e->curve_serverkey ? e->curve_serverkey : "",
+               c->curve_serverkey ? c->curve_serverkey : "") != 0)
+        return differs("curve_serverkey", err);
     if (strcmp(e->signature_scheme, c->signature_scheme) != 0)
         return differs("signature_scheme", err);
     if (strcmp(e->pack, "json") != 0 || strcmp(e->unpack, "json") != 0 ||

@@ -71,13 +71,11 @@ static int set_interface(struct controller_setup *s, const struct options *o, bo
     return text && connection_info_set(field, text) == 0 ? 0 : no_memory(err);
 }
 
-static void warn_of_exposure(const struct controller_setup *s)
+static int set_interfaces(struct controller_setup *s, const struct options *o,
+                          struct ersa_error *err)
 {
-    if (!connection_is_loopback(s->engine.interface) ||
-        !connection_is_loopback(s->client.interface))
-        log_warn("Listening on more than this machine, without encryption: whoever can reach "
-                 "it reads "
-                 "what is sent");
+    int rc = set_interface(s, o, true, &s->engine.interface, err);
+    return rc < 0 ? rc : set_interface(s, o, false, &s->client.interface, err);
 }
 
 /* Ports */
@@ -108,7 +106,9 @@ static int key_from_file(char **field, const char *path, struct ersa_error *err)
     return rc;
 }
 
-static int set_key(char **field, const struct options *o, struct ersa_error *err)
+/* CURVE needs no key: without one that is configured, messages are not signed (wire.md 2). */
+static int set_key(char **field, const struct options *o, bool uses_curve,
+                   struct ersa_error *err)
 {
     char fresh[RAND_SESSION_ID_LEN + 1];
     const char *file = options_text(o, "Session.keyfile");
@@ -116,6 +116,8 @@ static int set_key(char **field, const struct options *o, struct ersa_error *err
     if (*file &&
         (!has_key || options_origin(o, "Session.keyfile") >= options_origin(o, "Session.key")))
         return key_from_file(field, file, err);
+    if (!has_key && uses_curve)
+        return connection_info_set(field, "") == 0 ? 0 : no_memory(err);
     if (!has_key)
         rand_session_id(fresh);
     const char *key = has_key ? options_text(o, "Session.key") : fresh;
@@ -132,11 +134,7 @@ static int set_texts(struct controller_setup *s, const struct options *o, bool i
     const char *scheme = options_text(o, "Session.signature_scheme");
     int rc = 0;
     if (!is_reused) {
-        rc = set_key(&s->engine.key, o, err);
-        if (rc == 0)
-            rc = set_interface(s, o, true, &s->engine.interface, err);
-        if (rc == 0)
-            rc = set_interface(s, o, false, &s->client.interface, err);
+        rc = set_key(&s->engine.key, o, s->uses_curve, err);
         if (rc < 0)
             return rc;
         if (connection_info_set(&s->client.key, s->engine.key) < 0 ||
@@ -166,6 +164,17 @@ static int set_path(char **ret, const struct cli *c, bool engine_side, struct er
     *ret = *name ? str_path(c->profile.security_dir, name)
                  : profile_connection_file(&c->profile, c->cluster_id, engine_side);
     return *ret ? 0 : no_memory(err);
+}
+
+/* Of a file named after the clients', which may have another name than usual. */
+static char *path_beside(const struct controller_setup *s, const char *dir, const char *ending)
+{
+    static const char usual[] = "-client.json";
+    const char *base = strrchr(s->client_path, '/') + 1;
+    size_t len = strlen(base), n = sizeof(usual) - 1;
+    if (len > n && strcmp(base + len - n, usual) == 0)
+        len -= n;
+    return str_printf("%s/%.*s%s", dir, (int)len, base, ending);
 }
 
 static uint64_t client_limit(const struct options *o)
@@ -198,6 +207,8 @@ static void set_router(struct controller_setup *s, const struct options *o)
                   .grace_report_ms = GRACE_REPORT_MS,
                   .grace_lost_ms = GRACE_LOST_MS},
     };
+    if (s->uses_curve)
+        s->router.curve = &s->curve;
     s->engine.is_ersa = s->client.is_ersa = true;
     s->engine.caps = s->client.caps = s->router.caps;
 }
@@ -208,15 +219,14 @@ int controller_setup(struct controller_setup *ret, const struct cli *c, struct e
     struct controller_setup *s = ret;
     *s = (struct controller_setup){.pid_fd = -1,
                                    .keep_files = options_bool(o, "IPController.reuse_files")};
-    if (options_bool(o, "IPController.enable_curve"))
-        return err_set(err, ERSA_EUNSUPPORTED, "%s: CURVE is not there yet",
-                       options_where(o, "IPController.enable_curve"));
     if (connection_info_init(&s->engine, true) < 0 ||
         connection_info_init(&s->client, false) < 0)
         return no_memory(err);
     int rc = set_path(&s->engine_path, c, true, err);
     if (rc == 0)
         rc = set_path(&s->client_path, c, false, err);
+    if (rc == 0 && !(s->curve_path = path_beside(s, c->profile.security_dir, "-curve.key")))
+        rc = no_memory(err);
     bool is_reused = false;
     if (rc == 0 && s->keep_files) {
         rc = controller_reuse(s, o, err);
@@ -229,25 +239,21 @@ int controller_setup(struct controller_setup *ret, const struct cli *c, struct e
     if (rc == 0 && !is_reused)
         rc = copy_ports(&s->client_ports, o, "IPController.client_ports",
                         "IPController.notifier_port");
+    if (rc == 0 && !is_reused)
+        rc = set_interfaces(s, o, err);
+    if (rc == 0)
+        rc = controller_curve(s, o, is_reused, err);
     if (rc == 0)
         rc = set_texts(s, o, is_reused, err);
     if (rc < 0)
         return rc == ERSA_ENOMEM ? no_memory(err) : rc;
     set_router(s, o);
-    warn_of_exposure(s);
     return 0;
 }
 
-/* The pid file is named after the clients' file, which may have another name. */
 int controller_claim(struct controller_setup *s, const struct cli *c, struct ersa_error *err)
 {
-    static const char ending[] = "-client.json";
-    const char *base = strrchr(s->client_path, '/') + 1;
-    size_t len = strlen(base), n = sizeof(ending) - 1;
-    if (len > n && strcmp(base + len - n, ending) == 0)
-        len -= n;
-    CLEANUP(free_ptr)
-    char *path = str_printf("%s/%.*s.pid", c->profile.pid_dir, (int)len, base);
+    CLEANUP(free_ptr) char *path = path_beside(s, c->profile.pid_dir, ".pid");
     if (!path)
         return no_memory(err);
     int fd = pidfile_create(path, CLAIM_S, err);
@@ -274,7 +280,7 @@ int controller_session(struct session **ret, const struct controller_setup *s,
 {
     const struct options *o = c->options;
     const char *key = s->engine.key;
-    if (!*key)
+    if (!*key && !s->uses_curve)
         log_warn("Message signing is disabled: whoever reaches a port can run code");
     if (strlen(key) > SESSION_KEY_MAX)
         return err_set(err, ERSA_EINVAL, "Session.key has %zu characters, at most %d",
@@ -316,8 +322,11 @@ int controller_publish(struct controller_setup *s, const struct router *r,
     memcpy(s->engine.broadcast_leaves, ends.broadcast_leaves,
            ends.n_broadcast_leaves * sizeof(int));
     s->are_written = true;
+    int rc = controller_curve_publish(s, err);
+    if (rc < 0)
+        return rc;
     log_info("writing connection info to %s", s->engine_path);
-    int rc = connection_file_write(s->engine_path, &s->engine, err);
+    rc = connection_file_write(s->engine_path, &s->engine, err);
     if (rc < 0)
         return rc;
     log_info("writing connection info to %s", s->client_path);
@@ -330,6 +339,7 @@ void controller_setup_end(struct controller_setup *s)
         unlink(s->client_path);
         unlink(s->engine_path);
     }
+    controller_curve_end(s);
     if (s->ipc_dir && !s->keep_files)
         rmdir(s->ipc_dir);
     if (s->pid_path)
@@ -341,7 +351,7 @@ void controller_setup_end(struct controller_setup *s)
     free(s->client_ports.numbers);
     free(s->engine_path);
     free(s->client_path);
-    controller_state_end(s);
+    free(s->curve_path);
     free(s->ipc_dir);
     *s = (struct controller_setup){.pid_fd = -1};
 }

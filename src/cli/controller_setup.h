@@ -8,18 +8,20 @@
 #include "config/connection_file.h"
 #include "router/router.h"
 #include "store/store.h"
-#include "util/buf.h"
+#include "wire/curve.h"
 
 struct controller_setup {
     struct router_config router; /* borrows from here */
     struct option_ports engine_ports, client_ports;
     char *engine_path, *client_path;       /* of the connection files */
     struct connection_info engine, client; /* without port numbers until they are written */
-    char *state_path;                      /* of the engine state file */
-    struct buf state;                      /* its text, with --restore */
-    char *ipc_dir;                         /* made by us; NULL: none */
-    char *pid_path; /* pid/ipcontroller[-<id>].pid, held as long as we run */
-    int pid_fd;     /* -1: none */
+    struct curve_config curve;             /* the router borrows it, if `uses_curve` */
+    bool uses_curve;
+    bool keeps_pair;  /* in a file, as it is not configured */
+    char *curve_path; /* of that */
+    char *ipc_dir;    /* made by us; NULL: none */
+    char *pid_path;   /* pid/ipcontroller[-<id>].pid, held as long as we run */
+    int pid_fd;       /* -1: none */
     bool keep_files;
     bool are_written;
 };
@@ -30,12 +32,14 @@ int controller_setup(struct controller_setup *ret, const struct cli *c, struct e
  * run. */
 int controller_reuse(struct controller_setup *s, const struct options *o,
                      struct ersa_error *err);
+/* Decides whether the ports speak CURVE, and with which pair. */
+int controller_curve(struct controller_setup *s, const struct options *o, bool is_reused,
+                     struct ersa_error *err);
+int controller_curve_publish(struct controller_setup *s, struct ersa_error *err);
+void controller_curve_end(struct controller_setup *s);
 int controller_add_port(struct option_ports *p, long long number); /* 0: nothing to add */
 /* One controller for one pair of connection files: ERSA_EEXIST names the one that runs. */
 int controller_claim(struct controller_setup *s, const struct cli *c, struct ersa_error *err);
-/* The engine state file; with --restore it is read. ERSA_EIO, ERSA_EFULL, ERSA_ENOMEM. */
-int controller_state(struct controller_setup *s, const struct cli *c, struct ersa_error *err);
-void controller_state_end(struct controller_setup *s);
 int controller_session(struct session **ret, const struct controller_setup *s,
                        const struct cli *c, struct ersa_error *err);
 int controller_store(struct store **ret, const struct cli *c, const struct session *session,

@@ -124,12 +124,63 @@ static void test_ipc_is_private(void **state)
     assert_int_not_equal(stat(dir, &st), 0);
 }
 
-static void test_what_is_not_there(void **state)
+#define SECRET "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs" /* of a pair in libzmq's manual */
+#define PUBLIC "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
+
+static void test_curve_is_for_others(void **state)
 {
+    static char *const rows[][3] = {
+        {"--ip=127.0.0.1", "--ip=127.0.0.1", ""},
+        {"--ip=*", "--ip=*", "on"},
+        {"--ip=*", "--IPController.enable_curve=false", ""},
+        {"--IPController.client_ip=0.0.0.0", "--ip=127.0.0.1", "on"},
+        {"--transport=ipc", "--ip=*", ""},
+        {"--ip=127.0.0.2", "--IPController.enable_curve=1", "on"},
+    };
     struct controller_setup s;
     struct cli c;
     struct ersa_error err;
-    assert_int_equal(SETUP(&s, &c, &err, "--IPController.enable_curve=1"), ERSA_EUNSUPPORTED);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(SETUP(&s, &c, &err, rows[i][0], rows[i][1]), 0);
+        bool is_on = *rows[i][2];
+        assert_int_equal(s.router.curve != NULL, is_on);
+        assert_int_equal(s.client.curve_serverkey != NULL, is_on);
+        assert_int_equal(strlen(s.client.key), is_on ? 0 : 33);
+        end(&s, &c);
+    }
+    assert_int_equal(SETUP(&s, &c, &err, "--ip=*", "--Session.key=mine"), 0);
+    assert_string_equal(s.engine.key, "mine");
+    assert_true(s.router.curve->is_server);
+    end(&s, &c);
+}
+
+static void test_configured_pairs(void **state)
+{
+    static char *const bad[][2] = {
+        {"--IPController.curve_secretkey=short", "--ip=*"},
+        {"--IPController.curve_publickey=" PUBLIC, "--ip=*"},
+        {"--IPController.curve_secretkey=" SECRET,
+         "--IPController.curve_publickey=JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"},
+        {"--IPController.curve_secretkey=" SECRET, "--IPController.curve_publickey=no"},
+    };
+    struct controller_setup s;
+    struct cli c;
+    struct ersa_error err;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        make_cli(&c, (char *[]){bad[i][0], bad[i][1], "--IPController.enable_curve=1", NULL});
+        assert_int_equal(controller_setup(&s, &c, &err), ERSA_EINVAL);
+        assert_non_null(strstr(err.text, "curve_"));
+        assert_null(strstr(err.text, SECRET));
+        assert_null(strstr(err.text, "short"));
+        end(&s, &c);
+    }
+    assert_int_equal(SETUP(&s, &c, &err, "--IPController.enable_curve=1",
+                           "--IPController.curve_secretkey=" SECRET,
+                           "--IPController.curve_publickey=" PUBLIC),
+                     0);
+    assert_string_equal(s.client.curve_serverkey, PUBLIC);
+    assert_string_equal(s.engine.curve_serverkey, PUBLIC);
+    assert_false(s.keeps_pair);
     end(&s, &c);
 }
 
@@ -257,6 +308,68 @@ static void test_reuse(void **state)
     end(&s, &c);
 }
 
+/* As an earlier run with CURVE left it: the server's key, owned by the test. */
+static char *write_curve_pair(void)
+{
+    struct controller_setup s;
+    struct cli c;
+    struct ersa_error err;
+    write_pair(2001, "old-key", 2);
+    assert_int_equal(SETUP(&s, &c, &err, "--reuse"), 0);
+    s.uses_curve = s.keeps_pair = true;
+    curve_keys_make(&s.curve.own);
+    char *text = calloc(1, CURVE_TEXT_LEN + 1);
+    curve_key_text(text, s.curve.own.public_key);
+    connection_info_set(&s.engine.curve_serverkey, text);
+    connection_info_set(&s.client.curve_serverkey, text);
+    assert_int_equal(controller_curve_publish(&s, &err), 0);
+    assert_int_equal(connection_file_write(s.engine_path, &s.engine, &err), 0);
+    assert_int_equal(connection_file_write(s.client_path, &s.client, &err), 0);
+    struct stat sb;
+    assert_int_equal(stat(s.curve_path, &sb), 0);
+    assert_int_equal(sb.st_mode & 0777, 0600);
+    end(&s, &c);
+    return text;
+}
+
+static void refuses(const char *why);
+
+static void test_reuse_of_a_pair(void **state)
+{
+    struct controller_setup s;
+    struct cli c;
+    struct ersa_error err;
+    const char *path = in_test_dir(".ipython/profile_default/security/ipcontroller-curve.key");
+    char *text = write_curve_pair();
+    assert_int_equal(SETUP(&s, &c, &err, "--reuse"), 0);
+    assert_non_null(s.router.curve);
+    assert_string_equal(s.client.curve_serverkey, text);
+    assert_string_equal(s.client.key, "old-key");
+    end(&s, &c);
+    make_cli(&c, (char *[]){"--reuse", "--IPController.enable_curve=0", NULL});
+    assert_int_equal(controller_setup(&s, &c, &err), ERSA_EINVAL);
+    assert_non_null(strstr(err.text, "is off"));
+    end(&s, &c);
+    make_cli(&c, (char *[]){"--reuse", "--IPController.curve_secretkey=" SECRET, NULL});
+    assert_int_equal(controller_setup(&s, &c, &err), ERSA_EINVAL);
+    assert_non_null(strstr(err.text, "another CURVE key"));
+    end(&s, &c);
+    put_file(path, "curve\n    public-key = \"" PUBLIC "\"\n    secret-key = \"" SECRET "\"\n");
+    refuses("another CURVE key");
+    put_file(path, "garbage");
+    refuses("no key pair");
+    put_file(path, "public-key = \"" PUBLIC "\"\nsecret-key = \"D:)Q");
+    refuses("no key pair");
+    assert_int_equal(unlink(path), 0);
+    refuses("key pair of the connection files");
+    write_pair(2001, "old-key", 2);
+    make_cli(&c, (char *[]){"--reuse", "--IPController.enable_curve=1", NULL});
+    assert_int_equal(controller_setup(&s, &c, &err), ERSA_EINVAL);
+    assert_non_null(strstr(err.text, "without CURVE"));
+    end(&s, &c);
+    free(text);
+}
+
 static void refuses(const char *why)
 {
     struct controller_setup s;
@@ -297,9 +410,17 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, test_dir_make, test_dir_remove)
     const struct CMUnitTest tests[] = {
-        T(test_defaults),          T(test_options), T(test_ipc_is_private),
-        T(test_what_is_not_there), T(test_stores),  T(test_where_mongodb_is),
-        T(test_one_at_a_time),     T(test_reuse),   T(test_reuse_of_bad_files),
+        T(test_defaults),
+        T(test_options),
+        T(test_ipc_is_private),
+        T(test_curve_is_for_others),
+        T(test_configured_pairs),
+        T(test_reuse_of_a_pair),
+        T(test_stores),
+        T(test_where_mongodb_is),
+        T(test_one_at_a_time),
+        T(test_reuse),
+        T(test_reuse_of_bad_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

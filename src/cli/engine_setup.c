@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/curve_keys.h"
 #include "config/python.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -88,12 +89,9 @@ static bool is_json(const char *packer)
 static int check_connection(const struct engine_setup *s, const struct options *o,
                             struct ersa_error *err)
 {
-    const char *server_key = options_text(o, "IPEngine.curve_serverkey");
     if (!is_json(s->conn.pack) || !is_json(s->conn.unpack))
         return err_set(err, ERSA_EUNSUPPORTED, "messages packed as '%s' can't be read",
                        s->conn.pack);
-    if ((s->conn.curve_serverkey && *s->conn.curve_serverkey) || *server_key)
-        return err_set(err, ERSA_EUNSUPPORTED, "CURVE is not supported yet");
     if (*s->conn.ssh || *options_text(o, "IPEngine.sshserver"))
         return err_set(err, ERSA_EUNSUPPORTED, "ssh tunnels are not supported yet");
     return 0;
@@ -138,6 +136,32 @@ static int set_key(struct engine_setup *s, const struct options *o, struct ersa_
     s->engine.key = s->conn.key;
     buf_fini(&b);
     return rc;
+}
+
+/* The file's server key, else a configured one; our own pair is a fresh one unless configured.
+ */
+static int set_curve(struct engine_setup *s, const struct options *o, struct ersa_error *err)
+{
+    const char *key = s->conn.curve_serverkey, *where = "the connection file";
+    if (!key || !*key) {
+        key = options_text(o, "IPEngine.curve_serverkey");
+        where = options_where(o, "IPEngine.curve_serverkey");
+    }
+    if (!*key) {
+        if (!connection_is_loopback(s->interface))
+            log_warn("Not using CurveZMQ security");
+        return 0;
+    }
+    if (curve_key_parse(s->curve.server, key) < 0)
+        return err_set(err, ERSA_EINVAL, "%s: curve_serverkey is no key of CURVE", where);
+    int rc = curve_keys_from_options(&s->curve.own, o, "IPEngine", err);
+    if (rc < 0)
+        return rc;
+    if (rc == 0)
+        curve_keys_make(&s->curve.own);
+    s->engine.curve = &s->curve;
+    log_info("Using CurveZMQ security");
+    return 0;
 }
 
 /* The runtime */
@@ -280,6 +304,8 @@ int engine_setup(struct engine_setup *s, const struct cli *c, int argc, char *co
     s->engine.hello = make_hello(c, argc, argv);
     if (!s->interface || !s->engine.hello)
         return no_memory(err);
+    if ((rc = set_curve(s, o, err)) < 0)
+        return rc;
     const char *uuid = options_text(o, "Session.session");
     s->engine.conn = &s->conn;
     s->engine.interface = s->interface;
@@ -301,6 +327,7 @@ void engine_setup_end(struct engine_setup *s)
     if (s->has_conn)
         connection_info_fini(&s->conn);
     json_decref(s->engine.hello);
+    curve_wipe(&s->curve, sizeof(s->curve));
     free(s->interface);
     free(s->python);
     free(s->python_dir);

@@ -12,6 +12,7 @@ struct engine_setup {
     struct engine_config engine; /* borrows from here and from the options */
     struct connection_info conn;
     bool has_conn;
+    struct curve_config curve;                     /* used where the server's key is known */
     char *interface, *python, *python_dir, *label; /* owned */
     char *runtime_argv[4];
 };

@@ -42,16 +42,19 @@ const struct option_def options_controller[] = {
              "run, and keep "
              "the files at the end"},
     {P, "IPController", "restore_engines", OPT_BOOL, .flags = "restore=true", .preset = "false",
-     .help = "Let the engines of an earlier run in as soon as they are connected again, under "
-             "their old ids"},
+     .inert = true,
+     .help = "Take the engines of an earlier run for living ones; engines that come back "
+             "register by themselves"},
     {P, "IPController", "engine_json_file", OPT_TEXT,
      .help = "Name of the engines' connection file in security/: ipcontroller[-<cluster "
              "id>]-engine.json"},
     {P, "IPController", "client_json_file", OPT_TEXT,
      .help = "Name of the clients' connection file in security/: ipcontroller[-<cluster "
              "id>]-client.json"},
-    {P, "IPController", "enable_curve", OPT_BOOL, .preset = "false", .env = "IPP_ENABLE_CURVE",
-     .help = "Encrypt and authenticate all connections with CURVE"},
+    {P, "IPController", "enable_curve", OPT_BOOL, .env = "IPP_ENABLE_CURVE",
+     .help =
+         "Encrypt and authenticate all connections with CURVE: where more than this machine "
+         "can reach the ports when not given"},
     {P, "IPController", "curve_secretkey", OPT_SECRET, .env = "IPP_CURVE_SECRETKEY",
      .help = "Secret key of CURVE (Z85): a fresh pair when not given"},
     {P, "IPController", "curve_publickey", OPT_TEXT, .env = "IPP_CURVE_PUBLICKEY",

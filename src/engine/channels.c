@@ -9,15 +9,16 @@
 #include "util/err.h"
 
 int channels_open(struct channels *c, struct loop *l, struct wire *w,
-                  const struct connection_info *conn, const char *interface, const char *uuid,
-                  bool use_attach, const struct channels_ops *ops, void *ctx,
-                  struct ersa_error *err)
+                  const struct connection_info *conn, const char *interface,
+                  const struct curve_config *curve, const char *uuid, bool use_attach,
+                  const struct channels_ops *ops, void *ctx, struct ersa_error *err)
 {
     *c = (struct channels){
         .set = use_attach ? &channels_attach : &channels_stock,
         .wire = w,
         .conn = conn,
         .interface = interface,
+        .curve = curve,
         .uuid = uuid,
         .ops = ops,
         .ctx = ctx,
@@ -116,6 +117,7 @@ int channels_port(struct channels *c, enum stock_port which, enum port_kind kind
         .tx_cap_bytes = CHANNELS_TX_CAP,
         .reconnect_min_ms = 50,
         .reconnect_max_ms = 2000,
+        .curve = c->curve,
     };
     c->ports[which] = port_new(c->wire, &cfg, err);
     return c->ports[which] ? 0 : err ? err->code : ERSA_ENOMEM;

@@ -40,6 +40,7 @@ struct channels {
     struct wire *wire;                  /* borrowed */
     const struct connection_info *conn; /* borrowed */
     const char *interface;              /* borrowed, resolved */
+    const struct curve_config *curve;   /* borrowed; NULL: unencrypted */
     const char *uuid;                   /* borrowed */
     const struct channels_ops *ops;
     void *ctx;
@@ -55,9 +56,9 @@ struct channels {
 /* Connects what is needed to register. `use_attach` where the connection file has it. `conn`,
  * `interface`, `uuid` and `ops` are borrowed. ERSA_EINVAL names the address; ERSA_ENOMEM. */
 int channels_open(struct channels *c, struct loop *l, struct wire *w,
-                  const struct connection_info *conn, const char *interface, const char *uuid,
-                  bool use_attach, const struct channels_ops *ops, void *ctx,
-                  struct ersa_error *err);
+                  const struct connection_info *conn, const char *interface,
+                  const struct curve_config *curve, const char *uuid, bool use_attach,
+                  const struct channels_ops *ops, void *ctx, struct ersa_error *err);
 /* Connects the rest, once the id is known; later calls do nothing. */
 int channels_serve(struct channels *c, int64_t id, struct ersa_error *err);
 void channels_close(struct channels *c);

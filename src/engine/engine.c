@@ -284,7 +284,7 @@ static int start(struct engine *e, struct ersa_error *err)
     registration_start(e);
     bool use_attach =
         e->cfg.caps & CAP_attach && cfg->conn->caps & CAP_attach && cfg->conn->attach > 0;
-    return channels_open(&e->channels, e->loop, e->wire, cfg->conn, cfg->interface,
+    return channels_open(&e->channels, e->loop, e->wire, cfg->conn, cfg->interface, cfg->curve,
                          session_id(e->session), use_attach, &channel_ops, e, err);
 }
 

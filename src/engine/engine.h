@@ -11,13 +11,15 @@
 
 #include "config/connection_file.h"
 #include "ersa/error.h"
+#include "wire/curve.h"
 
 /* Everything borrowed for the engine's life. */
 struct engine_config {
     const struct connection_info *conn;
     const char *interface; /* resolved */
     const char *key, *signature_scheme;
-    const char *uuid; /* NULL: a random one */
+    const struct curve_config *curve; /* NULL: unencrypted */
+    const char *uuid;                 /* NULL: a random one */
     const char *username;
     int64_t wish;  /* the id it would like to have, -1: any */
     unsigned caps; /* what this program announces: bits of ersa_caps.def */

@@ -202,6 +202,7 @@ static int open_gate(struct router *r, struct gate *g, const struct gate_row *ro
         .ctx = g,
         .prio = row->prio,
         .tx_cap_bytes = row->tx_cap_bytes,
+        .curve = r->cfg.curve,
     };
     g->port = port_new(r->wire, &cfg, err);
     if (!g->port)

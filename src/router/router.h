@@ -13,6 +13,7 @@
 #include "loop/ring.h"
 #include "router/sched_task.h"
 #include "util/block.h"
+#include "wire/curve.h"
 #include "wire/session.h"
 
 struct router;
@@ -26,6 +27,7 @@ struct router_config {
     const char *engine_interface; /* "tcp://127.0.0.1", "ipc:///absolute/directory/c" */
     const char *client_interface;
     struct router_ports ports, engine_ports, client_ports; /* pools of numbers */
+    const struct curve_config *curve;                      /* NULL: unencrypted */
     unsigned broadcast_depth;
     unsigned caps;                   /* announced: bits of ersa_caps.def */
     int64_t heart_period_ms;         /* HeartMonitor.period */
@@ -33,8 +35,6 @@ struct router_config {
     int64_t registration_timeout_ms; /* 0: max(30 s, 10 periods) */
     size_t digest_history;           /* signatures remembered against replay; 0: none */
     struct sched_config sched;
-    const char *state_path;  /* of the engine state file; NULL: none */
-    struct slice restore;    /* text of that file from an earlier run; absent: start afresh */
     struct block_pool *pool; /* for large frames; they go to records by reference, so it must
                                 outlive what records still holds; NULL: a private one */
 };

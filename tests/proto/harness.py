@@ -196,17 +196,27 @@ class Controller:
         return code
 
 
+def secure(socket, controller):
+    """Makes it a CURVE client where the controller is a CURVE server; the socket."""
+    key = controller.client_info["curve_serverkey"]
+    if key:
+        socket.curve_serverkey = key.encode()
+        socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+    return socket
+
+
 class Peer:
     """Sockets of one peer, closed together."""
 
-    def __init__(self, context):
-        self.context = context
+    def __init__(self, context, controller):
+        self.context, self.controller = context, controller
         self.sockets = []
 
     def socket(self, kind, url=None, identity=None, hwm=0):
         s = self.context.socket(kind)
         s.linger = 0
         s.set_hwm(hwm)
+        secure(s, self.controller)
         if identity:
             s.identity = identity
         self.sockets.append(s)
@@ -301,7 +311,7 @@ class Engine:
 
 class StockEngine(Peer, Engine):
     def __init__(self, context, controller, name=None, beat=True):
-        Peer.__init__(self, context)
+        Peer.__init__(self, context, controller)
         Engine.__init__(self, controller, name)
         self.identity = self.uuid.encode()
         self.beats = 0
@@ -330,7 +340,7 @@ class StockEngine(Peer, Engine):
 
     def start_heart(self):
         url = self.controller.url
-        ping = self.context.socket(zmq.SUB)
+        ping = secure(self.context.socket(zmq.SUB), self.controller)
         ping.subscribe(b"")
         pong = self.socket(zmq.DEALER, url("hb_pong", "engine"), self.identity)
         ping.connect(url("hb_ping", "engine"))
@@ -380,7 +390,7 @@ class AttachEngine(Engine):
         super().__init__(controller, name)
         self.beat = beat
         self.channels = {c: queue.Queue() for c in ("query", "mux", "task", "control", "hb")}
-        socket = context.socket(zmq.DEALER)
+        socket = secure(context.socket(zmq.DEALER), controller)
         socket.linger = 0
         socket.set_hwm(0)
         socket.identity = self.uuid.encode()
@@ -496,8 +506,7 @@ class RawEngine(Engine):
 
 class Client(Peer):
     def __init__(self, context, controller, key=None):
-        super().__init__(context)
-        self.controller = controller
+        super().__init__(context, controller)
         self.session = Session(controller.key if key is None else key)
         url = controller.url
         self.notification = self.subscriber(url("notification"))
