@@ -208,7 +208,8 @@ void hub_on_message(struct link *l, const struct msg *m)
 
 /* Replies */
 
-/* [query] identities message buffers: to whom, then what. */
+/* [query] identities message buffers: to whom, then what. Who does not read its answers
+ * isn't read either. */
 static void send_reply(struct router *r, struct link *to, const struct frame *idents,
                        unsigned n_idents, const struct outgoing *o, const struct frame *buffers,
                        unsigned n_buffers)
@@ -225,7 +226,7 @@ static void send_reply(struct router *r, struct link *to, const struct frame *id
     memcpy(all + n_idents, own, sizeof(own));
     if (n_buffers)
         memcpy(all + n_idents + SESSION_FRAMES, buffers, n_buffers * sizeof(*all));
-    link_send_channel(to, CH_QUERY, all, n, NULL);
+    link_send_channel(to, CH_QUERY, all, n, link_is_attached(to) ? NULL : to);
     free(all);
 }
 

@@ -32,7 +32,8 @@ static void to_client(void *ctx, struct slice client, const struct frame *frames
     struct router *r = ctx;
     struct link *to = ports_find(r, RT_TASK_CLIENT, client);
     if (to)
-        link_send(to, frames, n, source ? engine_link(engine_of(source), CH_TASK) : NULL);
+        link_send(to, frames, n,
+                  source ? engine_link(engine_of(source), CH_TASK) : r->task_source);
 }
 
 static bool is_aborted(struct slice metadata)

@@ -164,6 +164,22 @@ def test_client_on_a_slow_line_gets_its_large_result(client, controller, peers):
     assert got >= size
 
 
+@pytest.mark.parametrize("key, msg_type", [("registration", "connection_request"), ("task", "apply_request")])
+def test_client_that_asks_and_asks_and_reads_no_answer(client, controller, key, msg_type):
+    """Answers that the controller makes itself are bounded by not reading on."""
+    before = controller.rss_mb()
+    with connection(controller, "client", key) as s:
+        s.settimeout(3)
+        s.sendall(GREETING + READY)
+        with pytest.raises(TimeoutError):
+            for _ in range(3000):
+                header = client.session.header(msg_type) | {"padding": "x" * 100_000}  # it comes back as parent
+                frames = client.session.pack(msg_type, header=header, metadata={"targets": ["nobody"]})
+                s.sendall(RawEngine.encode(frames))
+        assert is_served(client)
+        assert controller.rss_mb() < before + 250
+
+
 def test_slow_subscriber_loses_output_only(start_controller, make_peers):
     controller = start_controller()
     peers = make_peers(controller)
