@@ -352,6 +352,7 @@ void controller_setup_end(struct controller_setup *s)
     free(s->engine_path);
     free(s->client_path);
     free(s->curve_path);
+    controller_state_end(s);
     free(s->ipc_dir);
     *s = (struct controller_setup){.pid_fd = -1};
 }

@@ -8,6 +8,7 @@
 #include "config/connection_file.h"
 #include "router/router.h"
 #include "store/store.h"
+#include "util/buf.h"
 #include "wire/curve.h"
 
 struct controller_setup {
@@ -22,6 +23,8 @@ struct controller_setup {
     char *ipc_dir;    /* made by us; NULL: none */
     char *pid_path;   /* pid/ipcontroller[-<id>].pid, held as long as we run */
     int pid_fd;       /* -1: none */
+    char *state_path; /* of the engine state file */
+    struct buf state; /* its text, with --restore */
     bool keep_files;
     bool are_written;
 };
@@ -40,6 +43,9 @@ void controller_curve_end(struct controller_setup *s);
 int controller_add_port(struct option_ports *p, long long number); /* 0: nothing to add */
 /* One controller for one pair of connection files: ERSA_EEXIST names the one that runs. */
 int controller_claim(struct controller_setup *s, const struct cli *c, struct ersa_error *err);
+/* The engine state file; with --restore it is read. ERSA_EIO, ERSA_EFULL, ERSA_ENOMEM. */
+int controller_state(struct controller_setup *s, const struct cli *c, struct ersa_error *err);
+void controller_state_end(struct controller_setup *s);
 int controller_session(struct session **ret, const struct controller_setup *s,
                        const struct cli *c, struct ersa_error *err);
 int controller_store(struct store **ret, const struct cli *c, const struct session *session,

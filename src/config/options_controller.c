@@ -42,9 +42,8 @@ const struct option_def options_controller[] = {
              "run, and keep "
              "the files at the end"},
     {P, "IPController", "restore_engines", OPT_BOOL, .flags = "restore=true", .preset = "false",
-     .inert = true,
-     .help = "Take the engines of an earlier run for living ones; engines that come back "
-             "register by themselves"},
+     .help = "Let the engines of an earlier run in as soon as they are connected again, under "
+             "their old ids"},
     {P, "IPController", "engine_json_file", OPT_TEXT,
      .help = "Name of the engines' connection file in security/: ipcontroller[-<cluster "
              "id>]-engine.json"},
