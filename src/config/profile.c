@@ -251,10 +251,10 @@ static int make_sub_dirs(const struct profile *p, struct ersa_error *err)
     if (rc == 0)
         rc = make_private(p->pid_dir, err);
     if (rc == 0)
-        rc = file_mkdirs(p->log_dir, 0777, err);
+        rc = file_mkdirs(p->log_dir, 0755, err);
     bool has_startup = is_dir(p->startup_dir);
     if (rc == 0 && !has_startup)
-        rc = file_mkdirs(p->startup_dir, 0777, err);
+        rc = file_mkdirs(p->startup_dir, 0755, err);
     if (rc < 0 || has_startup)
         return rc;
     CLEANUP(free_ptr) char *readme = str_path(p->startup_dir, "README");
@@ -276,7 +276,7 @@ int profile_open(struct profile *ret, struct options *o, struct ersa_error *err)
         rc = by_path ? err_set(err, ERSA_ENOENT, "Profile directory '%s' not found.", p.dir)
                      : err_set(err, ERSA_ENOENT, "Profile '%s' not found.", p.name);
     if (rc == 0)
-        rc = file_mkdirs(p.dir, 0777, err);
+        rc = file_mkdirs(p.dir, 0755, err);
     if (rc == 0)
         rc = make_sub_dirs(&p, err);
     if (rc < 0)

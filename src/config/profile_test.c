@@ -50,6 +50,21 @@ static void test_default_is_made(void **state)
     profile_close(&p);
 }
 
+/* What others could write into `startup` would be run. */
+static void test_nobody_else_writes(void **state)
+{
+    struct profile p;
+    struct ersa_error err;
+    mode_t before = umask(0);
+    int rc = resolve(PROG_ENGINE, NULL, &p, &err);
+    umask(before);
+    assert_int_equal(rc, 0);
+    const char *const dirs[] = {p.dir, p.log_dir, p.startup_dir};
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+        assert_int_equal(mode_of(dirs[i]), 0755);
+    profile_close(&p);
+}
+
 static void test_missing_profile(void **state)
 {
     struct profile p;
@@ -160,8 +175,14 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, test_dir_make, test_dir_remove)
     const struct CMUnitTest tests[] = {
-        T(test_default_is_made), T(test_missing_profile), T(test_who_says_where), T(test_xdg),
-        T(test_paths),           T(test_file_names),      T(test_clean_logs),
+        T(test_default_is_made),
+        T(test_nobody_else_writes),
+        T(test_missing_profile),
+        T(test_who_says_where),
+        T(test_xdg),
+        T(test_paths),
+        T(test_file_names),
+        T(test_clean_logs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
