@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Files that the router wants written: it touches no disk itself. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "records/core.h"
+#include "util/cleanup.h"
 #include "util/file.h"
+#include "util/str.h"
 
 void file_on_mail(struct records *r, const struct mail *m)
 {
@@ -12,8 +11,7 @@ void file_on_mail(struct records *r, const struct mail *m)
     if (!m->msg || !m->msg->n)
         return;
     const struct frame *content = m->msg->frames;
-    const char *path = strndup(m->peer.data, m->peer.len);
+    CLEANUP(free_ptr) char *path = str_dup_slice(m->peer);
     if (!path || file_write_atomic(path, content->data, content->len, 0600, &err) < 0)
         records_complain(r, &err);
-    free((char *)path);
 }
