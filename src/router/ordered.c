@@ -28,6 +28,21 @@ int ordered_open(struct policy **ret, const struct policy_ops *ops, engine_order
     return 0;
 }
 
+static bool has_waited_longer(const struct sched_engine *a, const struct sched_engine *b)
+{
+    return a->turn < b->turn;
+}
+
+static bool is_less_by_turn(const struct heap_node *a, const struct heap_node *b)
+{
+    return ordered_less(a, b, has_waited_longer);
+}
+
+int ordered_open_by_turn(struct policy **ret, const struct policy_ops *ops)
+{
+    return ordered_open(ret, ops, has_waited_longer, is_less_by_turn);
+}
+
 void ordered_close(struct policy *p)
 {
     heap_fini(&self(p)->heap);

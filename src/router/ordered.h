@@ -20,6 +20,9 @@ static inline bool ordered_less(const struct heap_node *a, const struct heap_nod
     return x->full != y->full ? y->full : before(x, y);
 }
 
+/* The same, in the order of the line: longest without a new task first. */
+int ordered_open_by_turn(struct policy **ret, const struct policy_ops *ops);
+
 void ordered_close(struct policy *p);
 int ordered_add(struct policy *p, struct sched_engine *e);
 void ordered_remove(struct policy *p, struct sched_engine *e);

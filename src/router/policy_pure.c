@@ -5,19 +5,9 @@
  * dead engine fail here as in the other schemes, and are not lost. */
 #include "router/ordered.h"
 
-static bool comes_before(const struct sched_engine *a, const struct sched_engine *b)
-{
-    return a->turn < b->turn;
-}
-
-static bool is_less(const struct heap_node *a, const struct heap_node *b)
-{
-    return ordered_less(a, b, comes_before);
-}
-
 static int pure_open(struct policy **ret)
 {
-    return ordered_open(ret, &policy_pure, comes_before, is_less);
+    return ordered_open_by_turn(ret, &policy_pure);
 }
 
 const struct policy_ops policy_pure = {
