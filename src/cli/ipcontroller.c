@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* ipcontroller: hub, schedulers, heart monitor and task records in one process. This file
- * starts the router (this thread) and the records thread, hands each its rings, publishes the
- * connection files, and takes everything down again in the reverse order. */
+ * starts the router (this thread), the records thread and the web thread, hands each its rings,
+ * publishes the connection files, and takes everything down again in the reverse order. */
 #include <malloc.h>
 #include <signal.h>
 
 #include "cli/cli.h"
+#include "cli/controller_metrics.h"
 #include "cli/controller_setup.h"
 #include "loop/loop.h"
 #include "loop/ring.h"
@@ -28,6 +29,7 @@ struct controller {
     struct ring *to_records, *from_records;
     struct records *records;
     struct router *router;
+    struct controller_metrics metrics;
     struct block_pool *pool; /* outlives both threads' messages */
     bool is_stopping;
 };
@@ -57,7 +59,9 @@ static int start_records(struct controller *c, struct ersa_error *err)
     if (!c->to_records || !c->from_records)
         return ERSA_ENOMEM;
     int rc = controller_store(&store, &c->cli, c->session, err);
-    return rc < 0 ? rc : records_start(&c->records, store, c->to_records, c->from_records, err);
+    return rc < 0 ? rc
+                  : records_start(&c->records, store, c->to_records, c->from_records,
+                                  c->metrics.records, err);
 }
 
 static int start(struct controller *c, struct ersa_error *err)
@@ -75,8 +79,10 @@ static int start(struct controller *c, struct ersa_error *err)
         rc = controller_state(&c->setup, &c->cli, err);
     if (rc == 0)
         rc = controller_session(&c->session, &c->setup, &c->cli, err);
+    controller_metrics_open(&c->metrics, &c->cli);
     if (rc == 0)
         rc = start_records(c, err);
+    c->setup.router.stats = c->metrics.router;
     c->setup.router.pool = c->pool = block_pool_new(POOL_KEEP_BYTES, false);
     if (rc == 0 && !c->pool)
         rc = ERSA_ENOMEM;
@@ -93,6 +99,7 @@ static int publish(struct controller *c, struct ersa_error *err)
     log_info("Hub listening on %s:%d for registration.", c->setup.engine.interface,
              ends.registration);
     log_info("hub::created hub");
+    controller_metrics_start(&c->metrics, &c->setup, &c->cli);
     int rc = controller_publish(&c->setup, c->router, err);
     if (rc < 0)
         return rc;
@@ -105,9 +112,11 @@ static int publish(struct controller *c, struct ersa_error *err)
 
 static void end(struct controller *c)
 {
+    controller_metrics_stop(&c->metrics);
     router_free(c->router);
     if (c->records)
         records_stop(c->records);
+    controller_metrics_end(&c->metrics);
     for (struct mail *m; c->from_records && (m = ring_pop(c->from_records));)
         mail_free(m);
     block_pool_free(c->pool);

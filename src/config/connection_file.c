@@ -109,6 +109,7 @@ void connection_info_fini(struct connection_info *c)
         if (fields[i].kind == TEXT || fields[i].kind == TEXT_OR_NULL)
             free(*text_at(c, &fields[i]));
     free(c->broadcast_leaves);
+    free(c->metrics);
     *c = (struct connection_info){0};
 }
 
@@ -170,6 +171,9 @@ static void read_ersa(struct connection_info *c, const json_t *ersa)
                                   k++) if (strcmp(json_string_value(item), caps[k].name) == 0)
         c->caps |= caps[k].bit;
     (void)to_port(json_object_get(ersa, "attach"), &c->attach);
+    const char *metrics = json_string_value(json_object_get(ersa, "metrics"));
+    if (metrics && !c->engine_side)
+        (void)connection_info_set(&c->metrics, metrics);
 }
 
 static int read_object(struct connection_info *c, const json_t *j, const char *where,
@@ -258,6 +262,8 @@ static json_t *ersa_json(const struct connection_info *c)
     json_t *ersa = json_pack("{s:i, s:o}", "v", 1, "caps", list);
     if (ersa && c->engine_side && c->attach)
         json_object_set_new(ersa, "attach", json_integer(c->attach));
+    if (ersa && !c->engine_side && c->metrics)
+        json_object_set_new(ersa, "metrics", json_string(c->metrics));
     return ersa;
 }
 

@@ -31,6 +31,7 @@ struct connection_info {
     bool is_ersa;  /* it carries an "ersa" object of version 1 */
     unsigned caps; /* bits of ersa_caps.def announced there */
     int attach;    /* engine side: port of `attach`, 0: none */
+    char *metrics; /* client side: URL of the metrics; NULL: not served */
 };
 
 /* Zeroes, then what is common: empty texts, json, hmac-sha256. ERSA_ENOMEM. */

@@ -69,6 +69,12 @@ const struct option_def options_controller[] = {
      .help = "How long an engine may take between registration and first heartbeat: 30, or ten "
              "heartbeats "
              "where that is more"},
+    {P, "IPController", "metrics_port", OPT_INT, .alias = "metrics-port", .max = 65535,
+     .help =
+         "Port of an HTTP server with figures about the cluster, for Prometheus: /metrics and "
+         "/healthz. None when not given; 0 for a free one"},
+    {P, "IPController", "metrics_ip", OPT_TEXT, .preset = "127.0.0.1",
+     .help = "Address of that server; * for every interface. Whoever reaches it can read"},
     {P, "IPController", "use_threads", OPT_BOOL, .flags = "usethreads=true", .preset = "false",
      .inert = true,
      .help = "Schedulers in threads; here they are always one with the controller"},

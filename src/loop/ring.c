@@ -95,12 +95,24 @@ size_t ring_room(const struct ring *r)
     return r->mask + 1 - used;
 }
 
+size_t ring_cap(const struct ring *r)
+{
+    return r->mask + 1;
+}
+
 static bool is_empty(struct ring *r)
 {
     size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
     if (head == r->tail_seen)
         r->tail_seen = atomic_load_explicit(&r->tail, memory_order_acquire);
     return head == r->tail_seen;
+}
+
+void *ring_peek(struct ring *r)
+{
+    if (is_empty(r))
+        return NULL;
+    return r->items[atomic_load_explicit(&r->head, memory_order_relaxed) & r->mask];
 }
 
 void *ring_pop(struct ring *r)

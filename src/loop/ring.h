@@ -22,9 +22,12 @@ int ring_push(struct ring *r, void *item);
 /* Sender's thread: wakes the reader if it sleeps; called once per turn after pushes. */
 void ring_flush(struct ring *r);
 size_t ring_room(const struct ring *r);
+size_t ring_cap(const struct ring *r); /* any thread */
 
 /* Receiver's thread: takes the next item, NULL when empty. */
 void *ring_pop(struct ring *r);
+/* The same, but it stays there. */
+void *ring_peek(struct ring *r);
 /* Receiver's thread: from now on `l` calls fn for each item as they come, at most `batch` a
  * turn. */
 int ring_watch(struct ring *r, struct loop *l, ring_fn fn, void *ctx, unsigned batch);

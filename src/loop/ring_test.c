@@ -29,10 +29,13 @@ static void test_bound(void **state)
         assert_int_equal(ring_push(r, &x[i]), 0);
     assert_int_equal(ring_push(r, &x[4]), ERSA_EFULL);
     assert_int_equal(ring_room(r), 0);
+    assert_int_equal(ring_cap(r), 4);
+    assert_ptr_equal(ring_peek(r), &x[0]);
     assert_ptr_equal(ring_pop(r), &x[0]);
     assert_int_equal(ring_room(r), 1);
     for (int i = 1; i < 4; i++)
         assert_ptr_equal(ring_pop(r), &x[i]);
+    assert_null(ring_peek(r));
     assert_null(ring_pop(r));
     ring_free(r);
 }

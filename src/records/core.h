@@ -36,6 +36,8 @@ struct records {
     struct buf text;     /* scratch: decoded strings, texts made here */
     bool has_complained; /* that something could not be stored: once, then it is counted */
     uint64_t unstored;
+    struct stats_desk *stats; /* borrowed; NULL: none */
+    uint64_t n_heard;
 };
 
 /* Events (tasks.c, output.c, file.c); one function a type of mail. */
@@ -47,6 +49,9 @@ void output_on_iopub(struct records *r, const struct mail *m);
 void file_on_mail(struct records *r, const struct mail *m);
 /* Queries (query.c). */
 void query_on_mail(struct records *r, const struct mail *m);
+
+/* report.c: fills a sheet. */
+void report_fill(void *ctx, struct stats_sheet *s);
 
 /* Shared by the events. */
 

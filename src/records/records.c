@@ -56,6 +56,7 @@ static void on_mail(void *ctx, void *item)
     struct records *r = ctx;
     if (handlers[m->type])
         handlers[m->type](r, m);
+    r->n_heard++;
     mail_free(m);
     want_tick(r);
     if (r->text.cap > TEXT_KEEP) {
@@ -188,6 +189,8 @@ static void free_records(struct records *r)
         mail_free(r->stuck[i]);
     free(r->stuck);
     free(r->slices);
+    if (r->stats)
+        desk_leave(r->stats);
     buf_fini(&r->text);
     seen_fini(&r->seen);
     if (r->stop_fd >= 0)
@@ -209,7 +212,7 @@ static int start_thread(struct records *r)
 }
 
 int records_start(struct records **ret, struct store *st, struct ring *in, struct ring *out,
-                  struct ersa_error *err)
+                  struct stats_desk *stats, struct ersa_error *err)
 {
     struct records *r = calloc(1, sizeof(*r));
     if (!r) {
@@ -219,6 +222,7 @@ int records_start(struct records **ret, struct store *st, struct ring *in, struc
     r->st = st;
     r->in = in;
     r->out = out;
+    r->stats = stats;
     r->keeps = !slice_is(SLICE_LIT("none"), st->ops->name);
     r->stop.fn = on_stop;
     r->retry.fn = on_retry;
@@ -232,13 +236,13 @@ int records_start(struct records **ret, struct store *st, struct ring *in, struc
         rc = loop_watch(r->loop, &r->stop, r->stop_fd, LOOP_READ, LOOP_URGENT);
     if (rc == 0)
         rc = ring_watch(in, r->loop, on_mail, r, MAILS_A_TURN);
+    if (rc == 0 && stats)
+        rc = desk_serve(stats, r->loop, report_fill, r);
     want_tick(r);
-    if (rc == 0) {
+    if (rc == 0)
         rc = start_thread(r);
-        if (rc < 0)
-            ring_unwatch(in);
-    }
     if (rc < 0) {
+        ring_unwatch(in);
         free_records(r);
         return err_set(err, rc, "the records thread was not started: %s", ersa_strerror(rc));
     }

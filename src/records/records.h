@@ -8,15 +8,16 @@
 
 #include "loop/loop.h"
 #include "loop/ring.h"
+#include "stats/desk.h"
 #include "store/mail.h"
 #include "store/store.h"
 
 struct records;
 
 /* Starts the thread. Takes the store. `in` carries router's mail (struct mail), `out` answers.
- * Both rings are borrowed. */
+ * Both rings are borrowed, and so is `stats` (NULL: nobody asks for figures). */
 int records_start(struct records **ret, struct store *st, struct ring *in, struct ring *out,
-                  struct ersa_error *err);
+                  struct stats_desk *stats, struct ersa_error *err);
 /* Drains what was mailed, closes the store, joins the thread. */
 void records_stop(struct records *r);
 

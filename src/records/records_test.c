@@ -32,7 +32,7 @@ static void open_seat(struct seat *s, struct store *st)
 {
     s->in = ring_new(RING_CAP);
     s->out = ring_new(2);
-    assert_int_equal(records_start(&s->records, st, s->in, s->out, NULL), 0);
+    assert_int_equal(records_start(&s->records, st, s->in, s->out, NULL, NULL), 0);
 }
 
 static void open_memory(struct seat *s)

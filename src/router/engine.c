@@ -250,6 +250,9 @@ bool engine_event(struct engine *e, enum engine_event ev)
         if (t->next != e->state)
             log_debug("engine::%" PRId64 " %s -%s-> %s", e->id, engine_state_name(e->state),
                       engine_event_name(ev), engine_state_name(t->next));
+        e->env->events[ev]++;
+        e->env->in_state[e->state]--;
+        e->env->in_state[t->next]++;
         e->state = t->next;
         if (t->action)
             t->action(e, ev);

@@ -72,7 +72,9 @@ struct engine_env { /* the same for all engines of a router */
     int64_t lost_ms;            /* from the end of its last connection */
     int64_t linger_reported_ms; /* from its end: late replies to direct requests */
     int64_t linger_lost_ms;
-    uint64_t unlisted_events; /* pairs that the table does not have */
+    uint64_t events[EV_MAX];           /* that the table had */
+    size_t in_state[ENGINE_STATE_MAX]; /* ABSENT is not counted */
+    uint64_t unlisted_events;          /* pairs that the table does not have */
 };
 
 struct engine {

@@ -9,6 +9,7 @@
 struct open_request {
     struct list link; /* in the engine's queue */
     struct engine *engine;
+    int64_t since_ns;
     size_t len;
     char msg_id[];
 };
@@ -36,6 +37,7 @@ static void drop_oldest(struct buf *b)
 void ledger_init(struct ledger *l)
 {
     map_init(&l->open);
+    l->time = (struct stats_hist){{0}};
 }
 
 void ledger_fini(struct ledger *l)
@@ -55,6 +57,7 @@ void ledger_open(struct ledger *l, struct engine *e, struct slice msg_id)
     if (!q)
         return;
     q->engine = e;
+    q->since_ns = loop_now_ns(e->env->loop);
     q->len = msg_id.len;
     memcpy(q->msg_id, msg_id.data, msg_id.len);
     if (map_put(&l->open, q->msg_id, q->len, q) < 0) {
@@ -70,6 +73,7 @@ bool ledger_answer(struct ledger *l, struct engine *e, struct slice msg_id)
     struct open_request *q = map_get(&l->open, msg_id.data, msg_id.len);
     if (!q || q->engine != e)
         return false;
+    stats_hist_add(&l->time, loop_now_ns(e->env->loop) - q->since_ns);
     forget(l, q);
     return true;
 }

@@ -8,13 +8,15 @@
 #include <stdbool.h>
 
 #include "router/engine.h"
+#include "stats/hist.h"
 #include "util/map.h"
 
 /* Direct requests open at a time; beyond that they are not listed. */
 #define LEDGER_MAX 1000000
 
 struct ledger {
-    struct map open; /* direct requests by id */
+    struct map open;        /* direct requests by id */
+    struct stats_hist time; /* until they were answered */
 };
 
 void ledger_init(struct ledger *l);

@@ -10,6 +10,7 @@
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/registration.h"
+#include "router/report.h"
 #include "router/tasks.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -105,6 +106,8 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
     }
     if (rc == 0)
         rc = ring_watch(from_records, l, hub_on_answer, r, ANSWERS_A_TURN);
+    if (rc == 0)
+        rc = report_start(r);
     if (rc < 0) {
         router_free(r);
         return rc;
@@ -126,6 +129,7 @@ void router_free(struct router *r)
     if (!r)
         return;
     loop_cancel(r->loop, &r->stopping);
+    report_stop(r);
     heart_stop(r);
     state_stop(r);
     if (r->from_records)

@@ -12,6 +12,7 @@
 #include "loop/loop.h"
 #include "loop/ring.h"
 #include "router/sched_task.h"
+#include "stats/desk.h"
 #include "util/block.h"
 #include "wire/curve.h"
 #include "wire/session.h"
@@ -35,10 +36,11 @@ struct router_config {
     int64_t registration_timeout_ms; /* 0: max(30 s, 10 periods) */
     size_t digest_history;           /* signatures remembered against replay; 0: none */
     struct sched_config sched;
-    const char *state_path;  /* of the engine state file; NULL: none */
-    struct slice restore;    /* text of that file from an earlier run; absent: start afresh */
-    struct block_pool *pool; /* for large frames; they go to records by reference, so it must
-                                outlive what records still holds; NULL: a private one */
+    const char *state_path;   /* of the engine state file; NULL: none */
+    struct slice restore;     /* text of that file from an earlier run; absent: start afresh */
+    struct stats_desk *stats; /* borrowed; NULL: nobody asks for figures */
+    struct block_pool *pool;  /* for large frames; they go to records by reference, so it must
+                                 outlive what records still holds; NULL: a private one */
 };
 
 /* Makes the router and binds all its ports; nothing is answered before loop_run(). `s` signs

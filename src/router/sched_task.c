@@ -182,6 +182,7 @@ static void refuse(struct sched *s, const struct request *q, const char *ename,
     if (!is_full) { /* else records would have to hold what we don't */
         s->counts.submitted++;
         s->counts.failed++;
+        stats_hist_add(&s->counts.total_time, 0);
         s->ops->event(s->ctx, TASK_SUBMITTED, q->msg_id, (struct slice){NULL, 0}, &q->parts);
     }
     reply_refusal(s, q->frames, 1 + q->parts.n_idents, q->parts.header, q->msg_id, ename,

@@ -8,6 +8,7 @@
 
 #include "ersa/error.h"
 #include "loop/loop.h"
+#include "stats/hist.h"
 #include "wire/msg.h"
 #include "wire/session.h"
 
@@ -101,6 +102,8 @@ struct sched_counts {
     uint64_t submitted, done, failed, aborted, retried, refused_known, refused_full,
         dropped_bad, late_replies, unlisted_events;
     size_t waiting, sent;
+    size_t dependent; /* of `waiting`: on other tasks */
+    struct stats_hist queue_time, engine_time, total_time;
 };
 const struct sched_counts *sched_counts(const struct sched *s);
 /* For queue_request: calls fn for each id waiting (engine NULL) or sent, oldest first. */

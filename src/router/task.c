@@ -137,6 +137,7 @@ struct task *task_new(struct sched *s, const struct frame *frames, unsigned n, u
     list_init(&t->link);
     list_init(&t->dependents);
     t->n_front = n_front;
+    t->submitted_ns = t->since_ns = loop_now_ns(s->loop);
     t->request = msg_hold(frames, n);
     if (!t->request || !set_msg_id(t, header, msg_id) ||
         map_put(&s->tasks, t->msg_id.data, t->msg_id.len, t) < 0) {
@@ -174,6 +175,7 @@ static void leave(struct sched *s, struct task *t)
     case AMONG_WAITING:
         list_remove(&t->link);
         s->counts.waiting--;
+        s->counts.dependent--;
         break;
     case IN_LINE:
         line_remove(&s->line, t);
@@ -182,6 +184,8 @@ static void leave(struct sched *s, struct task *t)
     case AT_ENGINE:
         list_remove(&t->link);
         s->counts.sent--;
+        stats_hist_add(&s->counts.engine_time, loop_now_ns(s->loop) - t->since_ns);
+        t->since_ns = loop_now_ns(s->loop);
         sched_load_drop(s, t->engine);
         break;
     case NOWHERE:
@@ -198,6 +202,7 @@ static void settle_id(struct sched *s, struct task *t, enum seen_state state,
 {
     uint32_t number = e ? e->number : 0;
     seen_set(&s->seen, t->msg_id, state);
+    stats_hist_add(&s->counts.total_time, loop_now_ns(s->loop) - t->submitted_ns);
     if (number)
         places_put(&s->places, t->msg_id, number);
     depend_on_end(s, t, state, number);
@@ -232,6 +237,7 @@ static void wait_for_others(struct sched *s, struct task *t, const struct verdic
     list_push_back(&s->waiting, &t->link);
     t->where = AMONG_WAITING;
     s->counts.waiting++;
+    s->counts.dependent++;
     terms_start_timer(s, t->terms);
 }
 
@@ -240,6 +246,7 @@ static void look_for_engine(struct sched *s, struct task *t, const struct verdic
     if (t->where == AMONG_WAITING) {
         list_remove(&t->link);
         s->counts.waiting--;
+        s->counts.dependent--;
         t->where = NOWHERE;
         t->resumed = true;
     }
@@ -251,6 +258,8 @@ static void send_to_engine(struct sched *s, struct task *t, const struct verdict
     struct sched_engine *e = v->engine;
     leave(s, t);
     list_push_back(&e->sent, &t->link);
+    stats_hist_add(&s->counts.queue_time, loop_now_ns(s->loop) - t->since_ns);
+    t->since_ns = loop_now_ns(s->loop);
     t->where = AT_ENGINE;
     t->engine = e;
     t->begun = !e->tells_begun;

@@ -51,10 +51,12 @@ struct task {
     struct list link; /* in the list that `where` says */
     enum task_state state;
     enum { NOWHERE, AMONG_WAITING, IN_LINE, AT_ENGINE } where;
-    bool begun;                  /* its engine has begun it, or would not tell */
-    bool resumed;                /* has waited its time already: before those that have not */
-    unsigned retries;            /* left */
-    unsigned n_front;            /* frames of `request` before the delimiter */
+    bool begun;       /* its engine has begun it, or would not tell */
+    bool resumed;     /* has waited its time already: before those that have not */
+    unsigned retries; /* left */
+    unsigned n_front; /* frames of `request` before the delimiter */
+    int64_t submitted_ns;
+    int64_t since_ns;            /* when it came to where it is: the line, an engine */
     uint64_t seq;                /* by age, anew when it goes back to the end of the line */
     struct slice msg_id;         /* in `request`, or id_copy */
     char *id_copy;               /* owned; NULL but for an id with escapes */

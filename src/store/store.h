@@ -113,9 +113,12 @@ struct store_counts {
     uint64_t stripped; /* records without their payload, because the store was behind */
 };
 
+struct pending; /* store/pending.h */
+
 struct store {
     const struct store_ops *ops;
     struct store_counts counts;
+    const struct pending *pending; /* borrowed: changes not written yet; NULL: there are none */
 };
 
 /* Dropped is what is done first (and what was never requested: output of a broadcast), then

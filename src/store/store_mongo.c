@@ -398,6 +398,7 @@ int store_mongo_open(struct store **ret, const struct store_mongo_config *cfg,
         return err_set(err, ERSA_ENOMEM, "out of memory");
     pthread_once(&library, start_library);
     s->base.ops = &ops;
+    s->base.pending = &s->pending;
     pending_init(&s->pending);
     seen_init(&s->known);
     mongoc_uri_t *uri = mongoc_uri_new_with_error(cfg->uri, &error);

@@ -547,6 +547,7 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
         return err_set(err, ERSA_ENOMEM, "out of memory");
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock for each allocation saved */
     s->base.ops = &ops;
+    s->base.pending = &s->pending;
     s->limits = cfg->limits;
     pending_init(&s->pending);
     buf_init(&s->blobs[0], BLOB_MAX);

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROWS = [
     {"cli"},
     {"router", "records", "engine", "client", "launch", "web"},
-    {"store", "config"},
+    {"store", "config", "stats"},
     {"wire"},
     {"loop"},
     {"util"},
