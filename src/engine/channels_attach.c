@@ -12,9 +12,8 @@ static const struct {
     struct frame name;
     enum channel channel;
 } rows[] = {
-    {FRAME_LIT("query"), CHAN_QUERY},
-    {FRAME_LIT("mux"), CHAN_SHELL},
-    {FRAME_LIT("task"), CHAN_SHELL},
+    {FRAME_LIT("query"), CHAN_QUERY},     {FRAME_LIT("mux"), CHAN_SHELL},
+    {FRAME_LIT("task"), CHAN_SHELL},      {FRAME_LIT("broadcast"), CHAN_SHELL},
     {FRAME_LIT("control"), CHAN_CONTROL},
 };
 

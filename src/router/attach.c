@@ -3,6 +3,7 @@
  * channel of a stock engine. What goes back gets the name again in link_send_channel(). */
 #include "router/attach.h"
 
+#include "router/broadcasts.h"
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/iopub.h"
@@ -19,9 +20,13 @@ static void on_control(struct link *l, const struct msg *m)
 }
 
 static void (*const handlers[CH_MAX])(struct link *l, const struct msg *m) = {
-    [CH_QUERY] = hub_on_message,    [CH_MUX] = on_mux,
-    [CH_TASK] = tasks_from_engine,  [CH_CONTROL] = on_control,
-    [CH_IOPUB] = iopub_from_engine, [CH_HB] = heart_on_pong,
+    [CH_QUERY] = hub_on_message,
+    [CH_MUX] = on_mux,
+    [CH_TASK] = tasks_from_engine,
+    [CH_CONTROL] = on_control,
+    [CH_IOPUB] = iopub_from_engine,
+    [CH_HB] = heart_on_pong,
+    [CH_BROADCAST] = broadcasts_from_engine,
 };
 
 void attach_on_up(struct link *l)

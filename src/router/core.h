@@ -14,6 +14,7 @@
 #include "router/recent.h"
 #include "router/registry.h"
 #include "router/router.h"
+#include "router/sched_broadcast.h"
 #include "router/sched_task.h"
 #include "router/state.h"
 #include "util/buf.h"
@@ -35,6 +36,8 @@ struct router {
     struct state state;
     struct sched *sched;
     struct link *task_source; /* tasks.c: whose message the scheduler is dealing with */
+    struct broadcast *broadcast;
+    struct link *broadcast_source; /* broadcasts.c: likewise */
     struct frame *vec;        /* router_prepend() */
     size_t vec_cap;
     struct buf scratch; /* router_compose() */

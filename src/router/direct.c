@@ -40,6 +40,8 @@ static bool read_head(struct slice header, struct head *ret)
 
 static enum route client_route(enum channel ch)
 {
+    if (ch == CH_BROADCAST)
+        return RT_BROADCAST_ROOT;
     return ch == CH_MUX ? RT_MUX_CLIENT : RT_CONTROL_CLIENT;
 }
 
@@ -133,7 +135,9 @@ static void free_waiting(struct router *r, struct engine *e, struct waiting *w)
 static void fail_waiting(struct router *r, struct engine *e, struct waiting *w)
 {
     struct parts p;
-    if (w->channel != CH_TASK && parts_split(w->msg->frames + 1, w->msg->n - 1, &p) == 0)
+    if (w->channel == CH_BROADCAST)
+        broadcast_undelivered(r->broadcast, e, w->msg->frames, w->msg->n);
+    else if (w->channel != CH_TASK && parts_split(w->msg->frames + 1, w->msg->n - 1, &p) == 0)
         refuse(r, w->channel, frame_slice(w->msg->frames), e->uuid, &p);
     free_waiting(r, e, w);
 }

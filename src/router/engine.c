@@ -225,6 +225,7 @@ struct engine *engine_new(struct engine_env *env, struct slice uuid, int64_t id)
     e->linger.fn = on_linger;
     list_init(&e->waiting);
     list_init(&e->queue);
+    list_init(&e->broadcasts);
     list_init(&e->link);
     buf_init(&e->completed, COMPLETED_MAX);
     return e;

@@ -45,7 +45,7 @@ const char *engine_event_name(enum engine_event ev);
 
 /* Channels between controller and engine: a stock engine has one connection for each, an
  * attached one a single connection for all (extensions.md 2). */
-enum channel { CH_QUERY, CH_MUX, CH_TASK, CH_CONTROL, CH_IOPUB, CH_HB, CH_MAX };
+enum channel { CH_QUERY, CH_MUX, CH_TASK, CH_BROADCAST, CH_CONTROL, CH_IOPUB, CH_HB, CH_MAX };
 
 struct link; /* router/ports.h: a connected peer */
 struct engine;
@@ -106,6 +106,8 @@ struct engine {
     struct list waiting; /* direct.c: requests that wait for its connection */
     size_t waiting_bytes;
     struct timer patience; /* of the oldest of them */
+
+    struct list broadcasts; /* gather.c: coalescing ones that wait for its answer */
 
     struct list queue; /* ledger.c: direct requests sent and unanswered */
     size_t n_queue;

@@ -18,9 +18,10 @@ static const char *const reject_texts[] = {
 };
 
 static const struct frame channel_names[CH_MAX] = {
-    [CH_QUERY] = FRAME_LIT("query"), [CH_MUX] = FRAME_LIT("mux"),
-    [CH_TASK] = FRAME_LIT("task"),   [CH_CONTROL] = FRAME_LIT("control"),
-    [CH_IOPUB] = FRAME_LIT("iopub"), [CH_HB] = FRAME_LIT("hb"),
+    [CH_QUERY] = FRAME_LIT("query"),         [CH_MUX] = FRAME_LIT("mux"),
+    [CH_TASK] = FRAME_LIT("task"),           [CH_CONTROL] = FRAME_LIT("control"),
+    [CH_IOPUB] = FRAME_LIT("iopub"),         [CH_HB] = FRAME_LIT("hb"),
+    [CH_BROADCAST] = FRAME_LIT("broadcast"),
 };
 
 static void watch_stuck(struct link *l)
@@ -109,6 +110,9 @@ void link_bind_all(struct router *r, struct engine *e)
         if (l)
             link_bind(l, e);
     }
+    struct link *leaf = ports_find_leaf(r, e->uuid);
+    if (leaf)
+        link_bind(leaf, e);
 }
 
 void link_unbind_all(struct engine *e)
@@ -184,4 +188,19 @@ void link_reject(struct link *l, enum reject why)
     l->complained = true;
     log_warn("%s::dropped from %s: %s (further ones are only counted)", l->gate->row->key,
              peer_address(l->peer), reject_texts[why]);
+}
+
+void link_reject_error(struct link *l, int rc)
+{
+    static const struct {
+        int rc;
+        enum reject why;
+    } reasons[] = {
+        {ERSA_EPROTO, REJECT_MALFORMED}, {ERSA_EAUTH, REJECT_SIGNATURE},
+        {ERSA_EPARSE, REJECT_HEADER},    {ERSA_EEXIST, REJECT_REPLAY},
+        {ERSA_ENOENT, REJECT_STRANGER},  {ERSA_ENOMEM, REJECT_NO_MEMORY},
+    };
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (reasons[i].rc == rc)
+            link_reject(l, reasons[i].why);
 }

@@ -12,15 +12,14 @@ struct router;
 struct gate;
 
 /* Input that was not served: counted here, logged once a peer. X(name, text) */
-#define REJECTS(X)                                                          \
-    X(MALFORMED, "not a message")                                           \
-    X(SIGNATURE, "wrong signature")                                         \
-    X(REPLAY, "message seen before")                                        \
-    X(HEADER, "header, metadata or content that is not a JSON object")      \
-    X(CHANNEL, "unknown channel")                                           \
-    X(STRANGER, "message of an engine that is not registered")              \
-    X(UNROUTABLE, "message for an engine that is not there")                \
-    X(BROADCAST, "broadcast request, which this controller does not serve") \
+#define REJECTS(X)                                                     \
+    X(MALFORMED, "not a message")                                      \
+    X(SIGNATURE, "wrong signature")                                    \
+    X(REPLAY, "message seen before")                                   \
+    X(HEADER, "header, metadata or content that is not a JSON object") \
+    X(CHANNEL, "unknown channel")                                      \
+    X(STRANGER, "message of an engine that is not registered")         \
+    X(UNROUTABLE, "message for an engine that is not there")           \
     X(NO_MEMORY, "out of memory")
 
 enum reject {
@@ -82,5 +81,7 @@ struct frame channel_frame(enum channel ch);
 bool link_admit(struct link *l, const struct frame *frames, unsigned n, struct parts *ret);
 /* Counts input that isn't served, and logs the first of a peer. */
 void link_reject(struct link *l, enum reject why);
+/* The same by what a scheduler returned; 0 and what has no reason of its own is none. */
+void link_reject_error(struct link *l, int rc);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "router/attach.h"
+#include "router/broadcasts.h"
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/iopub.h"
@@ -18,11 +19,6 @@
 #include "util/log.h"
 
 #define IOPUB_CAP_BYTES ((size_t)256 << 20) /* a slow subscriber loses output beyond that */
-
-static void on_broadcast(struct link *l, const struct msg *m)
-{
-    link_reject(l, REJECT_BROADCAST);
-}
 
 static const struct gate_row rows[RT_MAX] = {
     [RT_QUERY] = {"registration", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_QUERY,
@@ -39,8 +35,8 @@ static const struct gate_row rows[RT_MAX] = {
                     .subscribed = heart_on_subscribed},
     [RT_HB_PONG] = {"hb_pong", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_URGENT, CH_HB,
                     .message = heart_on_pong},
-    [RT_BROADCAST_LEAF] = {"broadcast", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_MAX,
-                           .message = on_broadcast},
+    [RT_BROADCAST_LEAF] = {"broadcast", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL,
+                           CH_BROADCAST, .message = broadcasts_from_engine},
     [RT_ATTACH] = {"attach", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_MAX,
                    .up = attach_on_up, .message = attach_on_message},
     [RT_CONTROL_CLIENT] = {"control", "control_in", PORT_ROUTER, SIDE_CLIENT, LOOP_URGENT,
@@ -54,7 +50,8 @@ static const struct gate_row rows[RT_MAX] = {
     [RT_NOTIFY] = {"notification", NULL, PORT_PUB, SIDE_CLIENT, LOOP_NORMAL, CH_MAX,
                    .tx_cap_bytes = IOPUB_CAP_BYTES, .subscribed = registration_on_subscribed},
     [RT_BROADCAST_ROOT] = {"broadcast", "sub_scheduler_0", PORT_ROUTER, SIDE_CLIENT,
-                           LOOP_NORMAL, CH_MAX, .message = on_broadcast},
+                           LOOP_NORMAL, CH_MAX, .up = recent_on_client,
+                           .down = broadcasts_client_gone, .message = broadcasts_from_client},
 };
 
 /* Events of the ports */
@@ -88,6 +85,8 @@ static void on_peer_down(void *ctx, struct peer *p, enum peer_down why)
         return;
     struct engine *e = l->engine;
     bool attached = link_is_attached(l);
+    if (l->gate->row->down)
+        l->gate->row->down(l);
     link_unbind(l);
     peer_set_user(p, NULL);
     link_free(l);
@@ -311,12 +310,27 @@ size_t ports_queued_bytes(const struct router *r)
     for (enum route rt = 0; rt < RT_MAX; rt++)
         if (r->ports.gates[rt].port)
             sum += port_queued_bytes(r->ports.gates[rt].port);
+    for (unsigned i = 0; i < r->ports.n_leaves; i++)
+        if (r->ports.leaves[i].port)
+            sum += port_queued_bytes(r->ports.leaves[i].port);
     return sum;
+}
+
+static struct link *find_peer(struct port *port, struct slice identity)
+{
+    struct peer *p = port && identity.len ? port_find(port, identity.data, identity.len) : NULL;
+    return p ? peer_user(p) : NULL;
 }
 
 struct link *ports_find(const struct router *r, enum route rt, struct slice identity)
 {
-    struct port *port = r->ports.gates[rt].port;
-    struct peer *p = port && identity.len ? port_find(port, identity.data, identity.len) : NULL;
-    return p ? peer_user(p) : NULL;
+    return find_peer(r->ports.gates[rt].port, identity);
+}
+
+struct link *ports_find_leaf(const struct router *r, struct slice identity)
+{
+    struct link *l = NULL;
+    for (unsigned i = 0; i < r->ports.n_leaves && !l; i++)
+        l = find_peer(r->ports.leaves[i].port, identity);
+    return l;
 }

@@ -41,6 +41,7 @@ struct gate_row {
     enum channel channel; /* of the engine that connects; CH_MAX: none */
     size_t tx_cap_bytes;  /* 0: the default */
     void (*up)(struct link *l);
+    void (*down)(struct link *l);
     void (*message)(struct link *l, const struct msg *m);
     void (*subscribed)(struct link *l);
 };
@@ -69,6 +70,8 @@ size_t ports_queued_bytes(const struct router *r);
 
 /* The peer of that identity at a port, NULL when there is none. */
 struct link *ports_find(const struct router *r, enum route rt, struct slice identity);
+/* The same among the broadcast leaves. */
+struct link *ports_find_leaf(const struct router *r, struct slice identity);
 static inline struct port *ports_get(const struct ports *p, enum route rt)
 {
     return p->gates[rt].port;

@@ -68,6 +68,7 @@ static void on_gone(void *ctx, struct engine *e, bool was_alive)
     log_info("registration::unregister_engine(%" PRId64 ")%s%s", e->id, e->cause ? ": " : "",
              e->cause ? e->cause : "");
     direct_on_gone(r, e, was_alive);
+    broadcast_engine_gone(r->broadcast, e, was_alive);
     link_drop_full(e);
     if (!was_alive && !e->restored)
         return;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "router/broadcasts.h"
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/registration.h"
@@ -98,6 +99,10 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
     rc = hub_start(r, err);
     if (rc == 0)
         rc = sched_new(&r->sched, l, s, &r->cfg.sched, &tasks_ops, r, err);
+    const struct broadcast_config broadcast = {.digest_history = cfg->digest_history,
+                                               .client_limit = cfg->sched.client_limit};
+    if (rc == 0)
+        rc = broadcast_new(&r->broadcast, s, &broadcast, &broadcasts_ops, r, err);
     if (rc == 0)
         rc = state_start(r, err);
     if (rc == 0) {
@@ -138,6 +143,7 @@ void router_free(struct router *r)
     drop_waiting(r, &r->registry.live);
     ports_close(r, 0);
     sched_free(r->sched);
+    broadcast_free(r->broadcast);
     ledger_fini(&r->ledger);
     recent_fini(r);
     registry_fini(&r->registry);

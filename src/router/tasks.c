@@ -94,22 +94,6 @@ static bool take_begun(struct link *l, const struct msg *m)
     return true;
 }
 
-/* What the scheduler did not take. */
-static void reject_on_error(struct link *l, int rc)
-{
-    static const struct {
-        int rc;
-        enum reject why;
-    } reasons[] = {
-        {ERSA_EPROTO, REJECT_MALFORMED}, {ERSA_EAUTH, REJECT_SIGNATURE},
-        {ERSA_EPARSE, REJECT_HEADER},    {ERSA_EEXIST, REJECT_REPLAY},
-        {ERSA_ENOENT, REJECT_STRANGER},  {ERSA_ENOMEM, REJECT_NO_MEMORY},
-    };
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        if (reasons[i].rc == rc)
-            link_reject(l, reasons[i].why);
-}
-
 static bool is_probe(const struct msg *m)
 {
     return m->n == 1 && m->frames[0].len == 0;
@@ -121,7 +105,7 @@ void tasks_from_client(struct link *l, const struct msg *m)
     if (is_probe(m))
         return;
     r->task_source = l;
-    reject_on_error(l, sched_submit(r->sched, link_identity(l), m));
+    link_reject_error(l, sched_submit(r->sched, link_identity(l), m));
     r->task_source = NULL;
 }
 
@@ -166,6 +150,6 @@ void tasks_from_engine(struct link *l, const struct msg *m)
     if (take_begun(l, m))
         return;
     r->task_source = l;
-    reject_on_error(l, sched_reply(r->sched, &l->engine->task, m));
+    link_reject_error(l, sched_reply(r->sched, &l->engine->task, m));
     r->task_source = NULL;
 }

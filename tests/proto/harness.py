@@ -389,7 +389,7 @@ class AttachEngine(Engine):
     def __init__(self, context, controller, name=None, beat=True):
         super().__init__(controller, name)
         self.beat = beat
-        self.channels = {c: queue.Queue() for c in ("query", "mux", "task", "control", "hb")}
+        self.channels = {c: queue.Queue() for c in ("query", "mux", "task", "broadcast", "control", "hb")}
         socket = secure(context.socket(zmq.DEALER), controller)
         socket.linger = 0
         socket.set_hwm(0)
