@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One entry a record. What each change brings is copied into one chunk, the lists of buffers
- * first for the sake of their alignment; chunks go with their entry. */
+/* One entry a record. What each change brings is copied into the entry's newest chunk or a new
+ * one, the lists of buffers first for the sake of their alignment; chunks go with their entry.
+ * Entries and chunks of the usual size are used again. */
 #include "store/pending.h"
 
 #include <stdlib.h>
@@ -8,8 +9,13 @@
 
 #include "util/clock.h"
 
+#define CHUNK_MIN 1000 /* room for all of a short task */
+#define IDLE_MAX 4096  /* entries, and chunks, that are kept for the next */
+#define ID_ROOM 80
+
 struct pending_chunk {
     struct pending_chunk *next;
+    size_t used, cap;
     max_align_t data[];
 };
 
@@ -20,6 +26,7 @@ void pending_init(struct pending *p)
     list_init(&p->open);
     list_init(&p->done);
     list_init(&p->written);
+    list_init(&p->idle);
 }
 
 static void drop_all(struct pending *p, struct list *l)
@@ -34,6 +41,14 @@ void pending_fini(struct pending *p)
     drop_all(p, &p->done);
     drop_all(p, &p->written);
     map_fini(&p->by_id);
+    struct list *it;
+    while ((it = list_pop_front(&p->idle)))
+        free(container_of(it, struct pending_entry, all));
+    while (p->idle_chunks) {
+        struct pending_chunk *next = p->idle_chunks->next;
+        free(p->idle_chunks);
+        p->idle_chunks = next;
+    }
 }
 
 struct pending_entry *pending_find(const struct pending *p, struct slice id)
@@ -47,6 +62,63 @@ static void count(struct pending *p, struct pending_entry *e, size_t bytes)
     p->bytes += bytes;
 }
 
+static struct pending_entry *take_entry(struct pending *p, size_t id_len)
+{
+    struct list *it = id_len <= ID_ROOM ? list_pop_front(&p->idle) : NULL;
+    if (!it)
+        return calloc(1, sizeof(struct pending_entry) + (id_len < ID_ROOM ? ID_ROOM : id_len));
+    struct pending_entry *e = container_of(it, struct pending_entry, all);
+    p->n_idle--;
+    memset(e, 0, sizeof(*e));
+    return e;
+}
+
+static void keep_entry(struct pending *p, struct pending_entry *e)
+{
+    if (p->n_idle == IDLE_MAX || e->id_len > ID_ROOM) {
+        free(e);
+        return;
+    }
+    p->n_idle++;
+    list_push_front(&p->idle, &e->all);
+}
+
+/* Room for `bytes` at the end of the entry's memory. */
+static char *take_room(struct pending *p, struct pending_entry *e, size_t bytes)
+{
+    struct pending_chunk *c = e->chunks;
+    bytes = (bytes + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+    if (!c || c->cap - c->used < bytes) {
+        size_t cap = bytes < CHUNK_MIN ? CHUNK_MIN : bytes;
+        c = cap == CHUNK_MIN ? p->idle_chunks : NULL;
+        if (c) {
+            p->idle_chunks = c->next;
+            p->n_idle_chunks--;
+        } else {
+            c = malloc(sizeof(*c) + cap);
+        }
+        if (!c)
+            return NULL;
+        *c = (struct pending_chunk){.next = e->chunks, .cap = cap};
+        e->chunks = c;
+        count(p, e, sizeof(*c) + cap);
+    }
+    char *room = (char *)c->data + c->used;
+    c->used += bytes;
+    return room;
+}
+
+static void keep_chunk(struct pending *p, struct pending_chunk *c)
+{
+    if (p->n_idle_chunks == IDLE_MAX || c->cap != CHUNK_MIN) {
+        free(c);
+        return;
+    }
+    c->next = p->idle_chunks;
+    p->idle_chunks = c;
+    p->n_idle_chunks++;
+}
+
 struct pending_entry *pending_entry(struct pending *p, struct slice id, bool creates)
 {
     struct pending_entry *e = pending_find(p, id);
@@ -54,7 +126,7 @@ struct pending_entry *pending_entry(struct pending *p, struct slice id, bool cre
         e->creates = e->creates || creates;
         return e;
     }
-    e = calloc(1, sizeof(*e) + id.len);
+    e = take_entry(p, id.len);
     if (!e)
         return NULL;
     e->id_len = id.len;
@@ -81,12 +153,12 @@ void pending_drop(struct pending *p, struct pending_entry *e)
     p->bytes -= e->bytes;
     while (e->chunks) {
         struct pending_chunk *next = e->chunks->next;
-        free(e->chunks);
+        keep_chunk(p, e->chunks);
         e->chunks = next;
     }
     buf_fini(&e->streams[0]);
     buf_fini(&e->streams[1]);
-    free(e);
+    keep_entry(p, e);
 }
 
 /* Merging */
@@ -161,15 +233,12 @@ int pending_merge(struct pending *p, struct pending_entry *e, const struct store
     size_t bytes = 0;
     for (unsigned f = 0; f < F_MAX; f++)
         bytes += is_wanted(r, f) ? value_bytes(r, f) : 0;
-    struct pending_chunk *c = malloc(sizeof(*c) + bytes + 1);
-    if (!c)
+    char *room = take_room(p, e, bytes);
+    if (!room)
         return ERSA_ENOMEM;
-    c->next = e->chunks;
-    e->chunks = c;
-    copy_values(e, r, (char *)c->data);
+    copy_values(e, r, room);
     e->rec.set |= r->set;
     e->dirty |= r->set;
-    count(p, e, sizeof(*c) + bytes);
     int rc = 0;
     for (unsigned f = F_stdout; f <= F_stderr && rc == 0; f++)
         rc = r->set & STORE_FIELD(f) ? set_stream(p, e, f, r->v[f].text) : 0;

@@ -37,7 +37,10 @@ struct pending_entry {
 struct pending {
     struct map by_id;
     struct list open, done, written;
-    size_t bytes; /* of all */
+    size_t bytes;     /* of all */
+    struct list idle; /* entries and chunks to be used again */
+    struct pending_chunk *idle_chunks;
+    unsigned n_idle, n_idle_chunks;
 };
 
 void pending_init(struct pending *p);

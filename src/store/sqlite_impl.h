@@ -9,6 +9,7 @@
 #include "store/keep.h"
 #include "store/pending.h"
 #include "store/store.h"
+#include "wire/seen.h"
 
 #define STATEMENTS_MAX 32
 #define SQL_MAX ((size_t)64 << 10)
@@ -24,6 +25,7 @@ struct sqlite_store {
     char *table; /* quoted */
     struct store_limits limits;
     struct pending pending;
+    struct seen known; /* ids that this life has written: they need not be looked up */
     bool in_transaction;
     struct statement statements[STATEMENTS_MAX];
     unsigned next_statement;

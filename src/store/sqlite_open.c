@@ -90,8 +90,8 @@ int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *c
         rc = set_journal(s, cfg->path, err);
     if (rc == 0)
         rc = sqlite_run(s,
-                        "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=2048;"
-                        "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-32768;"
+                        "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4096;"
+                        "PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-32768;"
                         "PRAGMA temp_store=MEMORY",
                         err);
     char number[32];

@@ -182,25 +182,29 @@ static int64_t delete_rows(struct sqlite_store *s, const char *where, const char
                            uint64_t n, struct ersa_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    int64_t before = sqlite3_total_changes64(s->db);
-    int rc = begin(s, err);
+    int64_t gone = 0;
+    int code = SQLITE_ERROR, rc = begin(s, err);
     if (rc < 0)
         return rc;
-    char *sql = sqlite3_mprintf(
-        "DELETE FROM %s WHERE rowid IN (SELECT rowid FROM %s WHERE %s LIMIT ?1)", s->table,
-        s->table, where);
-    bool ok = sql && sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
-              sqlite3_bind_int64(stmt, 1, (int64_t)n) == SQLITE_OK &&
-              (!date || sqlite3_bind_text(stmt, 2, date, -1, SQLITE_STATIC) == SQLITE_OK) &&
-              sqlite3_step(stmt) == SQLITE_DONE;
-    rc = ok ? 0 : sqlite_error(s, err, "old task records are not dropped");
+    char *sql = sqlite3_mprintf("DELETE FROM %s WHERE rowid IN (SELECT rowid FROM %s WHERE %s "
+                                "LIMIT ?1) RETURNING msg_id",
+                                s->table, s->table, where);
+    if (sql && sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_bind_int64(stmt, 1, (int64_t)n) == SQLITE_OK &&
+        (!date || sqlite3_bind_text(stmt, 2, date, -1, SQLITE_STATIC) == SQLITE_OK))
+        for (; (code = sqlite3_step(stmt)) == SQLITE_ROW; gone++)
+            seen_set(&s->known,
+                     (struct slice){(const char *)sqlite3_column_text(stmt, 0),
+                                    (size_t)sqlite3_column_bytes(stmt, 0)},
+                     SEEN_NEVER);
+    rc = code == SQLITE_DONE ? 0 : sqlite_error(s, err, "old task records are not dropped");
     sqlite3_finalize(stmt);
     sqlite3_free(sql);
     if (rc < 0) {
         roll_back(s);
         return rc;
     }
-    return sqlite3_total_changes64(s->db) - before;
+    return gone;
 }
 
 #define DONE_FIRST "completed IS NOT NULL OR submitted IS NULL ORDER BY rowid"
@@ -286,6 +290,7 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
 {
     struct sqlite_store *s = sqlite_of(st);
     keep_free(&s->kept);
+    seen_set(&s->known, r->v[F_msg_id].text, SEEN_OPEN);
     struct pending_entry *e = pending_entry(&s->pending, r->v[F_msg_id].text, true);
     if (!e || pending_merge(&s->pending, e, r) < 0)
         return err_set(err, ERSA_ENOMEM, "out of memory");
@@ -314,9 +319,12 @@ static int find_entry(struct sqlite_store *s, struct slice id, struct pending_en
     *ret = pending_find(&s->pending, id);
     if (*ret)
         return 0;
-    int64_t row = find_row(s, id, err);
-    if (row <= 0)
-        return row < 0 ? (int)row : err_set(err, ERSA_ENOENT, "no such record");
+    int64_t row = 0;
+    if (seen_get(&s->known, id) == SEEN_NEVER) {
+        row = find_row(s, id, err);
+        if (row <= 0)
+            return row < 0 ? (int)row : err_set(err, ERSA_ENOENT, "no such record");
+    }
     *ret = pending_entry(&s->pending, id, false);
     if (!*ret)
         return err_set(err, ERSA_ENOMEM, "out of memory");
@@ -375,6 +383,10 @@ static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
         *ret = e->rec;
         return 0;
     }
+    if (fields == 0 && seen_get(&s->known, msg_id) != SEEN_NEVER) {
+        *ret = (struct store_record){.set = 0};
+        return 0;
+    }
     if (e && pending_is_dirty(e) && write_entry(s, e, err) < 0 && e->creates) {
         give_entry(e, ret);
         return 0;
@@ -414,6 +426,7 @@ static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err
         roll_back(s);
         return rc;
     }
+    seen_set(&s->known, msg_id, SEEN_NEVER);
     bool was_pending = e;
     if (e)
         pending_drop(&s->pending, e);
@@ -502,6 +515,7 @@ static void free_store(struct sqlite_store *s)
 {
     keep_free(&s->kept);
     pending_fini(&s->pending);
+    seen_fini(&s->known);
     sqlite_finalize(s);
     sqlite3_close(s->db);
     sqlite3_free(s->table);
@@ -550,6 +564,7 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
     s->base.pending = &s->pending;
     s->limits = cfg->limits;
     pending_init(&s->pending);
+    seen_init(&s->known);
     buf_init(&s->blobs[0], BLOB_MAX);
     buf_init(&s->blobs[1], BLOB_MAX);
     int rc = sqlite_open_file(s, cfg, err);
