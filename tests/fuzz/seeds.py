@@ -167,8 +167,37 @@ def options_seeds():
     yield "units", bytes([0x40]) + b"--DictDB.size_limit=2G\n--HeartMonitor.period=3s\n--log-level=DEBUG"
 
 
+def curve_seeds():
+    connect, turn, sealed, large, send, raw, cmd, number, hang_up, _ = (bytes([n]) for n in range(10))
+
+    def big(flags, size, spoilt=0, value=7, step=6000):
+        return large + struct.pack(">BHHBH", flags, size // 10, spoilt, value, step)
+
+    def put(flags, body):
+        return sealed + bytes([flags, len(body)]) + body
+
+    up = connect + b"\4them" + turn + turn
+    for mode in range(5):
+        for role in (0, 0x10):
+            yield f"talk-{mode}-{role}", bytes([mode | role | 0x40]) + up + put(1, b"one") + put(0, b"\1two") + turn
+            yield f"large-{mode}-{role}", bytes([mode | role | 0x40]) + up + big(1, 70_000) + big(0, 400_000) + turn + turn
+    yield "send", b"\0" + up + send + struct.pack(">H", 40_000) + send + struct.pack(">H", 7) + turn + turn
+    yield "spoilt", b"\0" + up + big(0, 300_000, 40_000)
+    yield "spoilt-small", b"\0" + up + big(0, 500, 60)
+    yield "number", b"\0" + up + put(0, b"x") + number + b"\0\0\0\1" + put(0, b"y")
+    yield "flags", b"\0" + up + put(2, b"\4PING\0\0ctx") + turn + put(3, b"x")
+    yield "subscribe", b"\2" + up + put(2, b"\x09SUBSCRIBEa") + put(2, b"\6CANCELa") + turn
+    yield "bound", b"\0" + up + b"".join(big(1, 500_000) for _ in range(4))
+    yield "take-over", b"\x40" + up + put(0, b"x") + up + put(0, b"y") + turn
+    yield "hello", b"\0" + connect + b"\0" + cmd + b"\0" + struct.pack(">H", 194) + b"\1\0" + bytes(192)
+    yield "initiate", b"\0" + connect + b"\0" + cmd + b"\2" + struct.pack(">H", 300) + bytes(300)
+    yield "welcome", b"\x10" + connect + b"\0" + cmd + b"\1" + struct.pack(">H", 160) + bytes(160) + turn
+    yield "raw", b"\0" + up + raw + b"\5" + b"\0\3abc"
+    yield "cut", b"\0" + up + big(0, 300_000)[:3] + hang_up
+
+
 def main(folder):
-    for name, seeds in {"zmtp": zmtp_seeds, "header": header_seeds, "jscan": jscan_seeds, "query": query_seeds,
+    for name, seeds in {"zmtp": zmtp_seeds, "curve": curve_seeds, "header": header_seeds, "jscan": jscan_seeds, "query": query_seeds,
                         "rtchannel": rtchannel_seeds, "options": options_seeds}.items():
         into = pathlib.Path(folder) / name
         into.mkdir(parents=True, exist_ok=True)
