@@ -3,11 +3,16 @@
  * that peers which know them find the new controller. */
 #include "cli/controller_setup.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
+#include "util/str.h"
 
 int controller_add_port(struct option_ports *p, long long number)
 {
@@ -99,6 +104,28 @@ static int read_pair(struct controller_setup *s, const struct options *o,
     return check_pair(s, o, err);
 }
 
+/* The directory of the sockets may be gone since, with the temporary files of the last boot.
+ * Who could write to it could take the controller's place. */
+static int reuse_ipc_dir(const char *interface, struct ersa_error *err)
+{
+    if (strncmp(interface, "ipc:///", 7) != 0)
+        return 0;
+    const char *path = interface + strlen("ipc://");
+    CLEANUP(free_ptr) char *dir = str_printf("%.*s", (int)(strrchr(path, '/') - path), path);
+    struct stat st;
+    if (!dir)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+        return err_errno(err, ERSA_EIO, "%s", dir);
+    if (lstat(dir, &st) < 0)
+        return err_errno(err, ERSA_EIO, "%s", dir);
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
+        return err_set(err, ERSA_EIO,
+                       "%s: a directory that only its owner may enter is wanted for sockets",
+                       dir);
+    return 0;
+}
+
 int controller_reuse(struct controller_setup *s, const struct options *o,
                      struct ersa_error *err)
 {
@@ -107,6 +134,10 @@ int controller_reuse(struct controller_setup *s, const struct options *o,
         log_info("No connection files to use again: new ones are written");
         return ERSA_ENOENT;
     }
+    if (rc == 0)
+        rc = reuse_ipc_dir(s->engine.interface, err);
+    if (rc == 0)
+        rc = reuse_ipc_dir(s->client.interface, err);
     if (rc == 0 && reuse_ports(s) < 0)
         rc = err_set(err, ERSA_ENOMEM, "out of memory");
     return rc;

@@ -66,8 +66,13 @@ static int set_interface(struct controller_setup *s, const struct options *o, bo
     bool is_ipc = strcmp(transport, "ipc") == 0;
     if (is_ipc && make_ipc_dir(s, err) < 0)
         return err && err->code ? err->code : ERSA_EIO;
+    CLEANUP(free_ptr) char *address = NULL;
+    int rc = is_ipc ? 0 : connection_bind_address(&address, ip, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "%s", options_where(o, "IPController.ip"));
     CLEANUP(free_ptr)
-    char *text = is_ipc ? str_printf("ipc://%s/c", s->ipc_dir) : str_printf("tcp://%s", ip);
+    char *text =
+        is_ipc ? str_printf("ipc://%s/c", s->ipc_dir) : str_printf("tcp://%s", address);
     return text && connection_info_set(field, text) == 0 ? 0 : no_memory(err);
 }
 

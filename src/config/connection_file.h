@@ -57,6 +57,9 @@ int connection_file_write(const char *path, const struct connection_info *c,
 /* The interface with "*" and "0.0.0.0" resolved as a peer does (controller.md 3.1, engine.md
  * 2): `location` NULL or "": the file's. Looks names up; owned. NULL: out of memory. */
 char *connection_interface(const struct connection_info *c, const char *location);
+/* The address to listen on that `name` stands for: itself where it is an address or a wildcard,
+ * else that of the network interface or of the host. Owned. ERSA_EINVAL, ERSA_ENOMEM. */
+int connection_bind_address(char **ret, const char *name, struct ersa_error *err);
 /* "<interface>:<port>"; owned. */
 char *connection_url(const char *interface, int port);
 /* "tcp://10.0.0.1" -> true for 127.*; also true for ipc. */

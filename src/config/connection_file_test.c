@@ -182,12 +182,34 @@ static void test_wildcards(void **state)
     assert_false(connection_is_loopback("tcp://10.0.0.1"));
 }
 
+static void test_bind_addresses(void **state)
+{
+    static const char *const rows[][2] = {
+        {"*", "*"},
+        {"0.0.0.0", "0.0.0.0"},
+        {"127.0.0.1", "127.0.0.1"},
+        {"10.1.2.3", "10.1.2.3"},
+        {"lo", "127.0.0.1"},
+        {"localhost", "127.0.0.1"},
+    };
+    struct ersa_error err = {0};
+    char *text;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(connection_bind_address(&text, rows[i][0], &err), 0);
+        assert_string_equal(text, rows[i][1]);
+        free(text);
+    }
+    assert_int_equal(connection_bind_address(&text, "", &err), ERSA_EINVAL);
+    assert_int_equal(connection_bind_address(&text, "no-such.invalid", &err), ERSA_EINVAL);
+    assert_non_null(strstr(err.text, "'no-such.invalid'"));
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, test_dir_make, test_dir_remove)
     const struct CMUnitTest tests[] = {
-        T(test_stock_files), T(test_round_trip), T(test_text),
-        T(test_bad_fields),  T(test_not_json),   T(test_wildcards),
+        T(test_stock_files), T(test_round_trip), T(test_text),           T(test_bad_fields),
+        T(test_not_json),    T(test_wildcards),  T(test_bind_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/err.h"
 #include "util/str.h"
 
 #define LOOPBACK "127.0.0.1"
@@ -75,6 +76,52 @@ char *connection_interface(const struct connection_info *c, const char *location
     char *interface = address ? str_printf("tcp://%s", address) : NULL;
     free(address);
     return interface;
+}
+
+static bool find_interface(const char *name, struct in_addr *ret)
+{
+    struct ifaddrs *all;
+    if (getifaddrs(&all) < 0)
+        return false;
+    bool found = false;
+    for (const struct ifaddrs *i = all; i && !found; i = i->ifa_next)
+        if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
+            strcmp(i->ifa_name, name) == 0) {
+            struct sockaddr_in sin;
+            memcpy(&sin, i->ifa_addr, sizeof(sin));
+            *ret = sin.sin_addr;
+            found = true;
+        }
+    freeifaddrs(all);
+    return found;
+}
+
+static bool find_host(const char *name, struct in_addr *ret)
+{
+    const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list;
+    struct sockaddr_in sin;
+    if (getaddrinfo(name, NULL, &hints, &list) != 0)
+        return false;
+    memcpy(&sin, list->ai_addr, sizeof(sin));
+    freeaddrinfo(list);
+    *ret = sin.sin_addr;
+    return true;
+}
+
+int connection_bind_address(char **ret, const char *name, struct ersa_error *err)
+{
+    struct in_addr addr;
+    char text[INET_ADDRSTRLEN];
+    if (is_wildcard(name) || inet_pton(AF_INET, name, &addr) == 1)
+        *ret = str_dup(name);
+    else if (*name && (find_interface(name, &addr) || find_host(name, &addr)))
+        *ret = inet_ntop(AF_INET, &addr, text, sizeof(text)) ? str_dup(text) : NULL;
+    else
+        return err_set(err, ERSA_EINVAL,
+                       "'%s' is no IPv4 address, network interface or host that is known here",
+                       name);
+    return *ret ? 0 : err_set(err, ERSA_ENOMEM, "out of memory");
 }
 
 bool connection_is_loopback(const char *interface)

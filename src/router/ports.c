@@ -37,8 +37,6 @@ static const struct gate_row rows[RT_MAX] = {
                     .message = heart_on_pong},
     [RT_BROADCAST_LEAF] = {"broadcast", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL,
                            CH_BROADCAST, .message = broadcasts_from_engine},
-    [RT_ATTACH] = {"attach", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_MAX,
-                   .up = attach_on_up, .message = attach_on_message},
     [RT_CONTROL_CLIENT] = {"control", "control_in", PORT_ROUTER, SIDE_CLIENT, LOOP_URGENT,
                            CH_MAX, .up = recent_on_client, .message = direct_from_client},
     [RT_MUX_CLIENT] = {"mux", "mux_in", PORT_ROUTER, SIDE_CLIENT, LOOP_NORMAL, CH_MAX,
@@ -52,6 +50,8 @@ static const struct gate_row rows[RT_MAX] = {
     [RT_BROADCAST_ROOT] = {"broadcast", "sub_scheduler_0", PORT_ROUTER, SIDE_CLIENT,
                            LOOP_NORMAL, CH_MAX, .up = recent_on_client,
                            .down = broadcasts_client_gone, .message = broadcasts_from_client},
+    [RT_ATTACH] = {"attach", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_MAX,
+                   .up = attach_on_up, .message = attach_on_message},
 };
 
 /* Events of the ports */
@@ -183,14 +183,39 @@ static int bind_number(struct port *p, const char *interface, int number,
     return number ? number : atoi(colon + 1);
 }
 
+static bool is_ipc(const char *interface)
+{
+    return strncmp(interface, "ipc:", 4) == 0;
+}
+
+static bool is_any(const char *interface)
+{
+    return strcmp(interface, "tcp://*") == 0 || strcmp(interface, "tcp://0.0.0.0") == 0;
+}
+
+/* Where the row's port listens: at its side's interface, the query port at both, under one
+ * number. That is TCP's, if there is any; and who listens everywhere needs no other address. */
+static unsigned interfaces_of(const struct router *r, const struct gate_row *row,
+                              const char *ret[2])
+{
+    const char *own = r->cfg.engine_interface, *other = r->cfg.client_interface;
+    ret[0] = row->side == SIDE_ENGINE ? own : other;
+    if (row != &rows[RT_QUERY] || strcmp(own, other) == 0)
+        return 1;
+    bool is_covered = is_any(own) && !is_ipc(other), covers = is_any(other) && !is_ipc(own);
+    bool other_first = covers || is_ipc(own);
+    ret[0] = other_first ? other : own;
+    ret[1] = other_first ? own : other;
+    return is_covered || covers ? 1 : 2;
+}
+
 static int open_gate(struct router *r, struct gate *g, const struct gate_row *row,
                      struct numbers *numbers, struct ersa_error *err)
 {
     g->router = r;
     g->row = row;
-    const char *interface =
-        row->side == SIDE_ENGINE ? r->cfg.engine_interface : r->cfg.client_interface;
-    bool is_ipc = strncmp(interface, "ipc:", 4) == 0;
+    const char *interfaces[2] = {NULL, NULL};
+    unsigned n = interfaces_of(r, row, interfaces);
     const char *identity = g->identity[0] ? g->identity : row->identity;
     struct port_config cfg = {
         .kind = row->kind,
@@ -206,25 +231,14 @@ static int open_gate(struct router *r, struct gate *g, const struct gate_row *ro
     g->port = port_new(r->wire, &cfg, err);
     if (!g->port)
         return err && err->code ? err->code : ERSA_ENOMEM;
-    int number;
-    do {
-        number = next_number(numbers, row->side, is_ipc);
-        g->number = bind_number(g->port, interface, number, err);
-    } while (g->number == ERSA_EEXIST && is_ipc);
-    if (g->number < 0)
-        return err_prefix(err, g->number, "port %s", row->key);
-    return 0;
-}
-
-/* Where clients use another interface, the query port listens there too, under the same number.
- */
-static int bind_query_for_clients(struct router *r, struct ersa_error *err)
-{
-    if (strcmp(r->cfg.engine_interface, r->cfg.client_interface) == 0)
-        return 0;
-    struct gate *g = &r->ports.gates[RT_QUERY];
-    int rc = bind_number(g->port, r->cfg.client_interface, g->number, err);
-    return rc < 0 ? rc : 0;
+    do
+        g->number = bind_number(g->port, interfaces[0],
+                                next_number(numbers, row->side, is_ipc(interfaces[0])), err);
+    while (g->number == ERSA_EEXIST && is_ipc(interfaces[0]));
+    int rc = g->number;
+    if (rc >= 0 && n > 1)
+        rc = bind_number(g->port, interfaces[1], g->number, err);
+    return rc < 0 ? err_prefix(err, rc, "port %s", row->key) : 0;
 }
 
 /* "sub_scheduler_0" and the leaf's number in `depth` binary digits. */
@@ -274,7 +288,7 @@ int ports_open(struct router *r, struct ersa_error *err)
     int rc = port_subscribe(r->ports.gates[RT_IOPUB_ENGINE].port, "", 0);
     if (rc < 0)
         return err_set(err, rc, "port iopub: %s", ersa_strerror(rc));
-    return bind_query_for_clients(r, err);
+    return 0;
 }
 
 static void close_gate(struct gate *g, unsigned linger_ms)

@@ -20,13 +20,13 @@ enum route {
     RT_HB_PING,
     RT_HB_PONG,
     RT_BROADCAST_LEAF, /* 2^depth of them, in ports.leaves */
-    RT_ATTACH,
     RT_CONTROL_CLIENT,
     RT_MUX_CLIENT,
     RT_TASK_CLIENT,
     RT_IOPUB_CLIENT,
     RT_NOTIFY,
     RT_BROADCAST_ROOT,
+    RT_ATTACH, /* after those that the reference has, so that pools are used up as there */
     RT_MAX,
 };
 
