@@ -4,9 +4,6 @@
 PYTHON ?= python3
 export PYTHON
 
-
-
-
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -42,6 +39,9 @@ fuzz: deps-build ## one libFuzzer target, bounded: make fuzz T=zmtp S=60
 	@tools/build.sh build-fuzz
 	@tools/fuzz.sh $(T) $(or $(S),60)
 
+map:             ## docs/map.md from the top comments of the files
+	@python3 tools/map.py
+
 fmt:             ## clang-format on all C
 	@git ls-files -- '*.c' '*.h' | xargs clang-format -i
 
@@ -51,4 +51,4 @@ lint: deps-build ## formatting, include order, file length, clang-tidy
 clean:           ## remove the build folders (keeps the virtual environments)
 	rm -rf build build-*
 
-.PHONY: help deps deps-build all check unit asan tsan demo bench fuzz fmt lint clean
+.PHONY: help deps deps-build all check unit asan tsan demo bench fuzz map fmt lint clean

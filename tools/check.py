@@ -10,6 +10,7 @@ Results are read from the JUnit files that pytest and Meson write, so the last l
 """
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import time
@@ -107,6 +108,7 @@ def run(suite):
             return 0, 1, 0
     report = REPORTS / f"{suite.name}.xml"
     report.unlink(missing_ok=True)
+    print("   " + shlex.join(command(suite, report)), flush=True)
     try:
         done = subprocess.run(command(suite, report), cwd=ROOT, env=environment(suite), timeout=suite.timeout_s,
                               stdin=subprocess.DEVNULL)
