@@ -37,7 +37,7 @@ static void drop_oldest(struct buf *b)
 void ledger_init(struct ledger *l)
 {
     map_init(&l->open);
-    l->time = (struct stats_hist){{0}};
+    memset(&l->time, 0, sizeof(l->time));
 }
 
 void ledger_fini(struct ledger *l)

@@ -47,6 +47,7 @@ struct web {
     struct timer turn;   /* the daemon has something to do then */
     struct watch stop;
     int stop_fd, port;
+    unsigned patience_ms;
     struct scrape scrape;
     struct list visitors; /* the one that was served longest ago first */
     unsigned n_visitors;
@@ -114,7 +115,7 @@ static void cut(struct web *w, struct visitor *v)
 static void on_sweep(struct timer *t)
 {
     struct web *w = container_of(t, struct web, sweep);
-    int64_t limit = loop_now_ns(w->loop) - MS_TO_NS(PATIENCE_MS);
+    int64_t limit = loop_now_ns(w->loop) - MS_TO_NS(w->patience_ms);
     list_for_each (&w->visitors, it) {
         struct visitor *v = container_of(it, struct visitor, link);
         if (v->since_ns > limit)
@@ -451,6 +452,7 @@ int web_start(struct web **ret, const struct web_config *cfg, struct ersa_error 
         return err_set(err, ERSA_ENOMEM, "out of memory");
     }
     w->port = port;
+    w->patience_ms = cfg->patience_ms ? cfg->patience_ms : PATIENCE_MS;
     w->turn.fn = on_turn;
     w->sweep.fn = on_sweep;
     w->events.fn = on_events;

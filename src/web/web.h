@@ -16,7 +16,8 @@ struct web_config {
     const char *ip; /* "127.0.0.1", "::1", "*" */
     int port;       /* 0: a free one */
     struct stats_desk *const *desks;
-    unsigned n_desks; /* at most WEB_DESKS_MAX */
+    unsigned n_desks;     /* at most WEB_DESKS_MAX */
+    unsigned patience_ms; /* for a request, and between two of a connection; 0: 10,000 */
 };
 
 /* Binds and starts the thread; the desks are borrowed until web_stop(). ERSA_EUNSUPPORTED:
