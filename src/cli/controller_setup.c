@@ -193,6 +193,7 @@ static uint64_t client_limit(const struct options *o)
 static void set_router(struct controller_setup *s, const struct options *o)
 {
     const struct option_ports *common = options_ports(o, "IPController.ports");
+    long long hwm = options_int(o, "TaskScheduler.hwm");
     s->router = (struct router_config){
         .engine_interface = s->engine.interface,
         .client_interface = s->client.interface,
@@ -207,7 +208,7 @@ static void set_router(struct controller_setup *s, const struct options *o)
             (int64_t)(options_float(o, "IPController.registration_timeout") * 1000),
         .digest_history = (size_t)options_int(o, "Session.digest_history_size"),
         .sched = {.scheme = options_text(o, "TaskScheduler.scheme_name"),
-                  .hwm = (unsigned)options_int(o, "TaskScheduler.hwm"),
+                  .hwm = hwm == OPTION_AUTO ? HWM_AUTO : (unsigned)hwm,
                   .client_limit = client_limit(o),
                   .grace_report_ms = GRACE_REPORT_MS,
                   .grace_lost_ms = GRACE_LOST_MS},

@@ -66,7 +66,7 @@ static void test_defaults(void **state)
     assert_int_equal(s.router.heart_period_ms, 3000);
     assert_int_equal(s.router.registration_timeout_ms, 0);
     assert_true(s.router.sched.client_limit > 1 << 20);
-    assert_int_equal(s.router.sched.hwm, 1);
+    assert_true(s.router.sched.hwm == HWM_AUTO);
     assert_int_not_equal(strlen(s.engine.location), 0);
     end(&s, &c);
 }

@@ -47,6 +47,7 @@ const struct program_def *program_find(enum program program);
 enum option_type {
     OPT_BOOL,
     OPT_INT,     /* options_int() */
+    OPT_COUNT,   /* options_int(), from 0 on, or the word auto: OPTION_AUTO */
     OPT_BYTES,   /* options_int(); text may end in K, M, G, T */
     OPT_MS,      /* options_int(), milliseconds; text may end in ms or s */
     OPT_FLOAT,   /* options_float() */
@@ -60,6 +61,8 @@ enum option_type {
     OPT_PORTS,   /* options_ports(): "10101-10105,10108" */
     OPT_DICT,    /* options_dict() */
 };
+
+#define OPTION_AUTO (-1)
 
 struct option_def {
     unsigned programs;       /* which programs have it */

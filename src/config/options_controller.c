@@ -106,8 +106,9 @@ const struct option_def options_controller[] = {
     {P, "TaskScheduler", "scheme_name", OPT_ENUM, .alias = "scheme", .preset = "leastload",
      .choices = "leastload pure lru plainrandom weighted twobin",
      .help = "How an engine is chosen for a task of a load-balanced view"},
-    {P, "TaskScheduler", "hwm", OPT_INT, .alias = "hwm", .preset = "1", .max = 1 << 30,
-     .help = "How many tasks an engine holds at a time; 0 for any number"},
+    {P, "TaskScheduler", "hwm", OPT_COUNT, .alias = "hwm", .preset = "auto", .max = 1 << 30,
+     .help = "How many tasks an engine holds at a time; 0 for any number, auto for about 10 ms "
+             "of work, of which what has not begun can be called back"},
     {P, "TaskScheduler", "client_limit", OPT_BYTES,
      .help = "Octets of tasks that one client may have waiting before more are refused with "
              "QueueFull: a "

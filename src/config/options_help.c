@@ -49,11 +49,11 @@ static void print_wrapped(FILE *out, const char *before, const char *text)
 static const char *type_name(enum option_type type)
 {
     static const char *const names[] = {
-        [OPT_BOOL] = "Bool",       [OPT_INT] = "Int",          [OPT_BYTES] = "Bytes",
-        [OPT_MS] = "Milliseconds", [OPT_FLOAT] = "Float",      [OPT_SECONDS] = "Seconds",
-        [OPT_TEXT] = "Unicode",    [OPT_SECRET] = "Unicode",   [OPT_LEVEL] = "Level",
-        [OPT_ENUM] = "Enum",       [OPT_LIST] = "list-item-1", [OPT_SET] = "Names",
-        [OPT_PORTS] = "Ports",     [OPT_DICT] = "key=value",
+        [OPT_BOOL] = "Bool",       [OPT_INT] = "Int",         [OPT_COUNT] = "Int or auto",
+        [OPT_BYTES] = "Bytes",     [OPT_MS] = "Milliseconds", [OPT_FLOAT] = "Float",
+        [OPT_SECONDS] = "Seconds", [OPT_TEXT] = "Unicode",    [OPT_SECRET] = "Unicode",
+        [OPT_LEVEL] = "Level",     [OPT_ENUM] = "Enum",       [OPT_LIST] = "list-item-1",
+        [OPT_SET] = "Names",       [OPT_PORTS] = "Ports",     [OPT_DICT] = "key=value",
     };
     return names[type];
 }
@@ -201,7 +201,8 @@ static void print_preset(FILE *out, const struct option_def *d)
         fputs(type_is_container(d->type) ? d->type == OPT_DICT ? "{}" : "[]" : "None", out);
     else if (d->type == OPT_BOOL)
         fputs(strcmp(d->preset, "true") == 0 ? "True" : "False", out);
-    else if (d->type == OPT_TEXT || d->type == OPT_ENUM || d->type == OPT_LEVEL)
+    else if (d->type == OPT_TEXT || d->type == OPT_ENUM || d->type == OPT_LEVEL ||
+             (d->type == OPT_COUNT && strcmp(d->preset, "auto") == 0))
         fprintf(out, "'%s'", d->preset);
     else
         fputs(d->preset, out);

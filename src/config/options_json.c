@@ -112,6 +112,8 @@ json_t *value_to_json(const struct value *v, const struct option_def *d)
     switch (d->type) {
     case OPT_BOOL:
         return json_boolean(v->i);
+    case OPT_COUNT:
+        return v->i == OPTION_AUTO ? json_string("auto") : json_integer(v->i);
     case OPT_INT:
     case OPT_BYTES:
     case OPT_MS:

@@ -39,7 +39,7 @@ static void test_defaults(void **state)
     struct options *o = fresh(PROG_CONTROLLER);
     assert_string_equal(options_text(o, "IPController.ip"), "127.0.0.1");
     assert_int_equal(options_int(o, "HeartMonitor.period"), 3000);
-    assert_int_equal(options_int(o, "TaskScheduler.hwm"), 1);
+    assert_int_equal(options_int(o, "TaskScheduler.hwm"), OPTION_AUTO);
     assert_int_equal(options_int(o, "Application.log_level"), 20);
     assert_string_equal(options_text(o, "IPController.db_class"), "DictDB");
     assert_false(options_is_set(o, "Session.key"));
@@ -47,7 +47,7 @@ static void test_defaults(void **state)
     assert_true(options_bool(o, "BaseIPythonApplication.auto_create"));
     assert_int_equal(options_origin(o, "TaskScheduler.hwm"), FROM_DEFAULT);
     assert_string_equal(options_where(o, "TaskScheduler.hwm"), "default");
-    assert_int_equal(options_caps(o), 31);
+    assert_int_equal(options_caps(o), 63);
     options_free(o);
     o = fresh(PROG_ENGINE);
     assert_false(options_bool(o, "BaseIPythonApplication.auto_create"));
@@ -122,7 +122,7 @@ static void test_lists_grow(void **state)
     assert_int_equal(p->numbers[2], 10103);
     assert_int_equal(p->numbers[4], 99);
     assert_int_equal(PARSE(o, &err, "--Ersa.disable=attach,ready", "--Ersa.disable=begun"), 0);
-    assert_int_equal(options_caps(o), 8 | 16);
+    assert_int_equal(options_caps(o), 8 | 16 | 32);
     assert_int_equal(PARSE(o, &err, "--MongoDB.connection_kwargs", "host=h",
                            "--MongoDB.connection_kwargs=port=3"),
                      0);
@@ -179,10 +179,23 @@ static void test_unknown_names_the_nearest(void **state)
     refuses(PROG_CONTROLLER, r, sizeof(r) / sizeof(r[0]));
 }
 
+static void test_auto(void **state)
+{
+    struct options *o = fresh(PROG_CONTROLLER);
+    struct ersa_error err;
+    assert_int_equal(PARSE(o, &err, "--hwm=7"), 0);
+    assert_int_equal(options_int(o, "TaskScheduler.hwm"), 7);
+    assert_int_equal(PARSE(o, &err, "--hwm=0"), 0);
+    assert_int_equal(options_int(o, "TaskScheduler.hwm"), 0);
+    assert_int_equal(PARSE(o, &err, "--hwm=Auto"), 0);
+    assert_int_equal(options_int(o, "TaskScheduler.hwm"), OPTION_AUTO);
+    options_free(o);
+}
+
 static void test_bad_values(void **state)
 {
     static const struct refusal r[] = {
-        {"--hwm=x", 1, "--hwm=x: TaskScheduler.hwm: 'x' is not allowed; a whole number"},
+        {"--hwm=x", 1, "--hwm=x: TaskScheduler.hwm: 'x' is not allowed; auto, or a whole number"},
         {"--hwm=-1", 1, "from 0"},
         {"--hwm=1.5", 1, "not allowed"},
         {"--scheme=foo", 1, "one of: leastload pure"},
@@ -323,7 +336,7 @@ static void test_json_values(void **state)
     assert_non_null(strstr(err.text, "file:7"));
     assert_non_null(strstr(err.text, "did you mean hwm?"));
     assert_int_equal(set(o, "Weird", "thing", "{\"a\": [1]}", &err), 0);
-    assert_int_equal(options_int(o, "TaskScheduler.hwm"), 1);
+    assert_int_equal(options_int(o, "TaskScheduler.hwm"), OPTION_AUTO);
     options_free(o);
 }
 
@@ -348,6 +361,7 @@ int main(void)
         T(test_lists_grow),
         T(test_units),
         T(test_unknown_names_the_nearest),
+        T(test_auto),
         T(test_bad_values),
         T(test_secrets_stay_secret),
         T(test_other_classes),

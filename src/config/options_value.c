@@ -67,6 +67,7 @@ void value_allowed(const struct option_def *d, char *out, size_t cap)
     static const char *const texts[] = {
         [OPT_BOOL] = "true or false",
         [OPT_INT] = "a whole number",
+        [OPT_COUNT] = "auto, or a whole number",
         [OPT_BYTES] = "a number of octets such as 65536, 64K, 1G",
         [OPT_MS] = "milliseconds such as 200, or 200ms, 3s",
         [OPT_FLOAT] = "a number",
@@ -149,7 +150,7 @@ static const struct unit *units_of(enum option_type type)
 
 static bool is_whole(enum option_type type)
 {
-    return type == OPT_INT || type == OPT_BYTES || type == OPT_MS;
+    return type == OPT_INT || type == OPT_COUNT || type == OPT_BYTES || type == OPT_MS;
 }
 
 #define WHOLE_MAX 9007199254740992.0 /* beyond, a double has gaps */
@@ -340,6 +341,20 @@ int value_add_item(struct value *v, const struct option_def *d, const char *text
     }
 }
 
+static int set_count(struct value *v, const struct option_def *d, const char *text,
+                     struct ersa_error *err)
+{
+    double x;
+    if (strcasecmp(text, "auto") == 0) {
+        v->i = OPTION_AUTO;
+        v->d = OPTION_AUTO;
+        return 0;
+    }
+    if (parse_number(text, no_units, &x) < 0 || x < 0)
+        return value_refuse(d, text, err);
+    return set_number(v, d, x, text, err);
+}
+
 int value_parse_scalar(struct value *v, const struct option_def *d, const char *text,
                        struct ersa_error *err)
 {
@@ -347,6 +362,8 @@ int value_parse_scalar(struct value *v, const struct option_def *d, const char *
     switch (d->type) {
     case OPT_BOOL:
         return set_bool(v, d, text, err);
+    case OPT_COUNT:
+        return set_count(v, d, text, err);
     case OPT_LEVEL:
         return set_level(v, d, text, err);
     case OPT_ENUM:

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/recall.h"
 #include "engine/requests.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -30,6 +31,7 @@ static const struct request_def defs[] = {
     {"interrupt_request", BY_ENGINE, .has_reply = true, .answer = on_interrupt_request},
     {"connect_request", BY_ENGINE, .has_reply = true, .answer = on_connect_request},
     {"usage_request", BY_ENGINE, .has_reply = true, .answer = on_usage_request},
+    {"ersa_recall", AT_ONCE, .answer = on_recall},
 };
 
 const struct request_def *dispatch_find(struct slice msg_type)
@@ -119,7 +121,9 @@ void dispatch_message(struct engine *e, enum channel ch, const struct frame *fra
         r.arrived_ns = loop_now_ns(e->loop);
         r.is_quiet = wants_quiet(e, &r);
         bool is_queued = r.def && (r.def->who == BY_RUNTIME || ch == CHAN_SHELL);
-        if (!is_queued)
+        if (r.def && r.def->who == AT_ONCE)
+            r.def->answer(e, &r);
+        else if (!is_queued)
             answer_here(e, &r);
         else if (e->life.state < LIFE_STOPPING)
             enqueue(e, &r);

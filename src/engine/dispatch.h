@@ -9,14 +9,18 @@
 
 struct engine;
 
-enum answers { BY_RUNTIME, BY_ENGINE };
+enum answers {
+    BY_RUNTIME,
+    BY_ENGINE,
+    AT_ONCE, /* by the engine, between the controller and itself: no status, no queue */
+};
 
 struct request_def {
     const char *type;
     enum answers who;
     bool is_task; /* execute, apply: their replies carry all of the metadata */
     bool has_reply;
-    void (*answer)(struct engine *e, struct request *r); /* BY_ENGINE */
+    void (*answer)(struct engine *e, struct request *r); /* not BY_RUNTIME */
 };
 
 /* NULL: unknown. */

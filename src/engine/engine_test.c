@@ -339,10 +339,11 @@ static void run_engine(const struct fixture *f)
     exit(code);
 }
 
-#define CAPS_ALL 31u
-#define REGISTERED                                                               \
-    "{\"status\": \"ok\", \"id\": 3, \"hb_period\": 3000, \"ersa\": {\"v\": 1, " \
-    "\"caps\": [\"attach\", \"ready\", \"begun\", \"death_cause\", \"quiet_status\"]}}"
+#define CAPS_ALL 63u
+#define REGISTERED                                                                     \
+    "{\"status\": \"ok\", \"id\": 3, \"hb_period\": 3000, \"ersa\": {\"v\": 1, "       \
+    "\"caps\": [\"attach\", \"ready\", \"begun\", \"death_cause\", \"quiet_status\", " \
+    "\"recall\"]}}"
 
 static int setup_unregistered(void **state)
 {
@@ -519,6 +520,75 @@ static void test_abort(void **state)
     assert_true(has(g.parts.metadata, "\"status\": \"aborted\""));
     g = expect_reply(f, "mux", third);
     assert_true(has(g.parts.content, "ok"));
+}
+
+/* A recall, as the task scheduler sends it: no client stands in front. */
+static void recall(struct fixture *f, const char *channel, const char *content)
+{
+    struct buf scratch;
+    struct frame frames[1 + SESSION_FRAMES];
+    buf_init(&scratch, 65536);
+    struct outgoing o = {.msg_type = "ersa_recall", .content = {content, strlen(content)}};
+    frames[0] = (struct frame){(const uint8_t *)channel, strlen(channel), NULL};
+    assert_int_equal(session_frames(f->session, &o, &scratch, frames + 1), 0);
+    send_frames(f, frames, 1 + SESSION_FRAMES);
+    buf_fini(&scratch);
+}
+
+/* What waits is given back, what runs is not; the same message may come again, and runs. */
+static void test_recall(void **state)
+{
+    struct fixture *f = *state;
+    char content[128];
+    struct asked first = ask(f, "task", "wait"), direct = ask(f, "mux", "echo"),
+                 second = ask(f, "task", "echo");
+    struct buf scratch;
+    struct frame frames[3 + SESSION_FRAMES];
+    buf_init(&scratch, 65536);
+    struct outgoing o = {.msg_type = "apply_request", .msg_id = "third"};
+    frames[0] = FRAME_LIT("task");
+    frames[1] = FRAME_LIT("client");
+    session_frames(f->session, &o, &scratch, frames + 2);
+    frames[2 + SESSION_FRAMES] = FRAME_LIT("echo");
+    send_frames(f, frames, 3 + SESSION_FRAMES);
+    snprintf(content, sizeof(content), "{\"msg_ids\": [\"%s\", \"third\", \"%s\", 7, \"x\"]}",
+             first.id, direct.id);
+    recall(f, "task", content);
+    struct got g = expect(f, "task", "ersa_recalled");
+    assert_true(slice_is(g.parts.content, "{\"msg_ids\": [\"third\"]}"));
+    assert_int_equal(g.parts.n_idents, 1);
+    recall(f, "task", content);
+    g = expect(f, "task", "ersa_recalled");
+    assert_true(slice_is(g.parts.content, "{\"msg_ids\": []}"));
+    send_frames(f, frames, 3 + SESSION_FRAMES);
+    send_frames(f, frames, 3 + SESSION_FRAMES); /* this one is a replay */
+    ask_with(f, "control", "interrupt_request", "{}", "{}", NULL);
+    expect_reply(f, "task", first);
+    expect_reply(f, "mux", direct);
+    expect_reply(f, "task", second);
+    g = expect(f, "task", "apply_reply");
+    assert_true(has(g.parts.parent, "third"));
+    expect_reply(f, "task", ask(f, "task", "echo"));
+    assert_int_equal(count(f, "task", "apply_reply"), 4);
+    assert_int_equal(count(f, "task", "ersa_begun"), 4);
+    buf_fini(&scratch);
+}
+
+/* Only the scheduler may ask: not a client's message that came as a task or directly. */
+static void test_recalls_of_others(void **state)
+{
+    struct fixture *f = *state;
+    char content[128];
+    struct asked first = ask(f, "task", "wait"), second = ask(f, "task", "echo");
+    snprintf(content, sizeof(content), "{\"msg_ids\": [\"%s\"]}", second.id);
+    ask_with(f, "task", "ersa_recall", "{}", content, NULL);
+    recall(f, "mux", content);
+    recall(f, "task", "[]");
+    expect(f, "task", "ersa_recalled");
+    ask_with(f, "control", "interrupt_request", "{}", "{}", NULL);
+    expect_reply(f, "task", first);
+    expect_reply(f, "task", second);
+    assert_int_equal(count(f, "task", "ersa_recalled"), 1);
 }
 
 static void test_error_aborts_executes_that_wait(void **state)
@@ -726,6 +796,8 @@ int main(int argc, char **argv)
         TEST(test_unmet),
         TEST(test_forged_and_replayed),
         TEST(test_abort),
+        TEST(test_recall),
+        TEST(test_recalls_of_others),
         TEST(test_error_aborts_executes_that_wait),
         TEST(test_null_abort_is_answered),
         TEST(test_clear_is_answered_at_once),

@@ -43,6 +43,12 @@ static void count_in(struct queue *q, const struct request *r)
     q->bytes += request_bytes(r);
 }
 
+static void count_out(struct queue *q, const struct request *r)
+{
+    q->n--;
+    q->bytes -= request_bytes(r);
+}
+
 int queue_push(struct queue *q, struct request *r)
 {
     if (q->n && q->bytes + request_bytes(r) > q->bytes_max)
@@ -64,8 +70,7 @@ struct request *queue_pop(struct queue *q)
     if (!it)
         return NULL;
     struct request *r = container_of(it, struct request, link);
-    q->n--;
-    q->bytes -= request_bytes(r);
+    count_out(q, r);
     return r;
 }
 
@@ -116,13 +121,36 @@ void queue_abort_executes(struct queue *q, int64_t until_ns)
     q->abort_executes_ns = until_ns;
 }
 
+static struct aborted *find_aborted(const struct queue *q, const struct request *r)
+{
+    return map_size(&q->aborted) ? map_get(&q->aborted, r->msg_id.data, r->msg_id.len) : NULL;
+}
+
+static bool is_aborted_execute(const struct queue *q, const struct request *r)
+{
+    return r->arrived_ns <= q->abort_executes_ns && slice_is(r->msg_type, "execute_request");
+}
+
 bool queue_is_aborted(struct queue *q, const struct request *r)
 {
-    struct aborted *a =
-        map_size(&q->aborted) ? map_get(&q->aborted, r->msg_id.data, r->msg_id.len) : NULL;
-    if (a) {
-        forget(q, a);
-        return true;
+    struct aborted *a = find_aborted(q, r);
+    if (!a)
+        return is_aborted_execute(q, r);
+    forget(q, a);
+    return true;
+}
+
+void queue_give_back(struct queue *q, const struct map *ids,
+                     bool (*may_go)(void *ctx, const struct request *r), void *ctx,
+                     struct list *ret)
+{
+    list_for_each (&q->waiting, it) {
+        struct request *r = container_of(it, struct request, link);
+        if (!map_get(ids, r->msg_id.data, r->msg_id.len) || !may_go(ctx, r) ||
+            find_aborted(q, r) || is_aborted_execute(q, r))
+            continue;
+        list_remove(it);
+        count_out(q, r);
+        list_push_back(ret, it);
     }
-    return r->arrived_ns <= q->abort_executes_ns && slice_is(r->msg_type, "execute_request");
 }

@@ -32,6 +32,11 @@ int queue_push(struct queue *q, struct request *r);
 void queue_push_front(struct queue *q, struct request *r);
 /* The next one, the caller's from now on; NULL when there is none. */
 struct request *queue_pop(struct queue *q);
+/* Takes out those whose ids are in `ids` (any values), which `may_go` and which nobody wants
+ * aborted, to the end of the list `ret`: the caller's from now on. O(what waits). */
+void queue_give_back(struct queue *q, const struct map *ids,
+                     bool (*may_go)(void *ctx, const struct request *r), void *ctx,
+                     struct list *ret);
 /* Forgets what waits; returns how many. */
 size_t queue_drop(struct queue *q);
 

@@ -136,6 +136,56 @@ static void test_bound(void **state)
     queue_fini(&q);
 }
 
+static bool may_go(void *ctx, const struct request *r)
+{
+    return !slice_is(r->msg_id, ctx);
+}
+
+static void expect_ids(struct list *l, const char *const *ids)
+{
+    for (; *ids; ids++) {
+        struct list *it = list_pop_front(l);
+        assert_non_null(it);
+        struct request *r = container_of(it, struct request, link);
+        assert_true(slice_is(r->msg_id, *ids));
+        request_free(r);
+    }
+    assert_true(list_is_empty(l));
+}
+
+/* By the queue's order whatever the order of asking; not what is elsewhere, must stay, or is
+ * aborted. */
+static void test_give_back(void **state)
+{
+    static const char *const names[] = {"6", "2", "4", "no such", "1", "5"};
+    struct queue q;
+    struct map ids;
+    struct list given;
+    char id[16];
+    queue_init(&q, SIZE_MAX);
+    map_init(&ids);
+    list_init(&given);
+    for (int i = 0; i < 8; i++) {
+        snprintf(id, sizeof(id), "%d", i);
+        const char *type = i == 6 ? "execute_request" : "apply_request";
+        assert_int_equal(queue_push(&q, make(type, id, i)), 0);
+    }
+    request_free(queue_pop(&q)); /* it runs */
+    request_free(queue_pop(&q)); /* this one ran */
+    queue_abort(&q, text("4"), 0);
+    queue_abort_executes(&q, 6);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_int_equal(map_put(&ids, names[i], strlen(names[i]), &ids), 0);
+    queue_give_back(&q, &ids, may_go, "5", &given);
+    expect_ids(&given, (const char *const[]){"2", NULL});
+    queue_give_back(&q, &ids, may_go, "", &given);
+    expect_ids(&given, (const char *const[]){"5", NULL});
+    assert_int_equal(q.n, 4);
+    expect_ids(&q.waiting, (const char *const[]){"3", "4", "6", "7", NULL});
+    map_fini(&ids);
+    queue_fini(&q);
+}
+
 /* One that is larger than the bound is taken when nothing else waits: else it never could. */
 static void test_one_is_always_taken(void **state)
 {
@@ -212,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_ids_with_escapes),
         cmocka_unit_test(test_what_is_no_request),
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_give_back),
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_one_is_always_taken),
         cmocka_unit_test(test_abort_of_ids),

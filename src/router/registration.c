@@ -155,7 +155,8 @@ static int start_engine(struct router *r, struct slice uuid, int64_t wish, unsig
     if (rc < 0)
         return rc;
     if (!engine_is_live(*ret))
-        sched_engine_init(r->sched, &(*ret)->task, (*ret)->uuid, caps & CAP_begun);
+        sched_engine_init(r->sched, &(*ret)->task, (*ret)->uuid, caps & CAP_begun,
+                          caps & CAP_recall);
     link_bind_all(r, *ret);
     return 0;
 }
@@ -168,7 +169,7 @@ int registration_restore(struct router *r, struct slice uuid, int64_t id,
         return err_set(err, ERSA_EPARSE, "the uuid of engine %" PRId64 " is no identity", id);
     int rc = registry_restore(&r->registry, uuid, id, &e, err);
     if (rc == 0)
-        sched_engine_init(r->sched, &e->task, e->uuid, false);
+        sched_engine_init(r->sched, &e->task, e->uuid, false, false);
     return rc;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Random but repeatable days: tasks on all terms, engines that fail, die, come back and answer
- * late, aborts. Whatever happens, each request is answered exactly once and nothing is left
- * over. */
+ * late, aborts, tasks called back. Whatever happens, each request is answered exactly once and
+ * nothing is left over. */
 #include "router/sched_rig.h"
 #include "router/task.h"
 
@@ -15,9 +15,11 @@ struct day {
     bool is_up[RIG_ENGINES];
     struct {
         int engine;
+        bool begun;
         char id[64];
     } running[TASKS * RIG_ENGINES];
     unsigned n_running;
+    char asked[RIG_ENGINES][2 * RIG_TEXT]; /* the content of a recall, or nothing */
 };
 
 static unsigned roll(struct day *d, unsigned n)
@@ -66,10 +68,39 @@ static void read_notes(struct day *d)
     while ((n = rig_next(d->r))) {
         if (n->kind == TO_CLIENT) {
             d->answers[atoi(n->id + 4)]++;
+        } else if (strcmp(n->type, "ersa_recall") == 0) {
+            memcpy(d->asked[n->engine], n->content, sizeof(n->content));
         } else {
             d->running[d->n_running].engine = n->engine;
+            d->running[d->n_running].begun = false;
             memcpy(d->running[d->n_running++].id, n->id, sizeof(n->id));
         }
+    }
+}
+
+/* Engines that were asked give back what they have not begun. */
+static void give_back(struct day *d)
+{
+    for (int e = 0; e < RIG_ENGINES; e++) {
+        char ids[64][64], quoted[80];
+        struct slice list[64];
+        unsigned n = 0;
+        if (!*d->asked[e])
+            continue;
+        for (unsigned i = 0; i < d->n_running && n < 64;) {
+            snprintf(quoted, sizeof(quoted), "\"%s\"", d->running[i].id);
+            if (d->running[i].engine != e || d->running[i].begun ||
+                !strstr(d->asked[e], quoted)) {
+                i++;
+                continue;
+            }
+            memcpy(ids[n], d->running[i].id, sizeof(ids[n]));
+            list[n] = (struct slice){ids[n], strlen(ids[n])};
+            n++;
+            d->running[i] = d->running[--d->n_running];
+        }
+        *d->asked[e] = '\0';
+        sched_recalled(d->r->s, &d->r->engines[e].e, list, n);
     }
 }
 
@@ -93,6 +124,7 @@ static void begin(struct day *d)
     if (!d->n_running)
         return;
     unsigned i = roll(d, d->n_running);
+    d->running[i].begun = true;
     sched_begun(d->r->s, &d->r->engines[d->running[i].engine].e,
                 (struct slice){d->running[i].id, strlen(d->running[i].id)});
 }
@@ -101,6 +133,7 @@ static void come_or_go(struct day *d)
 {
     int i = (int)roll(d, RIG_ENGINES);
     struct rig_engine *e = &d->r->engines[i];
+    *d->asked[i] = '\0';
     if (d->is_up[i]) {
         d->is_up[i] = false;
         e->done = 0;
@@ -128,6 +161,7 @@ static void finish(struct day *d)
     for (int round = 0; round < 2000 && (d->n_running || d->submitted < TASKS); round++) {
         submit(d);
         answer(d);
+        give_back(d);
         read_notes(d);
         rig_pass_ms(d->r, 10);
     }
@@ -152,17 +186,18 @@ static void test_days(void **state)
     static const struct {
         void (*act)(struct day *d);
         unsigned weight;
-    } acts[] = {{submit, 36}, {answer, 24}, {begin, 10}, {come_or_go, 4}, {abort_one, 2}};
+    } acts[] = {{submit, 36},    {answer, 24},   {begin, 10},
+                {come_or_go, 4}, {abort_one, 2}, {give_back, 4}};
     for (unsigned day = 0; day < DAYS; day++) {
         struct sched_config cfg = {.scheme = "leastload",
-                                   .hwm = day % 4,
+                                   .hwm = day % 5 == 4 ? HWM_AUTO : day % 5,
                                    .grace_report_ms = 200,
                                    .grace_lost_ms = 5000};
         struct day *d = calloc(1, sizeof(*d));
         d->r = rig_new(&cfg);
         d->random = day;
         for (int step = 0; step < 1500; step++) {
-            unsigned at = roll(d, 76), i = 0;
+            unsigned at = roll(d, 80), i = 0;
             while (at >= acts[i].weight)
                 at -= acts[i++].weight;
             acts[i].act(d);

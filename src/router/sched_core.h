@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The scheduler's inside, shared by its own files: sched_task.c (messages), task.c (a task's
- * life), line.c (who waits), assign.c (who gets what), terms.c and depend.c (who may run where
- * and when), task_reply.c (answers made here). */
+ * life), line.c (who waits), assign.c (who gets what), pace.c and recall.c (hwm=auto), terms.c
+ * and depend.c (who may run where and when), task_reply.c (answers made here). */
 #ifndef ERSA_ROUTER_SCHED_CORE_H
 #define ERSA_ROUTER_SCHED_CORE_H
 
@@ -38,6 +38,7 @@ struct sched {
     uint64_t next_seq;
     struct seen seen;
     struct places places;
+    struct pacer pacer;
 
     struct map by_uuid;   /* engines that live or are leaving */
     struct map by_number; /* engines that live */
@@ -57,7 +58,8 @@ struct sched {
     size_t vec_cap;
     struct sched_engine **candidates; /* owned; assign.c */
     size_t candidates_cap;
-    struct buf scratch; /* headers of answers made here */
+    struct buf scratch; /* headers of messages made here */
+    struct buf recall_text;
     struct sched_counts counts;
 };
 
@@ -69,9 +71,12 @@ void sched_settle(struct sched *s);
 
 /* sched_engines.c */
 void sched_engines_fini(struct sched *s);
-/* A task was given to the engine, which goes to the back of the line; a task is off it. */
-void sched_load_add(struct sched *s, struct sched_engine *e);
-void sched_load_drop(struct sched *s, struct sched_engine *e);
+/* A task of so many octets was given to the engine, which goes to the back of the line; a task
+ * is off it. */
+void sched_load_add(struct sched *s, struct sched_engine *e, size_t bytes);
+void sched_load_drop(struct sched *s, struct sched_engine *e, size_t bytes);
+/* What it may hold, or its load, is another one: says so to those who choose. */
+void sched_load_changed(struct sched *s, struct sched_engine *e);
 /* The engine has room, or is leaving and perhaps done. */
 void sched_engine_eased(struct sched *s, struct sched_engine *e);
 struct sched_engine *sched_live_by_number(const struct sched *s, uint32_t number);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "router/recall.h"
 #include "router/sched_core.h"
 #include "router/terms.h"
 
@@ -96,10 +97,11 @@ static void on_grace(struct timer *t)
 }
 
 void sched_engine_init(struct sched *s, struct sched_engine *e, struct slice uuid,
-                       bool tells_begun)
+                       bool tells_begun, bool has_recall)
 {
     *e = (struct sched_engine){
         .sched = s, .uuid = uuid, .tells_begun = tells_begun, .grace.fn = on_grace};
+    pace_init(&e->pace, s->cfg.hwm == HWM_AUTO && tells_begun && has_recall);
     list_init(&e->sent);
     list_init(&e->link);
 }
@@ -123,7 +125,7 @@ int sched_engine_add(struct sched *s, struct sched_engine *e)
     list_push_back(&s->engines, &e->link);
     s->n_live++;
     e->live = true;
-    assign_to(s, e);
+    sched_engine_eased(s, e);
     return 0;
 }
 
@@ -140,6 +142,7 @@ void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
     e->cause = cause;
     s->n_live--;
     s->policy->ops->remove(s->policy, e);
+    pace_leave(e);
     map_remove(&s->by_number, &e->number, sizeof(e->number));
     if (!reported)
         remember_silent(s, e);
@@ -156,38 +159,45 @@ void sched_engines_fini(struct sched *s)
     list_for_each (&s->engines, it) {
         struct sched_engine *e = container_of(it, struct sched_engine, link);
         loop_cancel(s->loop, &e->grace);
+        pace_leave(e);
         list_remove(&e->link);
     }
+    loop_cancel(s->loop, &s->pacer.timer);
     while (s->n_silent)
         forget_silent(s, container_of(s->silent.next, struct silent, link));
 }
 
-static void load_changed(struct sched *s, struct sched_engine *e)
+void sched_load_changed(struct sched *s, struct sched_engine *e)
 {
     if (!e->live)
         return;
-    e->full = s->cfg.hwm && e->load >= s->cfg.hwm;
+    pace_load_changed(s, e);
+    e->full = s->cfg.hwm == HWM_AUTO ? pace_is_full(e) : s->cfg.hwm && e->load >= s->cfg.hwm;
     s->policy->ops->changed(s->policy, e);
 }
 
-void sched_load_add(struct sched *s, struct sched_engine *e)
+void sched_load_add(struct sched *s, struct sched_engine *e, size_t bytes)
 {
     e->load++;
+    e->pace.bytes += bytes;
     e->turn = ++s->back_turn;
-    load_changed(s, e);
+    sched_load_changed(s, e);
 }
 
-void sched_load_drop(struct sched *s, struct sched_engine *e)
+void sched_load_drop(struct sched *s, struct sched_engine *e, size_t bytes)
 {
     e->load--;
-    load_changed(s, e);
+    e->pace.bytes -= bytes;
+    sched_load_changed(s, e);
 }
 
 void sched_engine_eased(struct sched *s, struct sched_engine *e)
 {
     if (e->live)
         assign_to(s, e);
-    else if (list_is_empty(&e->sent) && timer_is_set(&e->grace))
+    if (e->live && e->load == 0)
+        recall_for_idle(s, e);
+    else if (!e->live && list_is_empty(&e->sent) && timer_is_set(&e->grace))
         let_go(s, e);
 }
 

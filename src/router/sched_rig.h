@@ -167,7 +167,8 @@ static inline void rig_pass_ms(struct rig *r, int64_t ms)
 static inline void rig_init_engine(struct rig *r, int i, bool tells_begun)
 {
     struct rig_engine *e = &r->engines[i];
-    sched_engine_init(r->s, &e->e, (struct slice){e->uuid, strlen(e->uuid)}, tells_begun);
+    sched_engine_init(r->s, &e->e, (struct slice){e->uuid, strlen(e->uuid)}, tells_begun,
+                      tells_begun);
 }
 
 static inline void rig_add(struct rig *r, int i)

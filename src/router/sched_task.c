@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "router/recall.h"
 #include "router/sched_core.h"
 #include "router/task_meta.h"
 #include "router/terms.h"
@@ -52,6 +53,8 @@ int sched_new(struct sched **ret, struct loop *l, struct session *session,
     seen_init(&s->seen);
     places_init(&s->places);
     buf_init(&s->scratch, ANSWER_MAX);
+    buf_init(&s->recall_text, RECALL_TEXT_MAX);
+    pacer_init(&s->pacer);
     struct list *const lists[] = {&s->waiting, &s->engines, &s->silent, &s->decided,
                                   &s->free_tasks};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
@@ -88,6 +91,7 @@ void sched_free(struct sched *s)
     seen_fini(&s->seen);
     places_fini(&s->places);
     buf_fini(&s->scratch);
+    buf_fini(&s->recall_text);
     free(s->vec);
     free(s->candidates);
     free(s);
@@ -312,6 +316,8 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m)
         return 0;
     }
     s->counts.late_replies += t->state == TASK_SPENT;
+    if (is_its)
+        pace_answered(s, author);
     task_event(s, t, is_its ? ev : TE_ELSEWHERE, &v);
     sched_settle(s);
     sched_engine_eased(s, author);
@@ -336,6 +342,8 @@ void sched_abort(struct sched *s, const struct slice *msg_ids, unsigned n)
         struct task *t = map_get(&s->tasks, msg_ids[i].data, msg_ids[i].len);
         if (t && t->where != AT_ENGINE)
             task_event(s, t, TE_ABORT, NULL);
+        else if (t)
+            t->is_unwanted = true;
     }
     sched_settle(s);
 }

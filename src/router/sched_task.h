@@ -6,9 +6,12 @@
 #ifndef ERSA_ROUTER_SCHED_TASK_H
 #define ERSA_ROUTER_SCHED_TASK_H
 
+#include <limits.h>
+
 #include "ersa/error.h"
 #include "loop/loop.h"
 #include "stats/hist.h"
+#include "router/pace.h"
 #include "wire/msg.h"
 #include "wire/session.h"
 
@@ -25,6 +28,7 @@ struct sched_engine {
     bool full;             /* takes no task at present */
     bool live;             /* takes new tasks at all */
     bool tells_begun;      /* announced `begun` */
+    struct pace pace;      /* with hwm=auto */
     bool reported;         /* its end is known, not guessed from silence */
     uint32_t number;       /* of that uuid and of no other; 0: not added yet */
     struct list sent;      /* those tasks, oldest first */
@@ -55,9 +59,11 @@ struct sched_ops {
                   const struct parts *m);
 };
 
+#define HWM_AUTO UINT_MAX /* about 10 ms of work (pace.h) */
+
 struct sched_config {
     const char *scheme;      /* "leastload" */
-    unsigned hwm;            /* tasks outstanding per engine, 0: no limit */
+    unsigned hwm;            /* tasks outstanding per engine, 0: no limit, or HWM_AUTO */
     uint64_t client_limit;   /* octets queued and unanswered per client, 0: no limit */
     int64_t grace_report_ms; /* 200 */
     int64_t grace_lost_ms;   /* 5000 */
@@ -70,9 +76,9 @@ int sched_new(struct sched **ret, struct loop *l, struct session *s,
 /* Before its engines are freed. Accepts NULL. */
 void sched_free(struct sched *s);
 
-/* `uuid` is borrowed for the engine's life. */
+/* `uuid` is borrowed for the engine's life. What it announced: `begun`, `recall`. */
 void sched_engine_init(struct sched *s, struct sched_engine *e, struct slice uuid,
-                       bool tells_begun);
+                       bool tells_begun, bool has_recall);
 /* To the front of the line, with load 0; may get tasks before this returns. 0 or ERSA_ENOMEM.
  */
 int sched_engine_add(struct sched *s, struct sched_engine *e);
@@ -93,6 +99,9 @@ int sched_submit(struct sched *s, struct slice client, const struct msg *m);
 int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m);
 /* The engine tells that it begins the task (`begun`). */
 void sched_begun(struct sched *s, struct sched_engine *e, struct slice msg_id);
+/* The engine has taken these out of its queue, and will not run them (`recall`). */
+void sched_recalled(struct sched *s, struct sched_engine *e, const struct slice *msg_ids,
+                    unsigned n);
 /* An abort_request went by on control: waiting tasks of these ids are answered `aborted` here.
  */
 void sched_abort(struct sched *s, const struct slice *msg_ids, unsigned n);
@@ -101,6 +110,7 @@ void sched_abort(struct sched *s, const struct slice *msg_ids, unsigned n);
 struct sched_counts {
     uint64_t submitted, done, failed, aborted, retried, refused_known, refused_full,
         dropped_bad, late_replies, unlisted_events;
+    uint64_t recalls, recalled; /* asked for, and tasks given back */
     size_t waiting, sent;
     size_t dependent; /* of `waiting`: on other tasks */
     struct stats_hist queue_time, engine_time, total_time;

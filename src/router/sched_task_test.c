@@ -523,15 +523,15 @@ static void test_every_pair(void **state)
     enum { F = TASK_FAILED, A = TASK_ABORTED, x = TASK_STATE_MAX };
     static const int expected[TASK_STATE_MAX][TE_MAX] = {
         /* refused, open, met, unreachable, timed_out, abort, assigned,
-         * ok, error, retry, unmet, elsewhere, dead_retry, dead_fresh, dead */
-        [TASK_NEW] = {F, W, R, F, x, x, x, x, x, x, x, x, x, x, x},
-        [TASK_WAITING] = {x, x, R, F, F, A, x, x, x, x, x, x, x, x, x},
-        [TASK_READY] = {x, x, x, F, F, A, S, x, x, x, x, D, x, x, x},
-        [TASK_SENT] = {x, x, x, x, x, x, x, D, F, R, R, P, R, R, F},
-        [TASK_SPENT] = {x, x, x, x, x, x, x, D, D, D, D, x, D, D, D},
-        [TASK_DONE] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
-        [TASK_FAILED] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
-        [TASK_ABORTED] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
+         * ok, error, retry, unmet, elsewhere, recalled, dead_retry, dead_fresh, dead */
+        [TASK_NEW] = {F, W, R, F, x, x, x, x, x, x, x, x, x, x, x, x},
+        [TASK_WAITING] = {x, x, R, F, F, A, x, x, x, x, x, x, x, x, x, x},
+        [TASK_READY] = {x, x, x, F, F, A, S, x, x, x, x, D, x, x, x, x},
+        [TASK_SENT] = {x, x, x, x, x, x, x, D, F, R, R, P, R, R, R, F},
+        [TASK_SPENT] = {x, x, x, x, x, x, x, D, D, D, D, x, D, D, D, D},
+        [TASK_DONE] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
+        [TASK_FAILED] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
+        [TASK_ABORTED] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
     };
     for (enum task_state s = 0; s < TASK_STATE_MAX; s++) {
         assert_non_null(task_state_name(s));

@@ -4,8 +4,8 @@
  *     NEW ----deps_met----> READY ---assigned---> SENT ---ok------------------> DONE
  *      |                    ^ ^ |                  | '----error | dead--------> FAILED
  *      | deps_open          | | |                  |
- *      v                    | | '-timed_out,       | retry | unmet | dead_retry | dead_fresh
- *     WAITING --deps_met----' |  unreachable,      |
+ *      v                    | | '-timed_out,       | retry | unmet | recalled |
+ *     WAITING --deps_met----' |  unreachable,      | dead_retry | dead_fresh
  *        '- as READY          |  abort             |
  *                             '--------------------'
  *
@@ -186,7 +186,7 @@ static void leave(struct sched *s, struct task *t)
         s->counts.sent--;
         stats_hist_add(&s->counts.engine_time, loop_now_ns(s->loop) - t->since_ns);
         t->since_ns = loop_now_ns(s->loop);
-        sched_load_drop(s, t->engine);
+        sched_load_drop(s, t->engine, t->request->bytes);
         break;
     case NOWHERE:
         break;
@@ -264,7 +264,7 @@ static void send_to_engine(struct sched *s, struct task *t, const struct verdict
     t->engine = e;
     t->begun = !e->tells_begun;
     s->counts.sent++;
-    sched_load_add(s, e);
+    sched_load_add(s, e, t->request->bytes);
     s->ops->event(s->ctx, TASK_ASSIGNED, t->msg_id, e->uuid, NULL);
     s->ops->to_engine(s->ctx, e, t->request->frames, t->request->n);
 }
@@ -316,6 +316,17 @@ static void note_unmet(struct sched *s, struct task *t, const struct verdict *v)
 static void reroute(struct sched *s, struct task *t, const struct verdict *v)
 {
     go_elsewhere(s, t, true);
+}
+
+/* As if it had never been there. */
+static void take_back(struct sched *s, struct task *t, const struct verdict *v)
+{
+    leave(s, t);
+    t->resumed = true;
+    if (t->is_unwanted)
+        task_event(s, t, TE_ABORT, NULL);
+    else
+        assign_or_wait(s, t);
 }
 
 static void answer_done(struct sched *s, struct task *t, const struct verdict *v)
@@ -413,6 +424,7 @@ static const struct step steps[TASK_STATE_MAX][TE_MAX] =
                 [TE_RETRY] = TO(READY, use_retry),
                 [TE_UNMET] = TO(READY, note_unmet),
                 [TE_ELSEWHERE] = TO(SPENT, answer_and_stay),
+                [TE_RECALLED] = TO(READY, take_back),
                 [TE_DEAD_RETRY] = TO(READY, use_retry),
                 [TE_DEAD_FRESH] = TO(READY, reroute),
                 [TE_DEAD] = TO(FAILED, fail_with_engine),
@@ -423,6 +435,7 @@ static const struct step steps[TASK_STATE_MAX][TE_MAX] =
                 [TE_ERROR] = TO(DONE, vanish),
                 [TE_RETRY] = TO(DONE, vanish),
                 [TE_UNMET] = TO(DONE, vanish),
+                [TE_RECALLED] = TO(DONE, vanish),
                 [TE_DEAD_RETRY] = TO(DONE, vanish),
                 [TE_DEAD_FRESH] = TO(DONE, vanish),
                 [TE_DEAD] = TO(DONE, vanish),

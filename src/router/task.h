@@ -21,6 +21,7 @@
     X(RETRY)       /* its engine answers: failed, but it has retries left */       \
     X(UNMET)       /* its engine answers: not here */                              \
     X(ELSEWHERE)   /* an engine that had it before answers: done */                \
+    X(RECALLED)    /* its engine has given it back, not begun */                   \
     X(DEAD_RETRY)  /* its engine died while running it, and it has retries left */ \
     X(DEAD_FRESH)  /* its engine died and had not begun it */                      \
     X(DEAD)        /* its engine died while running it */
@@ -52,6 +53,7 @@ struct task {
     enum task_state state;
     enum { NOWHERE, AMONG_WAITING, IN_LINE, AT_ENGINE } where;
     bool begun;       /* its engine has begun it, or would not tell */
+    bool is_unwanted; /* an abort went by while it was at an engine */
     bool resumed;     /* has waited its time already: before those that have not */
     unsigned retries; /* left */
     unsigned n_front; /* frames of `request` before the delimiter */

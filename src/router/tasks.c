@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Carries messages between the task ports and the scheduler. The scheduler verifies and
  * decides; here frames get their envelopes, records hear what happened before a client does,
- * and an engine's `ersa_begun` (extensions.md 4) is told from its replies. */
+ * and an engine's notes (extensions.md 4 and 7) are told from its replies. */
 #include "router/tasks.h"
 
 #include <stdlib.h>
@@ -12,8 +12,10 @@
 #include "router/direct.h"
 #include "util/log.h"
 #include "wire/jscan.h"
+#include "wire/json.h"
 
 #define ID_MAX 512
+#define RECALLED_MAX 1024 /* ids in one message: more than a window holds */
 
 static struct engine *engine_of(struct sched_engine *e)
 {
@@ -72,24 +74,68 @@ const struct sched_ops tasks_ops = {
     .event = on_event,
 };
 
-/* Tells whether the message was an `ersa_begun`, and if so hands it on. */
-static bool take_begun(struct link *l, const struct msg *m)
+/* What engines tell the scheduler beside replies. False: it makes no sense. */
+
+static bool on_begun(struct link *l, const struct parts *p)
 {
-    static const char type[] = "\"ersa_begun\"";
-    struct parts p;
-    if (!(l->engine->caps & CAP_begun) || parts_split(m->frames, m->n, &p) < 0 ||
-        !memmem(p.header.data, p.header.len, type, sizeof(type) - 1))
-        return false;
-    struct jfield msg_type = {.key = "msg_type"}, id = {.key = "msg_id"};
+    struct jfield id = {.key = "msg_id"};
     char buf[ID_MAX];
     struct slice msg_id;
-    if (jscan(p.header, &msg_type, 1) < 0 || !slice_is(msg_type.raw, "ersa_begun"))
+    if (jscan(p->parent, &id, 1) < 0 || jscan_string(&id, buf, sizeof(buf), &msg_id) < 0)
         return false;
-    if (!link_admit(l, m->frames, m->n, &p))
-        return true;
-    if (jscan(p.parent, &id, 1) == 0 && jscan_string(&id, buf, sizeof(buf), &msg_id) == 0)
-        sched_begun(l->router->sched, &l->engine->task, msg_id);
-    else
+    sched_begun(l->router->sched, &l->engine->task, msg_id);
+    return true;
+}
+
+static bool on_recalled(struct link *l, const struct parts *p)
+{
+    struct slice list[RECALLED_MAX];
+    unsigned n = 0;
+    json_t *content = json_parse(p->content, NULL);
+    const json_t *ids = json_object_get(content, "msg_ids");
+    bool is_list = json_is_array(ids) && json_array_size(ids) <= RECALLED_MAX;
+    for (size_t i = 0; is_list && i < json_array_size(ids); i++) {
+        const json_t *id = json_array_get(ids, i);
+        if (json_is_string(id))
+            list[n++] = (struct slice){json_string_value(id), json_string_length(id)};
+    }
+    if (is_list)
+        sched_recalled(l->router->sched, &l->engine->task, list, n);
+    json_decref(content);
+    return is_list;
+}
+
+static const struct note {
+    const char *type;
+    unsigned cap;
+    bool (*take)(struct link *l, const struct parts *p);
+} notes[] = {
+    {"ersa_begun", CAP_begun, on_begun},
+    {"ersa_recalled", CAP_recall, on_recalled},
+};
+
+static const struct note *find_note(const struct link *l, struct slice msg_type)
+{
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
+        if (l->engine->caps & notes[i].cap && slice_is(msg_type, notes[i].type))
+            return &notes[i];
+    return NULL;
+}
+
+/* Tells whether the message was one of these, and if so hands it on. */
+static bool take_note(struct link *l, const struct msg *m)
+{
+    static const char prefix[] = "\"ersa_";
+    struct parts p;
+    struct jfield msg_type = {.key = "msg_type"};
+    if (parts_split(m->frames, m->n, &p) < 0 ||
+        !memmem(p.header.data, p.header.len, prefix, sizeof(prefix) - 1) ||
+        jscan(p.header, &msg_type, 1) < 0)
+        return false;
+    const struct note *note = find_note(l, msg_type.raw);
+    if (!note)
+        return false;
+    if (link_admit(l, m->frames, m->n, &p) && !note->take(l, &p))
         link_reject(l, REJECT_HEADER);
     return true;
 }
@@ -147,7 +193,7 @@ void tasks_from_engine(struct link *l, const struct msg *m)
         link_reject(l, REJECT_STRANGER);
         return;
     }
-    if (take_begun(l, m))
+    if (take_note(l, m))
         return;
     r->task_source = l;
     link_reject_error(l, sched_reply(r->sched, &l->engine->task, m));

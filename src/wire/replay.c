@@ -10,6 +10,7 @@
 
 #define CAP_MAX ((size_t)1 << 28)
 #define CAP_FIRST 64
+#define FORGOTTEN 0 /* in the ring: no fingerprint any more */
 
 struct replay {
     uint64_t *ring;  /* owned; `n` newest, the oldest at `first` once the cap is reached */
@@ -64,7 +65,8 @@ static int grow(struct replay *r)
     r->mask = slots - 1;
     r->size = size;
     for (size_t i = 0; i < r->n; i++)
-        table[look_up(r, ring[i])] = (uint32_t)i + 1;
+        if (ring[i] != FORGOTTEN)
+            table[look_up(r, ring[i])] = (uint32_t)i + 1;
     return 0;
 }
 
@@ -87,16 +89,23 @@ static size_t take_place(struct replay *r)
     if (r->n < r->size)
         return r->n++;
     size_t place = r->first;
-    remove_at(r, look_up(r, r->ring[place]));
+    if (r->ring[place] != FORGOTTEN)
+        remove_at(r, look_up(r, r->ring[place]));
     r->first = (r->first + 1) % r->size;
     return place;
+}
+
+static uint64_t print_of(struct slice signature)
+{
+    uint64_t print = map_hash(signature.data, signature.len);
+    return print == FORGOTTEN ? 1 : print;
 }
 
 int replay_check(struct replay *r, struct slice signature)
 {
     if (signature.len == 0 || r->cap == 0)
         return 0;
-    uint64_t print = map_hash(signature.data, signature.len);
+    uint64_t print = print_of(signature);
     if (r->table && r->table[look_up(r, print)])
         return ERSA_EREPLAY;
     /* Out of memory: what there is goes on as the ring. */
@@ -106,4 +115,16 @@ int replay_check(struct replay *r, struct slice signature)
     r->ring[place] = print;
     r->table[look_up(r, print)] = (uint32_t)place + 1;
     return 0;
+}
+
+void replay_forget(struct replay *r, struct slice signature)
+{
+    if (signature.len == 0 || !r->table)
+        return;
+    size_t at = look_up(r, print_of(signature));
+    if (!r->table[at])
+        return;
+    size_t place = r->table[at] - 1;
+    remove_at(r, at);
+    r->ring[place] = FORGOTTEN;
 }

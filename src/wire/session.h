@@ -74,5 +74,7 @@ struct replay *replay_new(size_t cap); /* NULL when out of memory */
 void replay_free(struct replay *r);
 /* 0: new and remembered; ERSA_EREPLAY: seen. An empty signature is always new. */
 int replay_check(struct replay *r, struct slice signature);
+/* The message was given back unused, and may come again. */
+void replay_forget(struct replay *r, struct slice signature);
 
 #endif

@@ -259,6 +259,33 @@ static void test_replay_knows_the_newest(void **state)
     }
 }
 
+/* What was forgotten may come once more, and the others are known as before. */
+static void test_replay_forgets(void **state)
+{
+    struct replay *r = replay_new(200);
+    char text[17];
+    for (unsigned n = 0; n < 1000; n++) {
+        assert_int_equal(check_number(r, n), 0);
+        snprintf(text, sizeof(text), "%016x", n);
+        if (n % 3)
+            continue;
+        replay_forget(r, (struct slice){text, 16});
+        replay_forget(r, (struct slice){text, 16});
+        replay_forget(r, SLICE_LIT("never seen"));
+    }
+    for (unsigned n = 820; n < 1000; n++)
+        if (n % 3)
+            assert_int_equal(check_number(r, n), ERSA_EREPLAY);
+    assert_int_equal(check_number(r, 999), 0);
+    assert_int_equal(check_number(r, 999), ERSA_EREPLAY);
+    for (unsigned n = 2000; n < 3000; n++)
+        assert_int_equal(check_number(r, n), 0);
+    replay_free(r);
+    r = replay_new(8);
+    replay_forget(r, SLICE_LIT("nothing was seen yet"));
+    replay_free(r);
+}
+
 static void test_replay_edges(void **state)
 {
     struct replay *r = replay_new(8);
@@ -284,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_verify_refuses_any_change),
         cmocka_unit_test(test_without_a_key_nothing_is_checked),
         cmocka_unit_test(test_replay_knows_the_newest),
+        cmocka_unit_test(test_replay_forgets),
         cmocka_unit_test(test_replay_edges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@ import functions as f
 from clusters import Cluster
 from processes import wait_until
 
-CAPABILITIES = ["attach", "ready", "begun", "death_cause", "quiet_status"]
+CAPABILITIES = ["attach", "ready", "begun", "death_cause", "quiet_status", "recall"]
 
 
 @pytest.fixture(params=[*CAPABILITIES, ",".join(CAPABILITIES)])

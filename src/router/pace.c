@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One timer for all engines: those with work stand in the order of their last replies, so the
+ * first in the list is the first to be late. It fires every WINDOW_NS at most, and not at all
+ * when nobody works. */
+#include "router/pace.h"
+
+#include "router/recall.h"
+#include "router/sched_core.h"
+
+static struct sched_engine *first(const struct list *l, size_t offset)
+{
+    return list_is_empty(l) ? NULL : (struct sched_engine *)((char *)l->next - offset);
+}
+
+static struct sched_engine *oldest(const struct list *l)
+{
+    return first(l, offsetof(struct sched_engine, pace.by_age));
+}
+
+static void on_timer(struct timer *t);
+
+void pacer_init(struct pacer *p)
+{
+    p->timer.fn = on_timer;
+    list_init(&p->on_time);
+    list_init(&p->late);
+    for (int i = 0; i < PACE_SIZES; i++)
+        list_init(&p->by_work[i]);
+}
+
+void pace_init(struct pace *p, bool adapts)
+{
+    *p = (struct pace){.adapts = adapts};
+    window_init(&p->window);
+    list_init(&p->by_age);
+    list_init(&p->by_work);
+}
+
+bool pace_is_full(const struct sched_engine *e)
+{
+    const struct pace *p = &e->pace;
+    if (e->load == 0 || p->is_giving)
+        return p->is_giving;
+    return !p->adapts || p->delay != PACE_ON_TIME || e->load >= p->window.size ||
+           p->bytes > PACE_BYTES;
+}
+
+/* Late engines */
+
+static void set_timer(struct sched *s)
+{
+    static const int64_t limits[] = {PACE_LATE_NS, PACE_STUCK_NS};
+    const struct sched_engine *firsts[] = {oldest(&s->pacer.on_time), oldest(&s->pacer.late)};
+    int64_t now = loop_now_ns(s->loop), wait = INT64_MAX;
+    for (int i = 0; i < 2; i++) {
+        if (!firsts[i])
+            continue;
+        int64_t left = limits[i] - window_running_ns(&firsts[i]->pace.window, now);
+        wait = left < wait ? left : wait;
+    }
+    if (wait < INT64_MAX)
+        loop_after(s->loop, &s->pacer.timer, wait > 0 ? wait : 0);
+}
+
+static struct sched_engine *overdue(const struct sched *s, const struct list *l, int64_t limit)
+{
+    struct sched_engine *e = oldest(l);
+    bool is = e && window_running_ns(&e->pace.window, loop_now_ns(s->loop)) >= limit;
+    return is ? e : NULL;
+}
+
+static void on_timer(struct timer *t)
+{
+    struct sched *s = container_of(t, struct sched, pacer.timer);
+    struct sched_engine *e;
+    while ((e = overdue(s, &s->pacer.on_time, PACE_LATE_NS))) {
+        e->pace.delay = PACE_LATE;
+        list_remove(&e->pace.by_age);
+        list_push_back(&s->pacer.late, &e->pace.by_age);
+        sched_load_changed(s, e);
+    }
+    while ((e = overdue(s, &s->pacer.late, PACE_STUCK_NS))) {
+        e->pace.delay = PACE_STUCK;
+        list_remove(&e->pace.by_age);
+        if (e->load > 1 && s->n_live > 1)
+            recall_from(s, e);
+    }
+    set_timer(s);
+}
+
+/* Its present task began just now. */
+static void stand_last(struct sched *s, struct sched_engine *e)
+{
+    e->pace.delay = PACE_ON_TIME;
+    list_remove(&e->pace.by_age);
+    list_push_back(&s->pacer.on_time, &e->pace.by_age);
+    if (!timer_is_set(&s->pacer.timer))
+        set_timer(s);
+}
+
+/* Work for others */
+
+/* Those of which nobody knows when they end come first. */
+static void file_by_work(struct sched *s, struct sched_engine *e)
+{
+    struct pace *p = &e->pace;
+    list_remove(&p->by_work);
+    if (e->load < 2 || p->is_asked)
+        return;
+    int64_t work = p->delay == PACE_ON_TIME ? window_work_ns(&p->window, e->load - 1)
+                                            : PACE_WORTH_NS << PACE_SIZES;
+    int size = -1;
+    for (int64_t limit = PACE_WORTH_NS; size + 1 < PACE_SIZES && work >= limit; limit *= 2)
+        size++;
+    if (size >= 0)
+        list_push_back(&s->pacer.by_work[size], &p->by_work);
+}
+
+struct sched_engine *pace_richest(const struct sched *s)
+{
+    struct sched_engine *e = NULL;
+    for (int i = PACE_SIZES - 1; i >= 0 && !e; i--)
+        e = first(&s->pacer.by_work[i], offsetof(struct sched_engine, pace.by_work));
+    return e;
+}
+
+void pace_hide(struct sched_engine *e)
+{
+    list_remove(&e->pace.by_work);
+}
+
+/* Events */
+
+void pace_answered(struct sched *s, struct sched_engine *e)
+{
+    if (!e->pace.adapts || !e->live)
+        return;
+    window_answer(&e->pace.window, loop_now_ns(s->loop));
+    stand_last(s, e);
+}
+
+void pace_load_changed(struct sched *s, struct sched_engine *e)
+{
+    struct pace *p = &e->pace;
+    if (!p->adapts)
+        return;
+    if (e->load == 0) {
+        list_remove(&p->by_age);
+        p->delay = PACE_ON_TIME;
+    } else if (list_is_empty(&p->by_age) && p->delay != PACE_STUCK) {
+        window_start(&p->window, loop_now_ns(s->loop));
+        stand_last(s, e);
+    }
+    file_by_work(s, e);
+}
+
+void pace_leave(struct sched_engine *e)
+{
+    list_remove(&e->pace.by_age);
+    list_remove(&e->pace.by_work);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* With hwm=auto: how much each engine holds (its window), which engine is late with its present
+ * task, and which holds the most work that somebody else could do. Everything is O(1) a task:
+ * engines stand in order of their last reply anyway, and work is told in powers of two. */
+#ifndef ERSA_ROUTER_PACE_H
+#define ERSA_ROUTER_PACE_H
+
+#include "loop/loop.h"
+#include "router/window.h"
+#include "util/list.h"
+
+struct sched;
+struct sched_engine;
+
+#define PACE_LATE_NS WINDOW_NS        /* a task runs so long: its engine gets no more */
+#define PACE_STUCK_NS (2 * WINDOW_NS) /* what stands behind it is called back */
+#define PACE_WORTH_NS (WINDOW_NS / 8) /* less work is done before it could be called back */
+#define PACE_SIZES 4
+#define PACE_BYTES ((size_t)16 << 20) /* an engine that holds more gets no second task */
+
+struct pace {    /* an engine's */
+    bool adapts; /* it tells `begun` and has `recall`: else it holds one task */
+    enum { PACE_ON_TIME, PACE_LATE, PACE_STUCK } delay;
+    bool is_asked;  /* a recall is under way; */
+    bool ask_again; /* another one is wanted behind it */
+    bool is_giving; /* the tasks that it gave back look for other engines */
+    size_t bytes;   /* of the requests that it holds */
+    struct window window;
+    struct list by_age;  /* has work: in pacer.on_time or pacer.late */
+    struct list by_work; /* has work for others: in pacer.by_work */
+};
+
+struct pacer {                       /* the scheduler's */
+    struct list on_time, late;       /* by last reply, oldest first */
+    struct list by_work[PACE_SIZES]; /* PACE_WORTH_NS and twice, four times, ... that */
+    struct timer timer;              /* for the oldest */
+};
+
+void pacer_init(struct pacer *p);
+void pace_init(struct pace *p, bool adapts);
+bool pace_is_full(const struct sched_engine *e);
+
+/* A task of the engine was answered; it is off its load afterwards. */
+void pace_answered(struct sched *s, struct sched_engine *e);
+/* The engine's load is another one now. */
+void pace_load_changed(struct sched *s, struct sched_engine *e);
+void pace_leave(struct sched_engine *e);
+
+/* Who has the most work for others; NULL when nobody has any that is worth it. */
+struct sched_engine *pace_richest(const struct sched *s);
+/* Not to be found by pace_richest() until its load changes. */
+void pace_hide(struct sched_engine *e);
+
+#endif
