@@ -15,7 +15,7 @@
 #include "util/block.h"
 #include "util/log.h"
 
-#define TO_RECORDS 16384
+#define TO_RECORDS 32768
 #define FROM_RECORDS 1024
 #define LINGER_MS 1000
 #define POOL_KEEP_BYTES ((size_t)64 << 20)

@@ -17,7 +17,7 @@ enum mail_type {
     MAIL_ENGINE_LOST, /* a mux request was closed because its engine is gone */
     MAIL_IOPUB,       /* output of a task: message */
     MAIL_QUERY,       /* a hub request that needs records: message behind `peer`; answered */
-    MAIL_FILE,  /* content of a file, as the only frame; `peer`: its path */
+    MAIL_FILE,        /* content of a file, as the only frame; `peer`: its path */
     /* records -> router */
     MAIL_ANSWER,   /* for `peer`: msg_type, parent, content, buffers as frames */
     MAIL_RESUBMIT, /* a task for the scheduler: header, content, buffers as frames; msg_id */

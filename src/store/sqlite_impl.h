@@ -22,7 +22,9 @@ struct statement {
 struct sqlite_store {
     struct store base;
     sqlite3 *db;
-    char *table; /* quoted */
+    char *table;  /* quoted */
+    bool has_log; /* a write-ahead log */
+    struct checkpointer *checkpointer;
     struct store_limits limits;
     struct pending pending;
     struct seen known; /* ids that this life has written: they need not be looked up */
@@ -44,6 +46,12 @@ int sqlite_run(struct sqlite_store *s, const char *sql, struct ersa_error *err);
 int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *cfg,
                      struct ersa_error *err);
 int sqlite_open_table(struct sqlite_store *s, const char *table, struct ersa_error *err);
+
+/* sqlite_checkpoint.c; for a database with a write-ahead log. */
+struct checkpointer;
+int checkpointer_start(struct checkpointer **ret, struct sqlite_store *s, const char *path,
+                       struct ersa_error *err);
+void checkpointer_stop(struct checkpointer *c);
 
 /* sqlite_rows.c */
 

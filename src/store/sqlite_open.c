@@ -67,7 +67,8 @@ static int set_journal(struct sqlite_store *s, const char *path, struct ersa_err
     bool network = is_network(path);
     if (!network)
         read_text(s, "PRAGMA journal_mode=WAL", mode, sizeof(mode));
-    if (strcmp(mode, "wal") == 0)
+    s->has_log = strcmp(mode, "wal") == 0;
+    if (s->has_log)
         return 0;
     log_warn("%s: %s, so records are written with a plain journal, more slowly", path,
              network ? "on a network file system" : "there can be no write-ahead log here");
@@ -90,7 +91,7 @@ int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *c
         rc = set_journal(s, cfg->path, err);
     if (rc == 0)
         rc = sqlite_run(s,
-                        "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4096;"
+                        "PRAGMA synchronous=NORMAL; "
                         "PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-32768;"
                         "PRAGMA temp_store=MEMORY",
                         err);

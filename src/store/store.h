@@ -105,7 +105,7 @@ struct store_ops {
     int (*tick)(struct store *st, struct ersa_error *err);
 };
 
-#define STORE_TICK_MS 100
+#define STORE_TICK_MS 50
 
 /* Written by the records thread alone. */
 struct store_counts {

@@ -517,6 +517,7 @@ static void free_store(struct sqlite_store *s)
     pending_fini(&s->pending);
     seen_fini(&s->known);
     sqlite_finalize(s);
+    checkpointer_stop(s->checkpointer);
     sqlite3_close(s->db);
     sqlite3_free(s->table);
     buf_fini(&s->blobs[0]);
@@ -576,6 +577,11 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
     }
     if (s->limits.records)
         count_rows(s);
+    rc = s->has_log ? checkpointer_start(&s->checkpointer, s, cfg->path, err) : 0;
+    if (rc < 0) {
+        free_store(s);
+        return rc;
+    }
     sqlite3_update_hook(s->db, on_row, s);
     *ret = &s->base;
     return 0;

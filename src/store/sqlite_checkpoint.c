@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A thread that carries the write-ahead log over into the database, on a connection of its own:
+ * waiting for the disk is its business alone. Under steady writing it may never quite catch up;
+ * then the log grows to LOG_MAX, and the writer does it once itself, which starts the log anew.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "store/sqlite_impl.h"
+#include "util/err.h"
+
+#define START_BYTES ((int64_t)16 << 20)
+#define LOG_MAX ((int64_t)256 << 20)
+
+struct checkpointer {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    sqlite3 *db;
+    bool wanted, stop; /* under the lock */
+    int64_t page_bytes;
+};
+
+static void *run(void *arg)
+{
+    struct checkpointer *c = arg;
+    pthread_mutex_lock(&c->lock);
+    while (!c->stop) {
+        if (!c->wanted) {
+            pthread_cond_wait(&c->changed, &c->lock);
+            continue;
+        }
+        c->wanted = false;
+        pthread_mutex_unlock(&c->lock);
+        sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        pthread_mutex_lock(&c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+/* After each commit: how many pages the log has. */
+static int on_commit(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    struct checkpointer *c = ctx;
+    int64_t bytes = pages * c->page_bytes;
+    if (bytes > LOG_MAX)
+        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    if (bytes < START_BYTES || bytes > LOG_MAX)
+        return SQLITE_OK;
+    pthread_mutex_lock(&c->lock);
+    c->wanted = true;
+    pthread_cond_signal(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+    return SQLITE_OK;
+}
+
+int checkpointer_start(struct checkpointer **ret, struct sqlite_store *s, const char *path,
+                       struct ersa_error *err)
+{
+    struct checkpointer *c = calloc(1, sizeof(*c));
+    if (!c)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->changed, NULL);
+    c->page_bytes = s->page_bytes;
+    int rc = sqlite3_open_v2(path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    /* It knows of the log once it has read something. */
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(c->db, "SELECT count(*) FROM sqlite_master", NULL, NULL, NULL);
+    if (rc != SQLITE_OK || pthread_create(&c->thread, NULL, run, c) != 0) {
+        sqlite3_close(c->db);
+        free(c);
+        return err_set(err, ERSA_EIO, "the thread of the write-ahead log was not started");
+    }
+    sqlite3_wal_hook(s->db, on_commit, c);
+    *ret = c;
+    return 0;
+}
+
+void checkpointer_stop(struct checkpointer *c)
+{
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->stop = true;
+    pthread_cond_signal(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    sqlite3_close(c->db);
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
