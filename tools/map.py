@@ -21,7 +21,7 @@ only on those below it on this page's list of layers.
 
     programs   src/cli, bin                      python/ersa (package), python/ext (ersa._core)
     parts      src/router   src/records   src/engine   src/launch   src/web
-    shared     src/store   src/config
+    shared     src/store   src/config   src/stats
     wire       src/wire   on   src/loop
     ground     src/util, include/ersa
 
@@ -38,11 +38,13 @@ FOLDERS = [
      ["msg", "port", "wire_impl", "wire", "conn", "handshake", "reading", "peer", "txq", "zmtp", "mechanism", "session"]),
     ("src/config", "The one table of options, and the files around it.", ["options", "options_table", "options_common"]),
     ("src/store", "The seam for task records, its stores, and the query language.", ["store", "mail", "query"]),
+    ("src/stats", "Figures: the list of metrics, histograms, and how a thread hands its figures to the one that serves them.",
+     ["sheet", "metrics", "hist", "desk"]),
     ("src/router", "The controller's router: every socket, the registry, the heart, all routes and schedulers.",
      ["router", "core", "ports", "link", "engine", "registry", "registration", "heart", "hub", "direct", "tasks",
       "sched_task", "sched_core", "task", "assign", "line", "policy"]),
     ("src/records", "The thread that owns the store.", ["records", "core", "tasks", "query"]),
-    ("src/web", "The thread that serves metrics.", []),
+    ("src/web", "The thread that serves metrics.", ["web", "httpd", "scrape", "text"]),
     ("src/engine", "The engine: connections, queue and life, apart from user code.",
      ["engine", "core", "life", "channels", "channels_attach", "channels_stock", "dispatch", "queue", "runtime", "rtproto",
       "rtchannel"]),

@@ -33,6 +33,7 @@ static void put_tasks(struct stats_sheet *s, const struct router *r)
         {STATS_TASKS_ENDED, "failed", c->failed},
         {STATS_TASKS_ENDED, "aborted", c->aborted},
         {STATS_TASKS_RETRIED, NULL, c->retried},
+        {STATS_TASKS_RECALLED, NULL, c->recalled},
         {STATS_TASKS_REFUSED, "known", c->refused_known},
         {STATS_TASKS_REFUSED, "full", c->refused_full},
         {STATS_TASK_LATE, NULL, c->late_replies},
