@@ -7,6 +7,7 @@
 #include "router/caps.h"
 #include "router/heart.h"
 #include "router/hub.h"
+#include "router/idle.h"
 #include "router/ledger.h"
 #include "router/link.h"
 #include "router/mailer.h"
@@ -34,6 +35,7 @@ struct router {
     struct mailer mailer;
     struct hub hub;
     struct state state;
+    struct idle idle;
     struct sched *sched;
     struct link *task_source; /* tasks.c: whose message the scheduler is dealing with */
     struct broadcast *broadcast;

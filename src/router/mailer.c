@@ -144,6 +144,7 @@ int mailer_post(struct router *r, const struct letter *letter, struct link *sour
     }
     mail->queue = letter->queue;
     mail->now_us = clock_utc_us();
+    r->mailer.posted++;
     int rc = send_mail(r, mail, source);
     if (rc < 0) {
         mail_free(mail);

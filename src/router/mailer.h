@@ -22,7 +22,8 @@ struct mailer {
     size_t first, n, cap;
     struct timer retry;
     struct list paused; /* links that wait for room */
-    uint64_t lost;      /* for want of memory */
+    uint64_t posted;
+    uint64_t lost; /* for want of memory */
 };
 
 void mailer_start(struct router *r, struct ring *to_records);

@@ -18,7 +18,7 @@
 #include "util/err.h"
 #include "util/log.h"
 
-#define IOPUB_CAP_BYTES ((size_t)256 << 20) /* a slow subscriber loses output beyond that */
+#define IOPUB_CAP_BYTES ((size_t)128 << 20) /* a slow subscriber loses output beyond that */
 
 static const struct gate_row rows[RT_MAX] = {
     [RT_QUERY] = {"registration", NULL, PORT_ROUTER, SIDE_ENGINE, LOOP_NORMAL, CH_QUERY,

@@ -119,6 +119,7 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
     }
     r->from_records = from_records;
     heart_start(r);
+    idle_start(r);
     *ret = r;
     return 0;
 }
@@ -136,6 +137,7 @@ void router_free(struct router *r)
     loop_cancel(r->loop, &r->stopping);
     report_stop(r);
     heart_stop(r);
+    idle_stop(r);
     state_stop(r);
     if (r->from_records)
         ring_unwatch(r->from_records);

@@ -97,6 +97,16 @@ void sched_free(struct sched *s)
     free(s);
 }
 
+void sched_trim(struct sched *s)
+{
+    struct list *it;
+    while ((it = list_pop_front(&s->free_tasks)))
+        free(container_of(it, struct task, link));
+    s->n_free_tasks = 0;
+    map_trim(&s->tasks);
+    map_trim(&s->accounts);
+}
+
 /* Consequences */
 
 /* A task that has not started: may it, can it, must it wait? */

@@ -89,6 +89,9 @@ int sched_engine_add(struct sched *s, struct sched_engine *e);
 void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
                        const char *cause, void (*done)(void *ctx, struct sched_engine *e));
 
+/* Gives back memory that is kept for the next tasks. */
+void sched_trim(struct sched *s);
+
 /* A request from a client, as received behind its identity. Returns 0 when it was taken (or
  * answered), else what is wrong with it, and it was dropped without a reply: ERSA_EPROTO
  * (frames), ERSA_EAUTH, ERSA_EPARSE (header), ERSA_EEXIST (id known), ERSA_ENOMEM. */

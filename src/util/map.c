@@ -147,6 +147,12 @@ static int make_room(struct map *m)
     return is_full ? rc : 0; /* staying large does no harm */
 }
 
+void map_trim(struct map *m)
+{
+    if (m->n_slots)
+        (void)make_room(m);
+}
+
 void *map_get(const struct map *m, const void *key, size_t len)
 {
     if (!m->n_used)

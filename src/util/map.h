@@ -33,6 +33,9 @@ int map_put(struct map *m, const void *key, size_t len, void *value);
 /* Removes the key; returns its value, NULL when absent. */
 void *map_remove(struct map *m, const void *key, size_t len);
 
+/* Gives back room of a map that has become mostly empty; a put does so too. */
+void map_trim(struct map *m);
+
 static inline size_t map_size(const struct map *m)
 {
     return m->n_used;

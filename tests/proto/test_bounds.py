@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Memory has bounds whatever peers do (design.md 7 and 9): resident memory stays below 200 MB and the limit of a client, others
+are served meanwhile, and a counter tells what was refused or dropped. And what a burst took is given back.
+
+Memory is measured on a build without sanitizers, which keep what is freed."""
+import hmac
+import os
+import re
+import socket
+import struct
+import threading
+import time
+import urllib.request
+
+import pytest
+
+import harness
+from harness import CAPS, PATIENCE_S, header_of, raw_recv, wait_until
+
+LIMIT_MB = 48
+BOUND_MB = 200 + LIMIT_MB
+MB = 1 << 20
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
+
+
+@pytest.fixture
+def start(start_controller, monkeypatch):
+    plain = harness.ROOT / "build" / "bin"
+    if "san" in str(harness.BIN) and (plain / "ipcontroller").exists():
+        monkeypatch.setattr(harness, "BIN", plain)
+
+    def go(*args):
+        return start_controller("--ping=500", "--log-level=20", f"--TaskScheduler.client_limit={LIMIT_MB * MB}",
+                                "--metrics-port=0", *args)
+
+    return go
+
+
+class Witness(threading.Thread):
+    """The most resident memory that a controller has had, from /proc; and a client that wants to be served all the time."""
+
+    def __init__(self, controller, client, engine):
+        super().__init__(daemon=True)
+        self.controller, self.client, self.engine = controller, client, engine
+        self.most, self.slowest, self.served = 0, 0, 0
+        self.stopping = threading.Event()
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.stopping.wait(0.02):
+                self.most = max(self.most, self.controller.rss_mb())
+                start = time.monotonic()
+                header = self.client.send_mux(self.engine.uuid)
+                self.engine.answer(self.engine.recv(channel="mux"), channel="mux")
+                assert self.client.recv(self.client.mux).parent == header
+                self.slowest = max(self.slowest, time.monotonic() - start)
+                self.served += 1
+        except BaseException as e:  # noqa: BLE001  (told by the test's own thread)
+            self.failure = e
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stopping.set()
+        self.join(PATIENCE_S)
+
+    def check(self):
+        assert self.failure is None, repr(self.failure)
+        assert self.served > 5 and self.slowest < 5, f"served {self.served} times, the slowest took {self.slowest:.1f} s"
+        assert self.most < BOUND_MB, f"{self.most:.0f} MB"
+
+
+@pytest.fixture
+def witness(make_peers):
+    made = []
+
+    def make(controller):
+        peers = make_peers(controller)
+        client, engine = peers.client(), peers.attached()
+        client.wait_engines(1)
+        made.append((peers, Witness(controller, client, engine)))
+        return made[-1]
+
+    yield make
+    for _, w in made:
+        w.stopping.set()
+
+
+def metric(controller, name):
+    """A figure of /metrics, as its text names it with labels."""
+    url = re.search(r"http://\S+/metrics", controller.log()).group()
+    text = urllib.request.urlopen(url, timeout=PATIENCE_S).read().decode()
+    for line in text.splitlines():
+        if line.startswith(name + " "):
+            return float(line.rsplit(" ", 1)[1])
+    return 0.0
+
+
+def connection(controller, side, key, sock_type, after=b""):
+    """A bare connection that has shaken hands and is not read."""
+    host, port = controller.url(key, side).removeprefix("tcp://").split(":")
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    s.settimeout(PATIENCE_S)
+    s.connect((host, int(port)))
+    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(sock_type)) + sock_type
+    s.sendall(GREETING + b"\x04" + bytes([len(ready)]) + ready + after)
+    return s
+
+
+class Packer:
+    """The same request over and over under new ids, packed quickly."""
+
+    def __init__(self, session, buffers):
+        self.session, self.buffers, self.n = session, buffers, 0
+        self.prefix = f"{session.id}_1_"
+        self.text = (b'{"msg_id": "%b", "msg_type": "apply_request", "username": "tester", "session": "'
+                     + session.id.encode() + b'", "date": "2026-01-01T00:00:00.000000Z", "version": "5.3"}')
+
+    def __call__(self):
+        header = self.text % f"{self.prefix}{self.n}".encode()
+        self.n += 1
+        sign = hmac.digest(self.session.key, header + b"{}{}{}", "sha256").hex().encode()
+        return [b"<IDS|MSG>", sign, header, b"{}", b"{}", b"{}", *self.buffers]
+
+
+def test_client_that_floods_with_large_tasks(start, witness):
+    controller = start()
+    peers, w = witness(controller)
+    flooder = peers.client()
+    pack = Packer(flooder.session, [os.urandom(100_000)])
+    nobody = {"targets": [w.engine.uuid]}
+    with w:
+        blocker = flooder.submit(metadata=nobody)  # its engine has one task and does not answer it
+        for _ in range(5000):
+            flooder.task.send_multipart(pack())
+        replies = 0
+        while replies < 5000 - LIMIT_MB * MB // 100_000 - 1:
+            assert flooder.recv(flooder.task).content["ename"] == "QueueFull"
+            replies += 1
+    w.check()
+    assert header_of(w.engine.recv()) == blocker
+    refused = metric(controller, 'ersa_tasks_refused_total{reason="full"}')
+    assert refused >= 5000 - LIMIT_MB * MB // 100_000 - 1, refused
+
+
+def test_client_that_floods_and_reads_no_refusals(start, witness):
+    controller = start()
+    peers, w = witness(controller)
+    pack = Packer(w.client.session, [bytes(200)])
+    with w, connection(controller, "client", "task", b"DEALER") as s:
+        s.settimeout(1)
+        octets = 0
+        end = time.monotonic() + 12
+        try:
+            while time.monotonic() < end:
+                block = b"".join(harness.RawEngine.encode(pack()) for _ in range(200))
+                s.sendall(block)
+                octets += len(block)
+        except socket.timeout:
+            pass  # it isn't read any more: that is the bound
+    w.check()
+    assert metric(controller, 'ersa_tasks_refused_total{reason="full"}') > 0
+
+
+def test_client_that_reads_no_results(start, witness):
+    """Its engine waits for it, until it is dropped; others have other engines."""
+    controller = start()
+    peers, w = witness(controller)
+    deaf_engine = peers.raw()
+    w.client.wait_engines(2)
+    result = os.urandom(MB)
+    with w, connection(controller, "client", "mux", b"DEALER") as s:
+        frames = w.client.session.pack("apply_request", buffers=[b"x"])
+        s.sendall(harness.RawEngine.encode([deaf_engine.uuid.encode(), *frames]))
+        request = deaf_engine.recv_channel("mux")
+        deaf_engine.socket.settimeout(2)
+        sent = 0
+        try:
+            for _ in range(600):
+                deaf_engine.send("mux", deaf_engine.reply_to(request, buffers=[result]))
+                sent += 1
+        except socket.timeout:
+            pass
+        assert 10 < sent < 400, f"{sent} MB were taken"
+    w.check()
+
+
+def test_engine_that_stops_reading(start, witness):
+    controller = start("--HeartMonitor.max_heartmonitor_misses=1000")
+    peers, w = witness(controller)
+    stuck = peers.raw()
+    w.client.wait_engines(2)
+    with w, connection(controller, "client", "mux", b"DEALER") as s:
+        s.settimeout(2)
+        payload = os.urandom(MB)
+        sent = 0
+        try:
+            for _ in range(600):
+                s.sendall(harness.RawEngine.encode([stuck.uuid.encode(), *w.client.session.pack("apply_request", buffers=[payload])]))
+                sent += 1
+        except socket.timeout:
+            pass
+        assert 10 < sent < 400, f"{sent} MB were taken"
+    w.check()
+
+
+def test_engine_that_stops_reading_its_tasks(start, witness):
+    """Without a high-water mark all of a client's tasks go to it; they count for the client."""
+    controller = start("--hwm=0", "--HeartMonitor.max_heartmonitor_misses=1000")
+    peers, w = witness(controller)
+    stuck, flooder = peers.raw(), peers.client()
+    w.client.wait_engines(2)
+    targets = {"targets": [stuck.uuid]}
+    with w:
+        payload = os.urandom(MB)
+        for _ in range(300):
+            flooder.submit(metadata=targets, buffers=[payload])
+        # It is told, or not read; both are a bound. libzmq takes all from it at once.
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            if flooder.task.poll(100):
+                assert flooder.recv(flooder.task).content["ename"] == "QueueFull"
+    w.check()
+
+
+def test_subscriber_that_is_slow(start, witness):
+    controller = start()
+    peers, w = witness(controller)
+    loud = peers.attached()
+    w.client.wait_engines(2)
+    header = w.client.submit(metadata={"targets": [loud.uuid]})
+    request = loud.recv()
+    assert header_of(request) == header
+    text = "x" * (256 << 10)
+    with w, connection(controller, "client", "iopub", b"SUB", b"\x00\x01\x01"):
+        fast = peers.client()
+        loud.publish(loud.stream(request, text))
+        raw_recv(fast.iopub)
+        for _ in range(1500):
+            loud.publish(loud.stream(request, text))
+            raw_recv(fast.iopub)
+            while w.client.iopub.poll(0):
+                w.client.iopub.recv_multipart()
+        wait_until(lambda: metric(controller, 'ersa_dropped_messages_total{reason="slow_output_client"}') > 0, what="counter")
+    w.check()
+
+
+def test_memory_of_a_burst_is_given_back(start, make_peers):
+    controller = start("--TaskScheduler.client_limit=0")
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.attached(caps=[c for c in CAPS if c != "begun"])
+    client.wait_engines(1)
+    before = controller.rss_mb()
+    total = 300_000
+    pack = Packer(client.session, [b"work"])
+    for _ in range(total):
+        client.task.send_multipart(pack())
+    waiting = lambda: client.query("queue_request", {"targets": None}).content["unassigned"]  # noqa: E731
+    wait_until(lambda: waiting() >= total - 64, 60, "queued tasks")
+    full = controller.rss_mb()
+    for first in range(0, total, 50_000):
+        ids = [f"{pack.prefix}{i}" for i in range(first, first + 50_000)]
+        client.send_control(engine.uuid, "abort_request", {"msg_ids": ids})
+    wait_until(lambda: waiting() == 0, 60, "end of the tasks")
+    assert full > before + 50, f"{before:.0f} MB, with {total} tasks {full:.0f} MB: not much of a burst"
+    wait_until(lambda: controller.rss_mb() < before + 25, 30, f"less than {before + 25:.0f} MB, with {total} tasks it was {full:.0f}")
