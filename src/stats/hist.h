@@ -5,6 +5,7 @@
 #ifndef ERSA_STATS_HIST_H
 #define ERSA_STATS_HIST_H
 
+#include <assert.h>
 #include <stdint.h>
 
 /* In units of 100 us, up to 10,000 s. */
@@ -16,15 +17,14 @@
     X(10000000) X(25000000) X(50000000) X(100000000)
 /* clang-format on */
 
-#define X(b) +1
-enum { STATS_N_BOUNDS = STATS_BOUNDS(X) };
-#undef X
+enum { STATS_N_BOUNDS = 25 };
 
-static const int64_t stats_bounds_ns[STATS_N_BOUNDS] = {
+static const int64_t stats_bounds_ns[] = {
 #define X(b) (int64_t)((b)*100000.0),
     STATS_BOUNDS(X)
 #undef X
 };
+static_assert(sizeof(stats_bounds_ns) / sizeof(stats_bounds_ns[0]) == STATS_N_BOUNDS, "bounds");
 
 struct stats_hist {
     uint64_t counts[STATS_N_BOUNDS + 1]; /* up to and with each bound, from the one before; the

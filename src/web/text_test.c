@@ -99,8 +99,8 @@ static void test_histogram(void **state)
         "# TYPE ersa_task_seconds histogram\nersa_task_seconds_bucket{le=\"0.0001\"} 0\n",
         "_bucket{le=\"0.001\"} 0\n",
         "_bucket{le=\"0.0025\"} 3\n",
-        "_bucket{le=\"10000\"} 3\nersa_task_seconds_bucket{le=\"+Inf\"} 4\n"
-        "ersa_task_seconds_sum 20000.006\nersa_task_seconds_count 4\n",
+        "_bucket{le=\"10000\"} 3\nersa_task_seconds_bucket{le=\"+Inf\"} 4\n",
+        "_bucket{le=\"+Inf\"} 4\nersa_task_seconds_sum 20000.006\nersa_task_seconds_count 4\n",
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         assert_non_null(strstr(text, lines[i]));
