@@ -2,12 +2,13 @@
 """Keys about whole clusters: real engines, a stock client, starting up."""
 import contextlib
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
 
-from measure import BIN, ENGINE_PYTHON, family, key, pss_mb, wait_until
+from measure import BIN, ENGINE_PYTHON, controller, family, key, program, pss_mb, wait_until
 
 import ipyparallel as ipp
 
@@ -52,6 +53,73 @@ def stock_client_map():
     with cluster("ours") as (ours, _), cluster("reference") as (reference, _):
         rate(ours)
         return [(rate(ours), rate(reference)) for _ in range(ROUNDS)], {}
+
+
+def stamp(seconds):
+    """Sleeps; when it began and ended."""
+    import time
+    began = time.time()
+    time.sleep(seconds)
+    return began, time.time()
+
+
+def block_until(path):
+    """Keeps an engine busy until the file is there."""
+    import os
+    import time
+    while not os.path.exists(path):
+        time.sleep(0.005)
+
+
+stamp.__module__ = block_until.__module__ = "__main__"  # go by value: engines can't import this file
+
+
+@contextlib.contextmanager
+def engines_with(hwm):
+    """ENGINES real engines on our controller with that hwm; yields a client."""
+    with contextlib.ExitStack() as stack:
+        side = stack.enter_context(controller("ours", f"--hwm={hwm}"))
+        for _ in range(ENGINES):
+            stack.enter_context(program([os.path.join(BIN, "ipengine"), f"--file={side.engine_file}",
+                                         f"--python={ENGINE_PYTHON}", "--log-level=ERROR"]))
+        client = stack.enter_context(ipp.Client(side.client_file))
+        wait_until(lambda: len(client.ids) == ENGINES, 60, "engines")
+        yield client
+
+
+def makespan(client, tasks):
+    """Seconds from the first beginning to the last end, by the engines' clocks. Engines are held up until all tasks
+    are submitted, so the client's own speed does not count."""
+    def n_open():
+        status = client.queue_status()
+        return status.pop("unassigned") + sum(queue["tasks"] for queue in status.values())
+
+    with tempfile.TemporaryDirectory(prefix="ersa-bench-") as folder:
+        gate = os.path.join(folder, "gate")
+        blocked = client[:].apply_async(block_until, gate)
+        results = client.load_balanced_view().map_async(stamp, tasks, chunksize=1)
+        wait_until(lambda: n_open() >= len(tasks), 60, "submission")
+        open(gate, "w").close()
+        blocked.get(60)
+        times = results.get(120)
+    return max(end for _, end in times) - min(began for began, _ in times)
+
+
+@key("auto_makespan_vs_hwm1", 1.1, "ratio of seconds", "<=")
+def makespan_of_mixed_tasks():
+    """1 % of tasks take a second and the others 1 ms, 4 real engines: hwm=auto against hwm=1. A run lasts as long as its
+    work: 3 s."""
+    tasks, short = [0.001] * 792 + [1.0] * 8, [0.001] * 2000
+    runs, beside = [], {}
+    with engines_with("auto") as automatic, engines_with(1) as one:
+        for client in (automatic, one):
+            makespan(client, short[:400])
+        for seed in range(ROUNDS):
+            random.Random(seed).shuffle(tasks)
+            runs.append((makespan(automatic, tasks), makespan(one, tasks)))
+            beside.setdefault("tasks of 1 ms alone, ratio of seconds", []).append(
+                makespan(automatic, short) / makespan(one, short))
+    return runs, beside
 
 
 @key("start4_vs_ref", 0.08, "ratio of seconds", "<=")

@@ -3,11 +3,11 @@
  * process, and a subscriber that counts iopub. Prints one JSON object.
  *
  *     loadgen CLIENT_FILE ENGINE_FILE --engines M --clients N --tasks T [--window W] [--iopub]
- * [--rtt]
+ * [--rtt] [--attach]
  *
  * Against a controller all tasks are submitted at once (the scheduler keeps the window);
  * against the broker W tasks are outstanding per engine, 0 for all at once. --rtt: one task in
- * flight at a time, T round trips. Prints `ready` on a line of its own and waits for a line on
+ * flight at a time, T round trips. --attach: engines like ours instead of stock ones. Prints `ready` on a line of its own and waits for a line on
  * standard input before it starts, so that whoever measures can read the clocks of the other
  * processes. */
 #include <getopt.h>
@@ -30,7 +30,7 @@ struct run {
     struct wire *wire;
     struct sim_target target;
     unsigned n_engines, n_clients, window;
-    bool iopub, rtt;
+    bool iopub, rtt, attach;
     uint64_t tasks, submitted, answered, wrong, published, announced;
     struct sim_engine *engines[ENGINES_MAX];
     struct map by_uuid;        /* value: number + 1 */
@@ -183,7 +183,7 @@ static void open_all(struct run *r)
             loop_turn(r->loop, 100);
     }
     for (unsigned i = 0; i < r->n_engines; i++) {
-        r->engines[i] = sim_engine_new(r->loop, r->wire, &r->target, r->iopub);
+        r->engines[i] = sim_engine_new(r->loop, r->wire, &r->target, r->iopub, r->attach);
         map_put(&r->by_uuid, sim_engine_uuid(r->engines[i]), RAND_SESSION_ID_LEN,
                 (void *)(uintptr_t)(i + 1));
     }
@@ -269,13 +269,11 @@ static void measure(struct run *r)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"engines", required_argument, NULL, 'e'},
-                                            {"clients", required_argument, NULL, 'c'},
-                                            {"tasks", required_argument, NULL, 't'},
-                                            {"window", required_argument, NULL, 'w'},
-                                            {"iopub", no_argument, NULL, 'i'},
-                                            {"rtt", no_argument, NULL, 'r'},
-                                            {0}};
+    static const struct option options[] = {
+        {"engines", required_argument, NULL, 'e'}, {"clients", required_argument, NULL, 'c'},
+        {"tasks", required_argument, NULL, 't'},   {"window", required_argument, NULL, 'w'},
+        {"iopub", no_argument, NULL, 'i'},         {"rtt", no_argument, NULL, 'r'},
+        {"attach", no_argument, NULL, 'a'},        {0}};
     static struct run run = {.n_engines = 16, .n_clients = 1, .tasks = 1000, .window = 1};
     struct ersa_error err = {0};
 
@@ -298,6 +296,9 @@ int main(int argc, char **argv)
             break;
         case 'r':
             run.rtt = true;
+            break;
+        case 'a':
+            run.attach = true;
             break;
         default:
             return 2;

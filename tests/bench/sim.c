@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Addresses, requests and simulated engines of the load generator (sim.h). An engine opens the
  * same sockets as a stock one: registration DEALER, shell ROUTER to mux and task, control
- * ROUTER, iopub PUB, heartbeat SUB and DEALER. */
+ * ROUTER, iopub PUB, heartbeat SUB and DEALER; or one DEALER for all (extensions.md 2). */
 #include "sim.h"
 
 #include <stdio.h>
@@ -16,6 +16,7 @@ struct sim_engine {
     struct sim_target target;
     struct session *session;
     struct port *registration, *shell, *control, *iopub, *ping, *pong;
+    struct port *attach; /* instead of all of them */
     bool publishes;
     struct buf scratch;
     char uuid[RAND_SESSION_ID_LEN + 1];
@@ -65,6 +66,7 @@ void sim_target_load(struct sim_target *t, const char *client_file, const char *
     t->engine_iopub = port_of(engine, "iopub");
     t->hb_ping = port_of(engine, "hb_ping");
     t->hb_pong = port_of(engine, "hb_pong");
+    t->attach = port_of(json_object_get(engine, "ersa"), "attach");
     json_decref(client);
     json_decref(engine);
 }
@@ -110,12 +112,28 @@ int sim_request(struct port *p, struct session *s, struct buf *scratch, const ch
 
 static void publish_status(struct sim_engine *e, struct slice parent, const char *content)
 {
-    struct frame frames[1 + SESSION_FRAMES];
+    struct frame frames[2 + SESSION_FRAMES];
     struct outgoing o = {
         .msg_type = "status", .parent = parent, .content = {content, strlen(content)}};
-    frames[0] = (struct frame){(const uint8_t *)e->topic, strlen(e->topic), NULL};
-    if (session_frames(e->session, &o, &e->scratch, frames + 1) == 0)
-        port_publish(e->iopub, frames, 1 + SESSION_FRAMES);
+    frames[0] = FRAME_LIT("iopub");
+    frames[1] = (struct frame){(const uint8_t *)e->topic, strlen(e->topic), NULL};
+    if (session_frames(e->session, &o, &e->scratch, frames + 2))
+        return;
+    if (e->attach)
+        port_send(e->attach, frames, 2 + SESSION_FRAMES);
+    else
+        port_publish(e->iopub, frames + 1, 1 + SESSION_FRAMES);
+}
+
+/* A note to the scheduler: what it is about is the parent, the envelope as given. */
+static void send_note(struct sim_engine *e, struct peer *p, const char *type,
+                      const struct parts *about, struct slice parent, struct slice content)
+{
+    struct frame frames[4 + SESSION_FRAMES];
+    struct outgoing o = {.msg_type = type, .parent = parent, .content = content};
+    memcpy(frames, about->idents, about->n_idents * sizeof *frames);
+    if (session_frames(e->session, &o, &e->scratch, frames + about->n_idents) == 0)
+        peer_send(p, frames, about->n_idents + SESSION_FRAMES);
 }
 
 static void on_request(void *ctx, struct peer *p, const struct msg *m)
@@ -128,8 +146,14 @@ static void on_request(void *ctx, struct peer *p, const struct msg *m)
     if (parts_split(m->frames, m->n, &parts))
         return;
     struct jfield type = {.key = "msg_type"};
-    if (jscan(parts.header, &type, 1) || !slice_is(type.raw, "apply_request"))
+    if (parts.n_idents > 4 || jscan(parts.header, &type, 1))
         return;
+    if (slice_is(type.raw, "ersa_recall")) /* all has been answered already */
+        send_note(e, p, "ersa_recalled", &parts, parts.header, SLICE_LIT("{\"msg_ids\": []}"));
+    if (!slice_is(type.raw, "apply_request"))
+        return;
+    if (e->attach)
+        send_note(e, p, "ersa_begun", &parts, parts.header, SLICE_LIT("{}"));
     if (e->publishes)
         publish_status(e, parts.header, "{\"execution_state\": \"busy\"}");
     clock_iso(clock_utc_us(), started);
@@ -144,8 +168,6 @@ static void on_request(void *ctx, struct peer *p, const struct msg *m)
                          .metadata = {metadata, (size_t)len},
                          .content = SLICE_LIT("{\"status\": \"ok\"}")};
     struct frame frames[4 + SESSION_FRAMES + 1];
-    if (parts.n_idents > 4)
-        return;
     memcpy(frames, parts.idents, parts.n_idents * sizeof *frames);
     if (session_frames(e->session, &o, &e->scratch, frames + parts.n_idents))
         return;
@@ -154,6 +176,18 @@ static void on_request(void *ctx, struct peer *p, const struct msg *m)
     peer_send(p, frames, n);
     if (e->publishes)
         publish_status(e, parts.header, "{\"execution_state\": \"idle\"}");
+}
+
+static void send_query(struct sim_engine *e, const char *type, const char *content)
+{
+    struct frame frames[1 + SESSION_FRAMES] = {FRAME_LIT("query")};
+    struct outgoing o = {.msg_type = type, .content = {content, strlen(content)}};
+    if (session_frames(e->session, &o, &e->scratch, frames + 1))
+        return;
+    if (e->attach)
+        port_send(e->attach, frames, 1 + SESSION_FRAMES);
+    else if (e->registration)
+        port_send(e->registration, frames + 1, SESSION_FRAMES);
 }
 
 static void on_registered(void *ctx, struct peer *p, const struct msg *m)
@@ -167,13 +201,28 @@ static void on_registered(void *ctx, struct peer *p, const struct msg *m)
         die("registration", "refused");
     e->id = atoll(f[1].raw.data);
     snprintf(e->topic, sizeof e->topic, "engine.%lld.status", e->id);
-    sim_connect(e->ping, &e->target, e->target.hb_ping);
+    if (e->attach)
+        send_query(e, "ersa_ready", "{}");
+    else
+        sim_connect(e->ping, &e->target, e->target.hb_ping);
 }
 
 static void on_ping(void *ctx, struct peer *p, const struct msg *m)
 {
     struct sim_engine *e = ctx;
     port_send(e->pong, m->frames, m->n);
+}
+
+/* What comes over the one connection: by the channel in front. */
+static void on_attached(void *ctx, struct peer *p, const struct msg *m)
+{
+    struct slice channel = m->n ? frame_slice(&m->frames[0]) : (struct slice){0};
+    if (slice_is(channel, "hb"))
+        peer_send(p, m->frames, m->n);
+    else if (slice_is(channel, "task") || slice_is(channel, "mux"))
+        on_request(ctx, p, m);
+    else if (slice_is(channel, "query") && ((struct sim_engine *)ctx)->id < 0)
+        on_registered(ctx, p, m);
 }
 
 static struct port *open_port(struct sim_engine *e, struct wire *w, enum port_kind kind,
@@ -196,8 +245,9 @@ static struct port *open_port(struct sim_engine *e, struct wire *w, enum port_ki
 }
 
 struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct sim_target *t,
-                                  bool iopub)
+                                  bool iopub, bool attached)
 {
+    static const struct port_ops attach_ops = {.message = on_attached};
     static const struct port_ops request_ops = {.message = on_request};
     static const struct port_ops registration_ops = {.message = on_registered};
     static const struct port_ops ping_ops = {.message = on_ping};
@@ -209,11 +259,24 @@ struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct s
         die("engine", "out of memory");
     e->target = *t;
     e->publishes = iopub;
+    e->id = -1;
     rand_session_id(e->uuid);
     snprintf(e->topic, sizeof e->topic, "engine.0.status");
     buf_init(&e->scratch, 1 << 20);
     if (session_new(&e->session, t->key, strlen(t->key), "hmac-sha256", e->uuid, "bench", &err))
         die("session", err.text);
+    char content[200];
+    if (attached) {
+        if (!t->attach)
+            die("attach", "the controller has no such port");
+        e->attach = open_port(e, w, PORT_DEALER, &attach_ops, t->attach);
+        snprintf(content, sizeof content,
+                 "{\"uuid\": \"%s\", \"ersa\": {\"v\": 1, \"caps\": [\"attach\", \"ready\", "
+                 "\"begun\", \"recall\"]}}",
+                 e->uuid);
+        send_query(e, "registration_request", content);
+        return e;
+    }
     e->shell = open_port(e, w, PORT_ROUTER, &request_ops, t->engine_mux);
     if (t->engine_task)
         sim_connect(e->shell, t, t->engine_task);
@@ -226,29 +289,22 @@ struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct s
     port_subscribe(e->ping, "", 0);
     e->registration = open_port(e, w, PORT_DEALER, &registration_ops, t->registration);
 
-    char content[80];
-    int len = snprintf(content, sizeof content, "{\"uuid\": \"%s\"}", e->uuid);
-    struct outgoing o = {.msg_type = "registration_request", .content = {content, (size_t)len}};
-    struct frame frames[SESSION_FRAMES];
-    if (session_frames(e->session, &o, &e->scratch, frames) == 0)
-        port_send(e->registration, frames, SESSION_FRAMES);
+    snprintf(content, sizeof content, "{\"uuid\": \"%s\"}", e->uuid);
+    send_query(e, "registration_request", content);
     return e;
 }
 
 void sim_engine_leave(struct sim_engine *e)
 {
     char content[40];
-    int len = snprintf(content, sizeof content, "{\"id\": %lld}", e->id);
-    struct outgoing o = {.msg_type = "unregistration_request",
-                         .content = {content, (size_t)len}};
-    struct frame frames[SESSION_FRAMES];
-    if (e->registration && session_frames(e->session, &o, &e->scratch, frames) == 0)
-        port_send(e->registration, frames, SESSION_FRAMES);
+    snprintf(content, sizeof content, "{\"id\": %lld}", e->id);
+    send_query(e, "unregistration_request", content);
 }
 
 void sim_engine_free(struct sim_engine *e)
 {
-    struct port *ports[] = {e->registration, e->shell, e->control, e->iopub, e->ping, e->pong};
+    struct port *ports[] = {e->registration, e->shell, e->control, e->iopub,
+                            e->ping,         e->pong,  e->attach};
     for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
         if (ports[i])
             port_close(ports[i], 0);

@@ -18,6 +18,7 @@ struct sim_target {
     int registration, notification;
     int client_task, client_mux, client_iopub;
     int engine_task, engine_mux, engine_control, engine_iopub, hb_ping, hb_pong;
+    int attach;  /* 0: there is none */
     bool broker; /* no registration; the client names the engine */
 };
 
@@ -29,9 +30,10 @@ void sim_connect(struct port *p, const struct sim_target *t, int port);
 struct sim_engine;
 /* An engine that answers each apply_request at once with a correct apply_reply, and where
  * `iopub` is set publishes busy before and idle after it. Registers and echoes heartbeats like
- * a stock one. */
+ * a stock one; with `attached` like ours, over one connection with `ready`, `begun` and
+ * `recall`. */
 struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct sim_target *t,
-                                  bool iopub);
+                                  bool iopub, bool attached);
 void sim_engine_free(struct sim_engine *e);
 /* Unregisters, as the watchdog of a stock engine does at its end. */
 void sim_engine_leave(struct sim_engine *e);
