@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A controller that is killed and started again with --restore: stock clients and engines of both kinds go on, under their ids."""
+import json
+import pathlib
+import signal
+
+import pytest
+
+import functions as f
+from clusters import Cluster
+from processes import wait_until
+
+
+def state_of(cluster):
+    try:
+        return json.loads((cluster.profile / "log" / "engines.json").read_text())["engines"]
+    except FileNotFoundError:
+        return {}
+
+
+@pytest.mark.ours("controller")
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_killed_controller_comes_back(cell, tmp_path, transport):
+    with Cluster(cell, tmp_path, engines=2, controller_args=["--restore", f"--transport={transport}"]) as cluster:
+        with cluster.client() as client:
+            view, pids = client[:], client[:].apply_sync(f.pid)
+            engines = dict(client._engines)
+            wait_until(lambda: len(state_of(cluster)) == 2, lambda: f"two engines in {state_of(cluster)}")
+            cluster.controller.process.send_signal(signal.SIGKILL)
+            cluster.controller.wait()
+            cluster.start_controller()
+
+            # The client that was there before, and the engines, reconnect by themselves.
+            with cluster.client() as second:
+                assert dict(second._engines) == engines
+                assert second[:].apply_sync(f.pid) == pids
+                assert second.load_balanced_view().map_sync(f.square, range(20)) == [i * i for i in range(20)]
+            assert view.apply_sync(f.pid) == pids
+            assert sorted(client.ids) == [0, 1]
+            third = cluster.start_engine()
+            wait_until(lambda: 2 in client.ids, lambda: f"an engine 2, but {client.ids}\n{cluster.logs()}")
+            assert client[2].apply_sync(f.square, 4) == 16 and third.is_running()
+    info = pathlib.Path(cluster.client_file)
+    assert info.exists(), "files that are used again stay"
+    interface = json.loads(info.read_text())["interface"]
+    if transport == "ipc":
+        folder = pathlib.Path(interface.removeprefix("ipc://")).parent
+        for left in folder.iterdir():
+            left.unlink()
+        folder.rmdir()
