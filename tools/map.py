@@ -21,7 +21,7 @@ only on those below it on this page's list of layers.
 
     programs   src/cli, bin                      python/ersa (package), python/ext (ersa._core)
     parts      src/router   src/records   src/engine   src/launch   src/web
-    shared     src/store   src/config   src/stats
+    shared     src/store   src/config   src/stats   src/stats
     wire       src/wire   on   src/loop
     ground     src/util, include/ersa
 
@@ -44,6 +44,7 @@ FOLDERS = [
      ["router", "core", "ports", "link", "engine", "registry", "registration", "heart", "hub", "direct", "tasks",
       "sched_task", "sched_core", "task", "assign", "line", "policy"]),
     ("src/records", "The thread that owns the store.", ["records", "core", "tasks", "query"]),
+    ("src/stats", "Counters, histograms and the snapshots that the web thread shows.", []),
     ("src/web", "The thread that serves metrics.", ["web", "httpd", "scrape", "text"]),
     ("src/engine", "The engine: connections, queue and life, apart from user code.",
      ["engine", "core", "life", "channels", "channels_attach", "channels_stock", "dispatch", "queue", "runtime", "rtproto",

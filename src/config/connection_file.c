@@ -11,6 +11,7 @@
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/file.h"
+#include "wire/caps.h"
 #include "wire/json.h"
 
 #define FILE_MAX ((size_t)1 << 20)
@@ -52,15 +53,6 @@ static const struct field fields[] = {
     {"signature_scheme", TEXT, BOTH, AT(signature_scheme)},
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
-
-static const struct {
-    const char *name;
-    unsigned bit;
-} caps[] = {
-#define X(name, bit) {#name, 1u << (bit)},
-#include "wire/ersa_caps.def"
-#undef X
-};
 
 static bool is_of_side(const struct field *f, bool engine_side)
 {
@@ -158,18 +150,13 @@ static int read_field(struct connection_info *c, const struct field *f, const js
     return connection_info_set(text_at(c, f), json_string_value(j));
 }
 
-static void read_ersa(struct connection_info *c, const json_t *ersa)
+static void read_ersa(struct connection_info *c, const json_t *file)
 {
+    const json_t *ersa = json_object_get(file, "ersa");
     if (json_integer_value(json_object_get(ersa, "v")) != 1)
         return;
     c->is_ersa = true;
-    size_t i;
-    const json_t *item;
-    json_array_foreach(json_object_get(ersa, "caps"), i,
-                       item) for (size_t k = 0;
-                                  json_is_string(item) && k < sizeof(caps) / sizeof(caps[0]);
-                                  k++) if (strcmp(json_string_value(item), caps[k].name) == 0)
-        c->caps |= caps[k].bit;
+    c->caps = caps_read(file);
     (void)to_port(json_object_get(ersa, "attach"), &c->attach);
     const char *metrics = json_string_value(json_object_get(ersa, "metrics"));
     if (metrics && !c->engine_side)
@@ -201,7 +188,7 @@ static int read_object(struct connection_info *c, const json_t *j, const char *w
     }
     if (!strstr(c->interface, "://"))
         return err_set(err, ERSA_EPARSE, "%s: '%s' is no interface", where, c->interface);
-    read_ersa(c, json_object_get(j, "ersa"));
+    read_ersa(c, j);
     return 0;
 }
 
@@ -255,11 +242,7 @@ static json_t *field_json(const struct connection_info *c, const struct field *f
 
 static json_t *ersa_json(const struct connection_info *c)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
-        if (c->caps & caps[i].bit)
-            json_array_append_new(list, json_string(caps[i].name));
-    json_t *ersa = json_pack("{s:i, s:o}", "v", 1, "caps", list);
+    json_t *ersa = caps_json(c->caps);
     if (ersa && c->engine_side && c->attach)
         json_object_set_new(ersa, "attach", json_integer(c->attach));
     if (ersa && !c->engine_side && c->metrics)

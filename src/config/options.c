@@ -12,6 +12,7 @@
 #include "util/log.h"
 #include "util/rand.h"
 #include "util/str.h"
+#include "wire/caps.h"
 
 struct options {
     enum program program;
@@ -332,24 +333,11 @@ const json_t *options_foreign(const struct options *o)
 
 /* Ersa.disable */
 
-static const struct {
-    const char *name;
-    unsigned bit;
-} caps[] = {
-#define X(name, bit) {#name, 1u << (bit)},
-#include "wire/ersa_caps.def"
-#undef X
-};
-
 unsigned options_caps(const struct options *o)
 {
     const struct option_list *off = options_list(o, "Ersa.disable");
-    unsigned bits = 0;
-    for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
-        bits |= caps[i].bit;
-        for (size_t j = 0; j < off->n; j++)
-            if (strcmp(off->items[j], caps[i].name) == 0)
-                bits &= ~caps[i].bit;
-    }
+    unsigned bits = CAPS_ALL;
+    for (size_t i = 0; i < off->n; i++)
+        bits &= ~caps_bit(off->items[i]);
     return bits;
 }

@@ -17,13 +17,8 @@
 #include "engine/runtime.h"
 #include "loop/signals.h"
 #include "util/buf.h"
+#include "wire/caps.h"
 #include "wire/session.h"
-
-enum cap {
-#define X(name, bit) CAP_##name = 1u << (bit),
-#include "wire/ersa_caps.def"
-#undef X
-};
 
 struct engine {
     struct engine_config cfg;

@@ -9,47 +9,13 @@
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
+#include "wire/caps.h"
 #include "wire/json.h"
 
 #define RETRY_MS 300
 #define HB_PERIOD_MS 3000 /* where the hub does not say */
 #define HB_PERIOD_MAX 86400000
 #define TYPE_MAX 64
-
-static const struct {
-    const char *name;
-    unsigned bit;
-} caps[] = {
-#define X(name, bit) {#name, CAP_##name},
-#include "wire/ersa_caps.def"
-#undef X
-};
-
-#define N_CAPS (sizeof(caps) / sizeof(caps[0]))
-
-/* {"v": 1, "caps": [...]} */
-static json_t *caps_object(unsigned bits)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < N_CAPS; i++)
-        if (bits & caps[i].bit)
-            json_array_append_new(list, json_string(caps[i].name));
-    return json_pack("{s:i, s:o}", "v", 1, "caps", list);
-}
-
-static unsigned caps_of(const json_t *holder)
-{
-    const json_t *ersa = json_object_get(holder, "ersa"), *item;
-    unsigned bits = 0;
-    size_t at;
-    if (json_integer_value(json_object_get(ersa, "v")) != 1)
-        return 0;
-    json_array_foreach(json_object_get(ersa, "caps"), at,
-                       item) for (size_t i = 0; i < N_CAPS && json_is_string(item);
-                                  i++) if (strcmp(caps[i].name, json_string_value(item)) == 0)
-        bits |= caps[i].bit;
-    return bits;
-}
 
 static void send_json(struct engine *e, const char *msg_type, json_t *content)
 {
@@ -72,7 +38,7 @@ void registration_send(struct engine *e)
     if (wish(e) >= 0)
         json_object_set_new(content, "id", json_integer(wish(e)));
     if (e->cfg.conn->is_ersa)
-        json_object_set_new(content, "ersa", caps_object(e->cfg.caps));
+        json_object_set_new(content, "ersa", caps_json(e->cfg.caps));
     send_json(e, "registration_request", content);
 }
 
@@ -142,7 +108,7 @@ static void on_accepted(struct engine *e, const json_t *content)
     bool is_first = e->id < 0;
     e->registration.hb_period_ms = period > 0 && period < HB_PERIOD_MAX ? period : HB_PERIOD_MS;
     e->registration.has_told_ready = false;
-    e->caps = e->cfg.caps & caps_of(content);
+    e->caps = e->cfg.caps & caps_read(content);
     loop_cancel(e->loop, &e->registration.timeout);
     if (!is_first && id != e->id)
         log_warn("registered again, but with id %" PRId64 ": user code still knows the old one",

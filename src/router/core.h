@@ -4,7 +4,7 @@
 #ifndef ERSA_ROUTER_CORE_H
 #define ERSA_ROUTER_CORE_H
 
-#include "router/caps.h"
+#include "wire/caps.h"
 #include "router/heart.h"
 #include "router/hub.h"
 #include "router/idle.h"
@@ -40,7 +40,7 @@ struct router {
     struct link *task_source; /* tasks.c: whose message the scheduler is dealing with */
     struct broadcast *broadcast;
     struct link *broadcast_source; /* broadcasts.c: likewise */
-    struct frame *vec;        /* router_prepend() */
+    struct frame *vec;             /* router_prepend() */
     size_t vec_cap;
     struct buf scratch; /* router_compose() */
     struct timer stopping;

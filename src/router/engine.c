@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "router/caps.h"
+#include "wire/caps.h"
 #include "util/log.h"
 
 #define COMPLETED_MAX 32768 /* octets of ids kept for queue_request with verbose */

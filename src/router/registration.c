@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "router/caps.h"
+#include "wire/caps.h"
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/notify.h"

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "router/caps.h"
+#include "wire/caps.h"
 #include "util/log.h"
 
 struct witness {

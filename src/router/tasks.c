@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "router/caps.h"
+#include "wire/caps.h"
 #include "router/core.h"
 #include "router/direct.h"
 #include "util/log.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Capabilities (extensions.md 1) as bits, and their object in JSON:
  * "ersa": {"v": 1, "caps": ["attach", ...]}. */
-#ifndef ERSA_ROUTER_CAPS_H
-#define ERSA_ROUTER_CAPS_H
+#ifndef ERSA_WIRE_CAPS_H
+#define ERSA_WIRE_CAPS_H
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Names, bits and JSON of the capabilities. All follows from wire/ersa_caps.def. */
-#include "router/caps.h"
+#include "wire/caps.h"
 
 #include <string.h>
 
