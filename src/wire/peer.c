@@ -9,6 +9,8 @@
 
 #define IOV_MAX_USED 64
 #define FLUSH_BUDGET (1u << 20) /* octets of one peer a turn */
+#define PORT_CAPS 2             /* with that many full queues a port is crowded: then peers */
+#define CROWDED_PART 16         /* are full with this part of their cap */
 
 /* A source that isn't read until a sink has drained. */
 struct stall {
@@ -135,9 +137,18 @@ static void take_over(struct peer *p, struct conn *c)
         cfg->ops->peer_taken_over(cfg->ctx, p);
 }
 
+/* Its share of the port: with several peers that don't read, what each may have waiting is
+ * small.
+ */
+static size_t tx_limit(const struct peer *p)
+{
+    size_t cap = p->port->cfg.tx_cap_bytes;
+    return p->port->queued < PORT_CAPS * cap ? cap : cap / CROWDED_PART;
+}
+
 static bool is_full_now(const struct peer *p)
 {
-    return p->tx.bytes >= p->port->cfg.tx_cap_bytes;
+    return p->tx.bytes >= tx_limit(p);
 }
 
 /* What waited for a connection: a DEALER's messages go to whoever comes, a ROUTER's to the
@@ -327,7 +338,7 @@ int peer_send_raw(struct peer *p, const void *data, size_t len)
 static void note_drained(struct peer *p)
 {
     const struct port_config *cfg = &p->port->cfg;
-    if (!p->is_full || p->tx.bytes >= cfg->tx_cap_bytes / 2)
+    if (!p->is_full || p->tx.bytes >= tx_limit(p) / 2)
         return;
     p->is_full = false;
     release_sources(p);

@@ -69,7 +69,7 @@ struct port_config {
     const struct port_ops *ops; /* borrowed */
     void *ctx;
     enum loop_prio prio;
-    size_t tx_cap_bytes;       /* per peer; 0: 64 MiB */
+    size_t tx_cap_bytes;       /* per peer, 0: 64 MiB; see also peer_is_full() */
     size_t msg_max_bytes;      /* a longer message closes the peer; 0: a quarter of RAM */
     unsigned handshake_ms;     /* 0: 30,000 */
     unsigned reconnect_min_ms; /* connecting: first wait, doubled up to the maximum; 0: 100 */
@@ -123,7 +123,8 @@ size_t peer_queued_bytes(const struct peer *p);
 /* Grows while something large is under way: octets of large frames that came from the peer, and
  * octets that it took while more waited. */
 uint64_t peer_moved(const struct peer *p);
-/* From the moment when the queue reaches the cap until it has `drained`. */
+/* From the moment when the queue reaches the cap until it has `drained`. Where two caps or more
+ * are queued at the port, a sixteenth of the cap makes a peer full. */
 bool peer_is_full(const struct peer *p);
 /* "tcp://127.0.0.1:4711", for logs. */
 const char *peer_address(const struct peer *p);

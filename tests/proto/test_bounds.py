@@ -3,6 +3,7 @@
 are served meanwhile, and a counter tells what was refused or dropped. And what a burst took is given back.
 
 Memory is measured on a build without sanitizers, which keep what is freed."""
+import contextlib
 import hmac
 import os
 import re
@@ -166,6 +167,18 @@ def test_client_that_floods_and_reads_no_refusals(start, witness):
     assert metric(controller, 'ersa_tasks_refused_total{reason="full"}') > 0
 
 
+def send_results(client, s, engine, result):
+    """Answers one request over and over until the controller doesn't read any more; how often."""
+    frames = client.session.pack("apply_request", buffers=[b"x"])
+    s.sendall(harness.RawEngine.encode([engine.uuid.encode(), *frames]))
+    request = engine.recv_channel("mux")
+    engine.socket.settimeout(1)
+    with contextlib.suppress(socket.timeout):
+        for sent in range(600):
+            engine.send("mux", engine.reply_to(request, buffers=[result]))
+    return sent
+
+
 def test_client_that_reads_no_results(start, witness):
     """Its engine waits for it, until it is dropped; others have other engines."""
     controller = start()
@@ -174,18 +187,22 @@ def test_client_that_reads_no_results(start, witness):
     w.client.wait_engines(2)
     result = os.urandom(MB)
     with w, connection(controller, "client", "mux", b"DEALER") as s:
-        frames = w.client.session.pack("apply_request", buffers=[b"x"])
-        s.sendall(harness.RawEngine.encode([deaf_engine.uuid.encode(), *frames]))
-        request = deaf_engine.recv_channel("mux")
-        deaf_engine.socket.settimeout(2)
-        sent = 0
-        try:
-            for _ in range(600):
-                deaf_engine.send("mux", deaf_engine.reply_to(request, buffers=[result]))
-                sent += 1
-        except socket.timeout:
-            pass
+        sent = send_results(w.client, s, deaf_engine, result)
         assert 10 < sent < 400, f"{sent} MB were taken"
+    w.check()
+
+
+def test_many_clients_that_read_no_results(start, witness):
+    """The first fill what one may have waiting, for the others there is less."""
+    controller = start()
+    peers, w = witness(controller)
+    engines = [peers.raw() for _ in range(8)]
+    w.client.wait_engines(9)
+    result = os.urandom(MB)
+    with w, contextlib.ExitStack() as stack:
+        taken = [send_results(w.client, stack.enter_context(connection(controller, "client", "mux", b"DEALER")), e, result)
+                 for e in engines]
+        assert min(taken) >= 4, taken
     w.check()
 
 
