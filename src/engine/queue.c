@@ -7,6 +7,8 @@
 
 #include "ersa/error.h"
 
+#define ORIGINAL_MAX 1024 /* octets of a message id */
+
 struct aborted {
     struct list link;
     int64_t since_ns;
@@ -121,9 +123,17 @@ void queue_abort_executes(struct queue *q, int64_t until_ns)
     q->abort_executes_ns = until_ns;
 }
 
+/* A coalescing broadcast is known to its client by its original id alone. */
 static struct aborted *find_aborted(const struct queue *q, const struct request *r)
 {
-    return map_size(&q->aborted) ? map_get(&q->aborted, r->msg_id.data, r->msg_id.len) : NULL;
+    char buf[ORIGINAL_MAX];
+    struct slice original;
+    if (map_size(&q->aborted) == 0)
+        return NULL;
+    struct aborted *a = map_get(&q->aborted, r->msg_id.data, r->msg_id.len);
+    if (!a && jscan_string(&r->meta[META_ORIGINAL], buf, sizeof(buf), &original) == 0)
+        a = map_get(&q->aborted, original.data, original.len);
+    return a;
 }
 
 static bool is_aborted_execute(const struct queue *q, const struct request *r)

@@ -13,7 +13,8 @@
 #include "ersa/error.h"
 
 /* A held request as it comes from a scheduler. */
-static struct request *make(const char *type, const char *id, int64_t arrived_ns)
+static struct request *make_with(const char *type, const char *id, int64_t arrived_ns,
+                                 const char *metadata)
 {
     char header[256];
     snprintf(header, sizeof(header), "{\"msg_id\": \"%s\", \"msg_type\": \"%s\"}", id, type);
@@ -24,7 +25,7 @@ static struct request *make(const char *type, const char *id, int64_t arrived_ns
         FRAME_LIT(""),
         {(const uint8_t *)header, strlen(header), NULL},
         FRAME_LIT("{}"),
-        FRAME_LIT("{\"label\": \"l\"}"),
+        {(const uint8_t *)metadata, strlen(metadata), NULL},
         FRAME_LIT("{}"),
         FRAME_LIT("buffer"),
     };
@@ -36,6 +37,11 @@ static struct request *make(const char *type, const char *id, int64_t arrived_ns
     assert_non_null(held);
     request_fini(&r);
     return held;
+}
+
+static struct request *make(const char *type, const char *id, int64_t arrived_ns)
+{
+    return make_with(type, id, arrived_ns, "{\"label\": \"l\"}");
 }
 
 static struct slice text(const char *s)
@@ -215,6 +221,21 @@ static void test_abort_of_ids(void **state)
     queue_fini(&q);
 }
 
+/* The client of a coalescing broadcast doesn't know the id that the engine got. */
+static void test_abort_by_the_original_id(void **state)
+{
+    struct queue q;
+    queue_init(&q, SIZE_MAX);
+    queue_abort(&q, text("m\"1"), 0);
+    for (int i = 0; i < 2; i++) {
+        struct request *r = make_with("apply_request", "m_u", 0,
+                                      "{\"original_msg_id\": \"m\\\"1\", \"label\": null}");
+        assert_int_equal(queue_is_aborted(&q, r), i == 0);
+        request_free(r);
+    }
+    queue_fini(&q);
+}
+
 static void test_aborted_ids_are_bounded(void **state)
 {
     struct queue q;
@@ -266,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_one_is_always_taken),
         cmocka_unit_test(test_abort_of_ids),
+        cmocka_unit_test(test_abort_by_the_original_id),
         cmocka_unit_test(test_aborted_ids_are_bounded),
         cmocka_unit_test(test_aborted_ids_age),
         cmocka_unit_test(test_abort_of_executes),
