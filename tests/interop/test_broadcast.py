@@ -101,7 +101,8 @@ def test_scatter_gather_execute_map(view):
     view.execute("part = [x * 2 for x in part]", block=True)
     assert view.gather("part", block=True) == [2 * x for x in range(10)]
     view.execute("del part", block=True)
-    assert view.map_sync(f.square, range(40)) == [x * x for x in range(40)]
+    if ipp.version_info >= (8, 8):
+        assert view.map_sync(f.square, range(40)) == [x * x for x in range(40)]
 
 
 def test_execute_prints(client):
