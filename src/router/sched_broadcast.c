@@ -10,11 +10,13 @@
 #include "router/fanout.h"
 #include "router/gather.h"
 #include "router/refusal.h"
+#include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
 
 #define TEXT_MAX ((size_t)256 << 20) /* header and metadata of one message */
 #define TEXT_KEEP ((size_t)256 << 10)
+#define VEC_KEEP 8192
 #define SCRATCH_MAX 65536
 #define SENTENCE_MAX 2048
 
@@ -54,6 +56,10 @@ static void trim(struct broadcast *b)
     if (b->text.cap > TEXT_KEEP) {
         buf_fini(&b->text);
         buf_init(&b->text, TEXT_MAX);
+    }
+    if (b->vec_cap > VEC_KEEP) {
+        free(TAKE_PTR(b->vec));
+        b->vec_cap = 0;
     }
 }
 
