@@ -44,6 +44,7 @@ static void on_stuck(struct timer *t)
         return;
     log_warn("%s::client %s does not read, %zu octets wait for it: dropped", l->gate->row->key,
              peer_address(l->peer), peer_queued_bytes(l->peer));
+    l->router->rejects[REJECT_UNREAD]++;
     peer_close(l->peer);
 }
 

@@ -20,6 +20,7 @@ struct gate;
     X(CHANNEL, "unknown channel")                                      \
     X(STRANGER, "message of an engine that is not registered")         \
     X(UNROUTABLE, "message for an engine that is not there")           \
+    X(UNREAD, "client that does not read, with what waited for it")    \
     X(NO_MEMORY, "out of memory")
 
 enum reject {

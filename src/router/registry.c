@@ -210,7 +210,7 @@ static int take_restored(struct engine *e, unsigned caps)
 {
     e->restored = false;
     if (engine_is_live(e)) {
-        e->caps = caps & ~CAP_begun;
+        e->caps = caps & ~(unsigned)CAP_begun;
         return 0;
     }
     e->caps = caps;

@@ -24,6 +24,7 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.request
 import uuid
 from dataclasses import dataclass, field
 
@@ -170,6 +171,12 @@ class Controller:
 
     def rss_mb(self):
         return int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096 / 1e6
+
+    def metric(self, name):
+        """A figure of /metrics, by its name with labels; for one started with --metrics-port=0."""
+        url = re.search(r"http://\S+/metrics", self.log()).group()
+        text = urllib.request.urlopen(url, timeout=PATIENCE_S).read().decode()
+        return next((float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + " ")), 0.0)
 
     def alive(self):
         return self.process.poll() is None

@@ -132,7 +132,7 @@ def test_message_octet_by_octet(client, controller, peers):
 
 def test_client_that_never_reads_its_results(start_controller, make_peers):
     """Its engine waits for it, but not for ever: after 30 s it is dropped (src/router/link.h)."""
-    controller = start_controller("--hwm=0")
+    controller = start_controller("--hwm=0", "--metrics-port=0")
     peers = make_peers(controller)
     client, deaf, engine = peers.client(), peers.client(), peers.attached()
     client.wait_engines(1)
@@ -145,6 +145,7 @@ def test_client_that_never_reads_its_results(start_controller, make_peers):
     engine.answer(engine.recv())
     assert client.recv(client.task, timeout=45).parent == header
     assert controller.rss_mb() < 500
+    assert controller.metric('ersa_dropped_messages_total{reason="unread"}') == 1
 
 
 def test_client_on_a_slow_line_gets_its_large_result(client, controller, peers):

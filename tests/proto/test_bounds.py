@@ -6,12 +6,10 @@ Memory is measured on a build without sanitizers, which keep what is freed."""
 import contextlib
 import hmac
 import os
-import re
 import socket
 import struct
 import threading
 import time
-import urllib.request
 
 import pytest
 
@@ -90,16 +88,6 @@ def witness(make_peers):
         w.stopping.set()
 
 
-def metric(controller, name):
-    """A figure of /metrics, as its text names it with labels."""
-    url = re.search(r"http://\S+/metrics", controller.log()).group()
-    text = urllib.request.urlopen(url, timeout=PATIENCE_S).read().decode()
-    for line in text.splitlines():
-        if line.startswith(name + " "):
-            return float(line.rsplit(" ", 1)[1])
-    return 0.0
-
-
 def connection(controller, side, key, sock_type, after=b""):
     """A bare connection that has shaken hands and is not read."""
     host, port = controller.url(key, side).removeprefix("tcp://").split(":")
@@ -144,7 +132,7 @@ def test_client_that_floods_with_large_tasks(start, witness):
             replies += 1
     w.check()
     assert header_of(w.engine.recv()) == blocker
-    refused = metric(controller, 'ersa_tasks_refused_total{reason="full"}')
+    refused = controller.metric('ersa_tasks_refused_total{reason="full"}')
     assert refused >= 5000 - LIMIT_MB * MB // 100_000 - 1, refused
 
 
@@ -164,7 +152,7 @@ def test_client_that_floods_and_reads_no_refusals(start, witness):
         except socket.timeout:
             pass  # it isn't read any more: that is the bound
     w.check()
-    assert metric(controller, 'ersa_tasks_refused_total{reason="full"}') > 0
+    assert controller.metric('ersa_tasks_refused_total{reason="full"}') > 0
 
 
 def send_results(client, s, engine, result):
@@ -262,7 +250,7 @@ def test_subscriber_that_is_slow(start, witness):
             raw_recv(fast.iopub)
             while w.client.iopub.poll(0):
                 w.client.iopub.recv_multipart()
-        wait_until(lambda: metric(controller, 'ersa_dropped_messages_total{reason="slow_output_client"}') > 0, what="counter")
+        wait_until(lambda: controller.metric('ersa_dropped_messages_total{reason="slow_output_client"}') > 0, what="counter")
     w.check()
 
 
