@@ -195,7 +195,8 @@ static void test_auto(void **state)
 static void test_bad_values(void **state)
 {
     static const struct refusal r[] = {
-        {"--hwm=x", 1, "--hwm=x: TaskScheduler.hwm: 'x' is not allowed; auto, or a whole number"},
+        {"--hwm=x", 1,
+         "--hwm=x: TaskScheduler.hwm: 'x' is not allowed; auto, or a whole number"},
         {"--hwm=-1", 1, "from 0"},
         {"--hwm=1.5", 1, "not allowed"},
         {"--scheme=foo", 1, "one of: leastload pure"},

@@ -7,9 +7,9 @@
  *
  * Against a controller all tasks are submitted at once (the scheduler keeps the window);
  * against the broker W tasks are outstanding per engine, 0 for all at once. --rtt: one task in
- * flight at a time, T round trips. --attach: engines like ours instead of stock ones. Prints `ready` on a line of its own and waits for a line on
- * standard input before it starts, so that whoever measures can read the clocks of the other
- * processes. */
+ * flight at a time, T round trips. --attach: engines like ours instead of stock ones. Prints
+ * `ready` on a line of its own and waits for a line on standard input before it starts, so that
+ * whoever measures can read the clocks of the other processes. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
