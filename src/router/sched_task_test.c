@@ -547,9 +547,11 @@ static void test_unknown_scheme(void **state)
     struct sched_config cfg = hwm1;
     struct ersa_error err = {0};
     struct sched *s = NULL;
+    struct loop *l = loop_new();
     cfg.scheme = "fastest";
-    assert_int_equal(sched_new(&s, NULL, NULL, &cfg, NULL, NULL, &err), ERSA_EUNSUPPORTED);
+    assert_int_equal(sched_new(&s, l, NULL, &cfg, NULL, NULL, &err), ERSA_EUNSUPPORTED);
     assert_non_null(strstr(err.text, "fastest"));
+    loop_free(l);
 }
 
 int main(void)
