@@ -4,6 +4,7 @@ have no place in the tree."""
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -85,6 +86,11 @@ def test_words_that_promise_something_for_later():
            if p != pathlib.Path(__file__).resolve()
            for n, line in enumerate(p.read_text(errors="replace").splitlines(), 1) if word.search(line)]
     assert not bad, "\n".join(bad)
+
+
+def test_map_is_true():
+    run = subprocess.run([sys.executable, "tools/map.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_c_is_formatted():
