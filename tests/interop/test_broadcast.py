@@ -149,13 +149,18 @@ def test_coalesced_exception_of_one_engine_tells(client, ranks):
         assert error.value.ename == "ZeroDivisionError" and error.value.engine_info["engine_id"] == bad
 
 
-def test_abort(client):
+def test_abort(tree, client):
     view = client.broadcast_view()
     running = view.apply_async(f.nap, 1, "slept")
     waiting = view.apply_async(f.add, 1)
     client.abort(waiting, block=True)
     assert running.get(30) == ["slept"] * N
-    assert [type(r) for r in waiting.get(30)] == [ipp.error.TaskAborted] * N
+    ends = [r if r == 2 else type(r) for r in waiting.get(30)]
+    if tree.engine_kind == "reference" and ipp.version_info[0] < 9:
+        # An engine of ipyparallel 8 reads control only after the task: the next one may come first.
+        assert set(ends) <= {2, ipp.error.TaskAborted}
+    else:
+        assert ends == [ipp.error.TaskAborted] * N
     assert view.apply_sync(f.add, 1) == [2] * N
 
 
