@@ -37,7 +37,7 @@ bench: deps all  ## figures side by side with the reference (ONLY=key,key)
 
 fuzz: deps-build ## one libFuzzer target, bounded: make fuzz T=zmtp S=60
 	@tools/build.sh build-fuzz
-	@tools/fuzz.sh $(T) $(or $(S),60)
+	@tools/fuzz.sh "$(T)" $(or $(S),60)
 
 map:             ## docs/map.md from the top comments of the files
 	@python3 tools/map.py

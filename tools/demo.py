@@ -74,10 +74,13 @@ def run_on(view, batches, label):
     """Maps the batches over a load-balanced view with a progress line. Returns (results, seconds)."""
     start = time.perf_counter()
     results = []
+    start_of_line = "\r" if sys.stdout.isatty() else ""
     for part in (pending := view.map_async(analyse, batches, ordered=False, chunksize=1)):
         results.append(part)
+        if not sys.stdout.isatty() and len(results) < len(batches):
+            continue  # a log gets the last state only
         bar = "#" * (30 * len(results) // len(batches))
-        print(f"\r  {label:12s} [{bar:30s}] {len(results)}/{len(batches)} batches", end="", flush=True)
+        print(f"{start_of_line}  {label:12s} [{bar:30s}] {len(results)}/{len(batches)} batches", end="", flush=True)
     seconds = time.perf_counter() - start
     print(f"  {seconds:.2f} s")
     done = collections.Counter(pending.engine_id)

@@ -6,8 +6,13 @@
 #     tools/fuzz.sh zmtp 60
 set -eu
 cd "$(dirname "$0")/.."
-target=${1:?which target? see tests/fuzz/fuzz_*.c}
+target=${1-}
 seconds=${2:-60}
+if [ ! -f "tests/fuzz/fuzz_$target.c" ]; then
+    known=$(for f in tests/fuzz/fuzz_*.c; do f=${f##*/fuzz_}; printf ' %s' "${f%.c}"; done)
+    echo "fuzz: no target called '$target'; T= is one of:$known" >&2
+    exit 2
+fi
 corpus=tests/fuzz/corpus/$target
 dict=tests/fuzz/$target.dict
 found=build-fuzz/found/$target
