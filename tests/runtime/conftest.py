@@ -23,5 +23,5 @@ def engine():
 def ref_python():
     path = os.environ.get("ERSA_REF_PYTHON", str(HERE.parents[1] / ".venv-ref/bin/python"))
     if not os.path.exists(path):
-        pytest.skip("the reference is not installed")
+        pytest.fail("the reference is not installed: make deps")
     return path
