@@ -3,6 +3,7 @@
 # Configures (once) and builds one of the build folders; quiet when there is nothing to do.
 #
 #     tools/build.sh build | build-clang | build-asan | build-tsan | build-bench | build-fuzz
+#     tools/build.sh build-ANYNAME[-asan|-bench]      a folder of your own, built alike
 set -eu
 cd "$(dirname "$0")/.."
 dir=$1
@@ -10,10 +11,11 @@ py=$PWD/.venv/bin/python3
 case $dir in
     build) cc=gcc; opts= ;;
     build-clang) cc=clang; opts=-Dwerror=true ;;
-    build-asan) cc=gcc; opts='-Db_sanitize=address,undefined -Dwerror=true' ;;
+    build-asan | build-*-asan) cc=gcc; opts='-Db_sanitize=address,undefined -Dwerror=true' ;;
     build-tsan) cc=gcc; opts='-Db_sanitize=thread -Db_pie=false' ;;
-    build-bench) cc=gcc; opts='--buildtype=release -Db_ndebug=true' ;;
+    build-bench | build-*-bench) cc=gcc; opts='--buildtype=release -Db_ndebug=true' ;;
     build-fuzz) cc=clang; opts='-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false' ;;
+    build-*) cc=gcc; opts= ;;
     *) echo "build: no such folder: $dir" >&2; exit 2 ;;
 esac
 if [ ! -f "$dir/build.ninja" ]; then
