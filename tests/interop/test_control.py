@@ -73,14 +73,19 @@ def test_many_requests_on_one_busy_engine(shared_cluster, client):
 def test_queue_status(shared_cluster, client, tmp_path):
     started = tmp_path / "started"
     view = client[client.ids[0]]
-    # The reference's hub may still be busy with the requests of the test before.
-    wait_until(lambda: client.queue_status(client.ids[0])["queue"] == 0, "an empty queue")
+    # The reference's hub hears of requests through its relay, in their order and late: once it knows a request of
+    # now, it knows all of the tests before.
+    probe = view.apply_async(f.add, 1)
+    probe.get(30)
+    wait_until(lambda: probe.msg_ids[0] in client.hub_history(), "the hub's notice of a request", 30)
+    wait_until(lambda: client.queue_status(client.ids[0])["queue"] == 0, "an empty queue", 30)
     seconds = 1.5 if shared_cluster.controller_kind == "ours" else 5  # its hub may take seconds to answer
     running = view.apply_async(f.touch_and_wait, str(started), seconds)
     waiting = view.apply_async(f.add, 1)
     wait_until(started.exists, "the task's start")
-    wait_until(lambda: client.queue_status(client.ids[0])["queue"] == 2, "two requests in the queue", 10)
-    assert client.queue_status(client.ids[0], verbose=True)["queue"] == running.msg_ids + waiting.msg_ids
+    both = running.msg_ids + waiting.msg_ids
+    wait_until(lambda: client.queue_status(client.ids[0], verbose=True)["queue"] == both, "two requests in the queue", 10)
+    assert client.queue_status(client.ids[0])["queue"] == 2
     waiting.get(30)
     wait_until(lambda: client.queue_status(client.ids[0])["queue"] == 0, "an empty queue", 10)
 
