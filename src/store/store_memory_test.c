@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Bounds of the store in memory (db.md 5.2): records, octets, age, and what goes first. */
+#include "store/store_rig.h"
+
+static struct store *open_bounded(uint64_t records, uint64_t bytes, double cull)
+{
+    struct store_limits limits = {records, bytes, cull};
+    struct store *st = NULL;
+    assert_int_equal(store_memory_open(&st, &limits, NULL), 0);
+    return st;
+}
+
+static void test_number_of_records(void **state)
+{
+    struct store *st = open_bounded(20, 1 << 20, 0.2);
+    for (int i = 0; i < 20; i++)
+        put_number(st, i, 1, false);
+    assert_int_equal(count(st), 20);
+    put_number(st, 20, 1, false);
+    assert_int_equal(count(st), 17);
+    for (int i = 21; i < 24; i++)
+        put_number(st, i, 1, false);
+    assert_int_equal(count(st), 20);
+    put_number(st, 24, 1, false);
+    assert_int_equal(count(st), 17);
+    st->ops->close(st);
+}
+
+static struct store *fill_to_1000(void)
+{
+    struct store *st = open_bounded(1000, 1000, 0.2);
+    for (int i = 0; i < 100; i++)
+        put_number(st, i, 10, false);
+    put_number(st, 100, 0, false);
+    assert_int_equal(count(st), 101);
+    return st;
+}
+
+static void test_octets_of_buffers(void **state)
+{
+    struct store *st = fill_to_1000();
+    put_number(st, 101, 1, false);
+    assert_int_equal(count(st), 81);
+    st->ops->close(st);
+
+    st = open_bounded(1000, 1000, 0.2);
+    for (int i = 0; i < 100; i++)
+        put_number(st, i, 10, false);
+    put_number(st, 99, 11, false); /* replaced: only the difference counts */
+    assert_int_equal(count(st), 79);
+    st->ops->close(st);
+
+    st = fill_to_1000();
+    assert_int_equal(st->ops->drop(st, s("0"), NULL), 0);
+    put_number(st, 101, 10, false);
+    assert_int_equal(count(st), 101);
+    st->ops->close(st);
+}
+
+static void test_the_newest_stays(void **state)
+{
+    struct store *st = open_bounded(1000, 8, 0.5);
+    put_number(st, 0, 1, false);
+    put_number(st, 1, 60, false);
+    assert_history(st, "1 ");
+    put_number(st, 2, 1, false);
+    assert_history(st, "2 ");
+    st->ops->close(st);
+    st = open_bounded(3, 1000, 0.1); /* a share below one drops one */
+    for (int i = 0; i < 10; i++)
+        put_number(st, i, 1, false);
+    assert_int_equal(count(st), 3);
+    st->ops->close(st);
+}
+
+static void test_what_is_done_goes_first(void **state)
+{
+    struct store *st = open_bounded(4, 1000, 0.5);
+    put_number(st, 0, 1, false);
+    put_number(st, 1, 1, true);
+    put_number(st, 2, 1, false);
+    put_number(st, 3, 1, true);
+    put_number(st, 4, 1, false);
+    assert_history(st, "0 2 4 ");
+    struct store_record r = {.set = 0}; /* never requested: output of a broadcast */
+    set_text(&r, F_msg_id, "s");
+    put(st, &r);
+    put_number(st, 5, 1, false);
+    assert_found(st, "{}", "2 4 5 ");
+    st->ops->close(st);
+}
+
+static void test_streams_are_bounded(void **state)
+{
+    struct store *st = open_bounded(10, 1000, 0.1); /* 64 MiB of text, 4 of a stream */
+    size_t n = 3 << 20;
+    char *text = calloc(1, n);
+    struct store_record r = request("a", 1);
+    put(st, &r);
+    assert_int_equal(st->ops->append(st, s("a"), F_stdout, (struct slice){text, n}, NULL), 0);
+    assert_int_equal(st->ops->append(st, s("a"), F_stdout, (struct slice){text, n}, NULL),
+                     ERSA_EFULL);
+    r = get(st, "a");
+    assert_int_equal(r.v[F_stdout].text.len, n);
+    st->ops->close(st);
+
+    st = open_bounded(1000, 1000, 0.1);
+    for (int i = 0; i < 40; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "%d", i);
+        r = request(id, i);
+        put(st, &r);
+        assert_int_equal(st->ops->append(st, s(id), F_stdout, (struct slice){text, n}, NULL),
+                         0);
+    }
+    assert_in_range(count(st), 5, 21);
+    r = get(st, "39");
+    assert_int_equal(r.v[F_stdout].text.len, n);
+    st->ops->close(st);
+    free(text);
+}
+
+static void test_age_in_memory(void **state)
+{
+    struct store_limits limits = {.records = 100, .max_age_s = 1};
+    struct store *st = NULL;
+    assert_int_equal(store_memory_open(&st, &limits, NULL), 0);
+    int64_t until = clock_mono_ms() + 10000;
+    struct store_record r = request("a", 1);
+    put(st, &r);
+    assert_int_equal(st->ops->tick(st, NULL), 0);
+    assert_int_equal(count(st), 1);
+    while (count(st) && clock_mono_ms() < until)
+        assert_int_equal(st->ops->tick(st, NULL), 0);
+    assert_int_equal(count(st), 0);
+    st->ops->close(st);
+}
+
+static void test_limits_are_checked(void **state)
+{
+    struct store_limits limits = {10, 10, 1.5};
+    struct store *st = NULL;
+    assert_int_equal(store_memory_open(&st, &limits, NULL), ERSA_EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_number_of_records),
+        cmocka_unit_test(test_octets_of_buffers),
+        cmocka_unit_test(test_the_newest_stays),
+        cmocka_unit_test(test_what_is_done_goes_first),
+        cmocka_unit_test(test_streams_are_bounded),
+        cmocka_unit_test(test_age_in_memory),
+        cmocka_unit_test(test_limits_are_checked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
