@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How an engine lives and ends: heartbeats, a runtime that dies, shutdown, signals, a
+ * connection that is lost, a registration that is refused. */
+#include "engine/engine_rig.h"
+
+static void test_heartbeat_while_busy(void **state)
+{
+    struct fixture *f = *state;
+    ask(f, "mux", "wait");
+    send_frames(f, (const struct frame[]){FRAME_LIT("hb"), FRAME_LIT("12.5")}, 2);
+    int64_t deadline = clock_mono_ms() + WAIT_MS;
+    bool found = false;
+    while (!found && clock_mono_ms() < deadline) {
+        loop_turn(f->loop, 10);
+        for (unsigned i = 0; i < f->n_received; i++)
+            found |= f->received[i]->n == 2 &&
+                     slice_is(frame_slice(&f->received[i]->frames[0]), "hb") &&
+                     slice_is(frame_slice(&f->received[i]->frames[1]), "12.5");
+    }
+    assert_true(found);
+}
+
+static void test_death_is_explained(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = ask(f, "task", "die");
+    struct got g = expect(f, "query", "unregistration_request");
+    assert_true(has(g.parts.content, "\"id\":3"));
+    assert_true(has(g.parts.content, "killed by signal 9 (SIGKILL), peak memory"));
+    assert_true(has(g.parts.content, a.id));
+    assert_int_equal(wait_end(f), 128 + SIGKILL);
+}
+
+static void test_exit_code_is_passed_on(void **state)
+{
+    struct fixture *f = *state;
+    ask(f, "mux", "exit 7");
+    struct got g = expect(f, "query", "unregistration_request");
+    assert_true(has(g.parts.content, "exit code 7"));
+    assert_true(has(g.parts.content, "\"begun\":[]")); /* it was no task */
+    assert_int_equal(wait_end(f), 7);
+}
+
+static void test_garbage_of_the_runtime(void **state)
+{
+    struct fixture *f = *state;
+    ask(f, "task", "garbage");
+    struct got g = expect(f, "query", "unregistration_request");
+    assert_true(has(g.parts.content, "the runtime broke its protocol"));
+    assert_int_equal(wait_end(f), ENGINE_EXIT_RUNTIME);
+}
+
+static void test_shutdown_while_busy(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = ask(f, "mux", "wait");
+    expect(f, "iopub", "status");
+    ask_with(f, "control", "shutdown_request", "{}", "{\"restart\": false}", NULL);
+    struct got g = expect(f, "control", "shutdown_reply");
+    assert_true(has(g.parts.content, "\"restart\": false"));
+    g = expect(f, "iopub", "shutdown_reply");
+    assert_true(slice_is(frame_slice(&g.held->frames[1]), "engine.3.shutdown"));
+    assert_true(has(g.parts.header, "\"session\": \"" UUID "\""));
+    expect_reply(f, "mux", a); /* interrupted */
+    assert_int_equal(wait_end(f), 0);
+    assert_int_equal(count(f, "query", "unregistration_request"), 0);
+}
+
+static void test_exit_of_user_code(void **state)
+{
+    struct fixture *f = *state;
+    expect_reply(f, "mux", ask(f, "mux", "exit"));
+    expect(f, "query", "unregistration_request");
+    assert_int_equal(wait_end(f), 0);
+}
+
+static void test_sigterm(void **state)
+{
+    struct fixture *f = *state;
+    kill(f->pid, SIGTERM);
+    struct got g = expect(f, "query", "unregistration_request");
+    assert_true(has(g.parts.content, "SIGTERM"));
+    assert_int_equal(wait_end(f), 0);
+}
+
+static void test_lost_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = ask(f, "mux", "wait");
+    expect(f, "iopub", "status");
+    ask(f, "mux", "echo"); /* waits, and is given up with the connection */
+    for (int i = 0; i < 20; i++)
+        loop_turn(f->loop, 5);
+    peer_close(f->engine);
+    struct got g = expect(f, "query", "registration_request");
+    assert_true(has(g.parts.content, "\"id\":3"));
+    tell(f, "registration_reply",
+         "{\"status\": \"error\", \"ename\": \"KeyError\", \"evalue\": \"in use\"}");
+    expect(f, "query", "registration_request"); /* once more */
+    tell(f, "registration_reply", REGISTERED);
+    expect(f, "query", "ersa_ready");
+    ask_with(f, "control", "interrupt_request", "{}", "{}", NULL);
+    struct asked b = ask(f, "mux", "echo");
+    expect_reply(f, "mux", b);
+    assert_int_equal(count(f, "mux", "apply_reply"), 1); /* none for what was lost */
+    (void)a;
+}
+
+static void test_refused(void **state)
+{
+    struct fixture *f = *state;
+    tell(f, "registration_reply",
+         "{\"status\": \"error\", \"ename\": \"KeyError\", \"evalue\": \"in use\"}");
+    assert_int_equal(wait_end(f), ENGINE_EXIT_REFUSED);
+}
+
+int main(int argc, char **argv)
+{
+    begin(argc, argv);
+    const struct CMUnitTest tests[] = {
+        TEST(test_heartbeat_while_busy),
+        TEST(test_death_is_explained),
+        TEST(test_exit_code_is_passed_on),
+        TEST(test_garbage_of_the_runtime),
+        TEST(test_shutdown_while_busy),
+        TEST(test_exit_of_user_code),
+        TEST(test_sigterm),
+        TEST(test_lost_connection),
+        cmocka_unit_test_setup_teardown(test_refused, setup_unregistered, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A whole engine in a process of its own, between a controller that is a bound ROUTER in this
+ * process and a runtime that is this program again. Only tests of the engine include it. */
+#ifndef ERSA_ENGINE_ENGINE_RIG_H
+#define ERSA_ENGINE_ENGINE_RIG_H
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/engine.h"
+#include "engine/rtproto.h"
+#include "ersa/error.h"
+#include "loop/loop.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/str.h"
+#include "wire/jscan.h"
+#include "wire/json.h"
+#include "wire/port.h"
+#include "wire/session.h"
+
+#define KEY "test-key"
+#define UUID "0a1b2c3d-engine"
+#define WAIT_MS 20000
+
+/* The runtime */
+
+static int rt_fd;
+
+static inline void rt_read(void *out, size_t len)
+{
+    for (size_t got = 0; got < len;) {
+        ssize_t n = recv(rt_fd, (char *)out + got, len - got, 0);
+        if (n <= 0)
+            _exit(0);
+        got += (size_t)n;
+    }
+}
+
+#define RT_TEXT 4096
+
+struct rt_message {
+    struct rt_head head;
+    char parts[16][RT_TEXT];
+};
+
+static inline void rt_get(struct rt_message *m)
+{
+    struct rt_part table[16];
+    rt_read(&m->head, sizeof(m->head));
+    rt_read(table, m->head.n_parts * sizeof(*table));
+    for (uint32_t i = 0; i < m->head.n_parts; i++) {
+        rt_read(m->parts[i], table[i].len);
+        m->parts[i][table[i].len] = '\0';
+    }
+}
+
+static inline void rt_put(uint32_t type, unsigned n, const char *const *parts)
+{
+    struct rt_head head = {type, n, 0};
+    struct rt_part table[16];
+    for (unsigned i = 0; i < n; i++) {
+        table[i] = (struct rt_part){strlen(parts[i]), 0, 0};
+        head.inline_bytes += table[i].len;
+    }
+    send(rt_fd, &head, sizeof(head), MSG_NOSIGNAL);
+    send(rt_fd, table, n * sizeof(*table), MSG_NOSIGNAL);
+    for (unsigned i = 0; i < n; i++)
+        send(rt_fd, parts[i], table[i].len, MSG_NOSIGNAL);
+}
+
+static volatile sig_atomic_t is_interrupted;
+
+static inline void on_sigint(int signo)
+{
+    is_interrupted = 1;
+}
+
+static inline void rt_say(const char *text)
+{
+    ssize_t n = write(STDOUT_FILENO, text, strlen(text));
+    (void)n;
+}
+
+/* Does what the first buffer says and answers. */
+static inline void rt_obey(const struct rt_message *m)
+{
+    const char *id = m->parts[1], *word = m->head.n_parts > 5 ? m->parts[5] : "";
+    const char *status = "ok", *flags = "", *content = "";
+    if (strcmp(word, "die") == 0)
+        raise(SIGKILL);
+    if (strcmp(word, "exit 7") == 0)
+        _exit(7);
+    if (strcmp(word, "garbage") == 0)
+        send(rt_fd, "garbage, garbage, garbage", 25, MSG_NOSIGNAL);
+    if (strcmp(word, "print") == 0)
+        rt_say("before\n");
+    if (strcmp(word, "publish") == 0) {
+        rt_say("first\n");
+        rt_put(
+            RT_PUBLISH, 4,
+            (const char *const[]){"display_data", "engine.3.displaypub", "{\"data\": {}}", ""});
+    }
+    if (strcmp(word, "wait") == 0) {
+        while (!is_interrupted)
+            usleep(1000);
+        is_interrupted = 0;
+        status = "error";
+        content = "{\"status\": \"error\", \"ename\": \"KeyboardInterrupt\"}";
+    }
+    if (strcmp(word, "unmet") == 0) {
+        status = "error";
+        flags = "u";
+        content = "{\"status\": \"error\", \"ename\": \"UnmetDependency\"}";
+    }
+    if (strcmp(word, "abort others") == 0) {
+        status = "error";
+        flags = "n";
+        content = "{\"status\": \"error\", \"ename\": \"ValueError\"}";
+    }
+    if (strcmp(word, "exit") == 0)
+        rt_put(RT_EXIT, 0, NULL);
+    rt_put(RT_REPLY, 5, (const char *const[]){id, status, flags, content, word});
+}
+
+static inline void run_runtime(void)
+{
+    static struct rt_message m;
+    rt_fd = atoi(getenv(RT_ENV_FD));
+    signal(SIGINT, on_sigint);
+    rt_get(&m);
+    if (m.head.type != RT_HELLO || !strstr(m.parts[0], UUID))
+        _exit(9);
+    rt_put(RT_READY, 1, (const char *const[]){"{\"v\": 1, \"language\": \"test\"}"});
+    for (;;) {
+        rt_get(&m);
+        if (m.head.type == RT_SHUTDOWN)
+            _exit(0);
+        rt_obey(&m);
+    }
+}
+
+/* The controller */
+
+#define RECEIVED_MAX 4096
+
+struct fixture {
+    struct loop *loop;
+    struct wire *wire;
+    struct port *port;
+    struct session *session;
+    struct peer *engine;
+    struct held *received[RECEIVED_MAX];
+    unsigned n_received, next; /* `next`: not yet looked at by anybody */
+    struct connection_info conn;
+    pid_t pid;
+    int status; /* of the engine's end, -1: it runs */
+    unsigned n_ids;
+};
+
+static inline void on_up(void *ctx, struct peer *p)
+{
+    struct fixture *f = ctx;
+    f->engine = p;
+}
+
+static inline void on_down(void *ctx, struct peer *p, enum peer_down why)
+{
+    struct fixture *f = ctx;
+    f->engine = NULL;
+}
+
+static inline void on_message(void *ctx, struct peer *p, const struct msg *m)
+{
+    struct fixture *f = ctx;
+    if (f->n_received < RECEIVED_MAX)
+        f->received[f->n_received++] = msg_hold(m->frames, m->n);
+}
+
+static const struct port_ops ops = {
+    .peer_up = on_up, .peer_down = on_down, .message = on_message};
+
+struct got {
+    struct parts parts;
+    struct held *held;
+};
+
+static inline bool is_type(const struct held *h, const char *channel, const char *type,
+                           struct got *ret)
+{
+    struct jfield f = {.key = "msg_type"};
+    ret->held = (struct held *)h;
+    return slice_is(frame_slice(&h->frames[0]), channel) &&
+           parts_split(h->frames, h->n, &ret->parts) == 0 &&
+           jscan(ret->parts.header, &f, 1) == 0 && slice_is(f.raw, type);
+}
+
+/* The next message of that kind, what comes before it is skipped. */
+static inline struct got expect(struct fixture *f, const char *channel, const char *type)
+{
+    struct got g;
+    int64_t deadline = clock_mono_ms() + WAIT_MS;
+    for (;;) {
+        while (f->next < f->n_received)
+            if (is_type(f->received[f->next++], channel, type, &g)) {
+                assert_int_equal(session_verify(f->session, &g.parts), 0);
+                return g;
+            }
+        if (clock_mono_ms() > deadline)
+            fail_msg("no %s came on %s", type, channel);
+        loop_turn(f->loop, 20);
+    }
+}
+
+static inline unsigned count(struct fixture *f, const char *channel, const char *type)
+{
+    struct got g;
+    unsigned n = 0;
+    for (unsigned i = 0; i < f->n_received; i++)
+        n += is_type(f->received[i], channel, type, &g);
+    return n;
+}
+
+static inline bool has(struct slice text, const char *piece)
+{
+    return memmem(text.data, text.len, piece, strlen(piece));
+}
+
+static inline void send_frames(struct fixture *f, const struct frame *frames, unsigned n)
+{
+    assert_non_null(f->engine);
+    assert_int_equal(peer_send(f->engine, frames, n), 0);
+}
+
+struct asked {
+    char id[32];
+};
+
+/* A request from "client" whose only buffer is `word`, if there is one. */
+static inline struct asked ask_with(struct fixture *f, const char *channel, const char *type,
+                                    const char *metadata, const char *content, const char *word)
+{
+    struct asked a;
+    struct buf scratch;
+    struct frame frames[2 + SESSION_FRAMES + 1];
+    snprintf(a.id, sizeof(a.id), "c_1_%u", f->n_ids++);
+    buf_init(&scratch, 65536);
+    struct outgoing o = {.msg_type = type,
+                         .msg_id = a.id,
+                         .metadata = {metadata, strlen(metadata)},
+                         .content = {content, strlen(content)}};
+    frames[0] = (struct frame){(const uint8_t *)channel, strlen(channel), NULL};
+    frames[1] = FRAME_LIT("client");
+    assert_int_equal(session_frames(f->session, &o, &scratch, frames + 2), 0);
+    if (word)
+        frames[2 + SESSION_FRAMES] = (struct frame){(const uint8_t *)word, strlen(word), NULL};
+    send_frames(f, frames, 2 + SESSION_FRAMES + (word ? 1 : 0));
+    buf_fini(&scratch);
+    return a;
+}
+
+static inline struct asked ask(struct fixture *f, const char *channel, const char *word)
+{
+    return ask_with(f, channel, "apply_request", "{\"label\": \"l\"}", "{}", word);
+}
+
+static inline void tell(struct fixture *f, const char *type, const char *content)
+{
+    struct buf scratch;
+    struct frame frames[1 + SESSION_FRAMES];
+    buf_init(&scratch, 65536);
+    struct outgoing o = {.msg_type = type, .content = {content, strlen(content)}};
+    frames[0] = FRAME_LIT("query");
+    assert_int_equal(session_frames(f->session, &o, &scratch, frames + 1), 0);
+    send_frames(f, frames, 1 + SESSION_FRAMES);
+    buf_fini(&scratch);
+}
+
+static inline struct got expect_reply(struct fixture *f, const char *channel, struct asked a)
+{
+    struct got g = expect(f, channel, "apply_reply");
+    assert_true(has(g.parts.parent, a.id));
+    assert_true(slice_is(frame_slice(&g.held->frames[1]), "client"));
+    return g;
+}
+
+static inline int wait_end(struct fixture *f)
+{
+    int64_t deadline = clock_mono_ms() + WAIT_MS;
+    while (f->status < 0) {
+        int status;
+        if (waitpid(f->pid, &status, WNOHANG) == f->pid) {
+            assert_true(WIFEXITED(status));
+            f->status = WEXITSTATUS(status);
+            break;
+        }
+        assert_true(clock_mono_ms() < deadline);
+        loop_turn(f->loop, 10);
+    }
+    for (int i = 0; i < 10; i++) /* what it said last */
+        loop_turn(f->loop, 1);
+    return f->status;
+}
+
+/* An engine */
+
+static char self[4096];
+
+static inline void run_engine(const struct fixture *f)
+{
+    char *argv[] = {self, (char *)"--runtime", NULL};
+    struct engine_config cfg = {
+        .conn = &f->conn,
+        .interface = f->conn.interface,
+        .key = KEY,
+        .signature_scheme = "hmac-sha256",
+        .uuid = UUID,
+        .username = "me",
+        .wish = 3,
+        .caps = f->conn.caps,
+        .registration_timeout_ms = WAIT_MS,
+        .digest_history = 65536,
+        .runtime_argv = argv,
+        .runtime_label = "test",
+    };
+    struct ersa_error err = {0};
+    int code = 99;
+    log_set_level(LOG_CRITICAL + 1);
+    if (engine_run(&cfg, &code, &err) < 0)
+        fprintf(stderr, "engine: %s\n", err.text);
+    exit(code);
+}
+
+#define CAPS_ALL 63u
+#define REGISTERED                                                                     \
+    "{\"status\": \"ok\", \"id\": 3, \"hb_period\": 3000, \"ersa\": {\"v\": 1, "       \
+    "\"caps\": [\"attach\", \"ready\", \"begun\", \"death_cause\", \"quiet_status\", " \
+    "\"recall\"]}}"
+
+static inline int setup_unregistered(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct port_config cfg = {.kind = PORT_ROUTER, .name = "attach", .ops = &ops, .ctx = f};
+    char at[PORT_ENDPOINT_MAX];
+    *state = f;
+    f->status = -1;
+    f->loop = loop_new();
+    f->wire = wire_new(f->loop, NULL);
+    f->port = port_new(f->wire, &cfg, NULL);
+    assert_int_equal(port_bind(f->port, "tcp://127.0.0.1:0", at, NULL), 0);
+    assert_int_equal(
+        session_new(&f->session, KEY, strlen(KEY), "hmac-sha256", NULL, NULL, NULL), 0);
+    assert_int_equal(connection_info_init(&f->conn, true), 0);
+    connection_info_set(&f->conn.interface, "tcp://127.0.0.1");
+    f->conn.is_ersa = true;
+    f->conn.caps = CAPS_ALL;
+    f->conn.attach = atoi(strrchr(at, ':') + 1);
+    fflush(NULL);
+    f->pid = fork();
+    if (f->pid == 0)
+        run_engine(f);
+    struct got g = expect(f, "query", "registration_request");
+    assert_true(has(g.parts.content, "\"uuid\":\"" UUID "\""));
+    assert_true(has(g.parts.content, "\"id\":3"));
+    assert_true(has(g.parts.content, "\"attach\""));
+    return 0;
+}
+
+static inline int setup(void **state)
+{
+    setup_unregistered(state);
+    struct fixture *f = *state;
+    tell(f, "registration_reply", REGISTERED);
+    expect(f, "query", "ersa_ready");
+    return 0;
+}
+
+static inline int teardown(void **state)
+{
+    struct fixture *f = *state;
+    if (f->status < 0) {
+        kill(f->pid, SIGKILL);
+        waitpid(f->pid, NULL, 0);
+    }
+    port_close(f->port, 0);
+    loop_turn(f->loop, 0);
+    for (unsigned i = 0; i < f->n_received; i++)
+        held_free(f->received[i]);
+    wire_free(f->wire);
+    loop_free(f->loop);
+    session_free(f->session);
+    connection_info_fini(&f->conn);
+    free(f);
+    return 0;
+}
+
+/* First in main(): this program is also the runtime. */
+static inline void begin(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--runtime") == 0)
+        run_runtime();
+    if (!realpath("/proc/self/exe", self))
+        exit(1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+#endif
