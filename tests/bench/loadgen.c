@@ -7,7 +7,8 @@
  *
  * Against a controller all tasks are submitted at once (the scheduler keeps the window);
  * against the broker W tasks are outstanding per engine, 0 for all at once. --rtt: one task in
- * flight at a time, T round trips. --attach: engines like ours instead of stock ones. Prints
+ * flight at a time, T round trips. --attach: engines like ours instead of stock ones.
+ * --engines 0: none of its own, against a controller that has engines already. Prints
  * `ready` on a line of its own and waits for a line on standard input before it starts, so that
  * whoever measures can read the clocks of the other processes. */
 #include <getopt.h>
@@ -66,7 +67,7 @@ static void on_submit(struct defer *d)
     for (unsigned i = 0; i < SUBMIT_BATCH && r->submitted < r->tasks; i++) {
         if (port_queued_bytes(r->clients[r->submitted % r->n_clients]) > SUBMIT_AHEAD)
             break;
-        submit_one(r, (unsigned)(r->submitted % r->n_engines));
+        submit_one(r, r->n_engines ? (unsigned)(r->submitted % r->n_engines) : 0);
     }
     if (r->submitted < r->tasks)
         loop_defer(r->loop, d);
@@ -177,7 +178,7 @@ static void open_all(struct run *r)
                         r->target.broker ? r->target.client_mux : r->target.client_task);
     if (r->iopub)
         r->iopub_in = client_port(r, PORT_SUB, &iopub_ops, r->target.client_iopub);
-    if (!r->target.broker) {
+    if (!r->target.broker && r->n_engines) {
         r->notification = client_port(r, PORT_SUB, &notification_ops, r->target.notification);
         while (port_peers(r->notification) == 0)
             loop_turn(r->loop, 100);
@@ -192,7 +193,8 @@ static void open_all(struct run *r)
         r->probe.fn = on_probe;
         on_probe(&r->probe);
     }
-    loop_run(r->loop);
+    if (r->n_engines)
+        loop_run(r->loop);
     loop_cancel(r->loop, &r->probe);
     r->probing = false;
 }
@@ -200,7 +202,7 @@ static void open_all(struct run *r)
 /* The next run must not find engines that are no more. */
 static void leave(struct run *r)
 {
-    if (r->target.broker)
+    if (r->target.broker || !r->n_engines)
         return;
     for (unsigned i = 0; i < r->n_engines; i++)
         sim_engine_leave(r->engines[i]);
@@ -304,12 +306,16 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (argc - optind != 2 || !run.n_engines || run.n_engines > ENGINES_MAX || !run.n_clients ||
+    if (argc - optind != 2 || run.n_engines > ENGINES_MAX || !run.n_clients ||
         run.n_clients > CLIENTS_MAX || !run.tasks) {
         fprintf(stderr, "usage: loadgen CLIENT_FILE ENGINE_FILE [options]\n");
         return 2;
     }
     sim_target_load(&run.target, argv[optind], argv[optind + 1]);
+    if (run.target.broker && !run.n_engines) {
+        fprintf(stderr, "loadgen: the broker has no engines of its own\n");
+        return 2;
+    }
     map_init(&run.by_uuid);
     run.loop = loop_new();
     run.wire = run.loop ? wire_new(run.loop, NULL) : NULL;
