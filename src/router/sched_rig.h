@@ -220,7 +220,7 @@ static inline int rig_reply_via(struct rig *r, int i, int via, const char *id,
     f[0] = FRAME_LIT("whatever");
     assert_int_equal(session_frames(r->engines[i].session, &o, &r->scratch, f + 1), 0);
     struct msg m = {f, 1 + SESSION_FRAMES};
-    return sched_reply(r->s, &r->engines[via].e, &m);
+    return sched_reply(r->s, &r->engines[via].e, &m, NULL);
 }
 
 #define RIG_OK "{\"status\": \"ok\", \"dependencies_met\": true}"

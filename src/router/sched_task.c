@@ -270,12 +270,14 @@ int sched_submit(struct sched *s, struct slice client, const struct msg *m)
 /* Replies */
 
 static struct sched_engine *find_author(const struct sched *s, struct sched_engine *e,
-                                        struct slice header)
+                                        struct slice header, const struct jfield *session)
 {
-    struct jfield session = {.key = "session"};
+    struct jfield own = {.key = "session"};
     char buf[ID_MAX];
     struct slice uuid;
-    if (jscan(header, &session, 1) < 0 || jscan_string(&session, buf, sizeof(buf), &uuid) < 0)
+    if (!session && jscan(header, &own, 1) < 0)
+        return NULL;
+    if (jscan_string(session ? session : &own, buf, sizeof(buf), &uuid) < 0)
         return NULL;
     if (e && slice_eq(e->uuid, uuid))
         return e;
@@ -296,7 +298,8 @@ static enum task_event read_outcome(struct slice metadata, const struct task *t)
     return TE_OK;
 }
 
-int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m)
+int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
+                const struct jfield *session)
 {
     struct parts p;
     char buf[ID_MAX];
@@ -305,7 +308,7 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m)
     int rc = admit(s, m, &p);
     if (rc < 0)
         return rc;
-    struct sched_engine *author = find_author(s, e, p.header);
+    struct sched_engine *author = find_author(s, e, p.header, session);
     if (!author || p.n_idents == 0 || jscan(p.parent, &parent, 1) < 0 ||
         jscan_string(&parent, buf, sizeof(buf), &id) < 0) {
         s->counts.dropped_bad++;

@@ -61,6 +61,8 @@ struct sched_ops {
 
 #define HWM_AUTO UINT_MAX /* about 10 ms of work (pace.h) */
 
+struct jfield;
+
 struct sched_config {
     const char *scheme;      /* "leastload" */
     unsigned hwm;            /* tasks outstanding per engine, 0: no limit, or HWM_AUTO */
@@ -97,9 +99,11 @@ void sched_trim(struct sched *s);
  * (frames), ERSA_EAUTH, ERSA_EPARSE (header), ERSA_EEXIST (id known), ERSA_ENOMEM. */
 int sched_submit(struct sched *s, struct slice client, const struct msg *m);
 /* A reply from an engine: [client, ..., <IDS|MSG>, ...]. The engine is taken from the signed
- * header (session), `e` is whose connection it came by. Returns as sched_submit(); ERSA_ENOENT:
- * signed by no engine that is known. */
-int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m);
+ * header (session), `e` is whose connection it came by; `session` is that field where the
+ * header was read before, else NULL. Returns as sched_submit(); ERSA_ENOENT: signed by no
+ * engine that is known. */
+int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
+                const struct jfield *session);
 /* The engine tells that it begins the task (`begun`). */
 void sched_begun(struct sched *s, struct sched_engine *e, struct slice msg_id);
 /* The engine has taken these out of its queue, and will not run them (`recall`). */

@@ -451,7 +451,7 @@ static void test_bad_input(void **state)
                                       FRAME_LIT("{}"),        FRAME_LIT("{}"), FRAME_LIT("{}")};
     struct msg m = {unsigned_frames, 6};
     assert_int_equal(sched_submit(r->s, SLICE_LIT("C"), &m), ERSA_EAUTH);
-    assert_int_equal(sched_reply(r->s, &r->engines[0].e, &m), ERSA_EAUTH);
+    assert_int_equal(sched_reply(r->s, &r->engines[0].e, &m, NULL), ERSA_EAUTH);
     assert_int_equal(sched_counts(r->s)->dropped_bad, 3);
     rig_expect_nothing(r);
 }

@@ -114,30 +114,12 @@ static const struct note {
     {"ersa_recalled", CAP_recall, on_recalled},
 };
 
-static const struct note *find_note(const struct link *l, struct slice msg_type)
+static const struct note *find_note(const struct link *l, const struct jfield *msg_type)
 {
     for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
-        if (l->engine->caps & notes[i].cap && slice_is(msg_type, notes[i].type))
+        if (l->engine->caps & notes[i].cap && slice_is(msg_type->raw, notes[i].type))
             return &notes[i];
     return NULL;
-}
-
-/* Tells whether the message was one of these, and if so hands it on. */
-static bool take_note(struct link *l, const struct msg *m)
-{
-    static const char prefix[] = "\"ersa_";
-    struct parts p;
-    struct jfield msg_type = {.key = "msg_type"};
-    if (parts_split(m->frames, m->n, &p) < 0 ||
-        !memmem(p.header.data, p.header.len, prefix, sizeof(prefix) - 1) ||
-        jscan(p.header, &msg_type, 1) < 0)
-        return false;
-    const struct note *note = find_note(l, msg_type.raw);
-    if (!note)
-        return false;
-    if (link_admit(l, m->frames, m->n, &p) && !note->take(l, &p))
-        link_reject(l, REJECT_HEADER);
-    return true;
 }
 
 static bool is_probe(const struct msg *m)
@@ -193,9 +175,16 @@ void tasks_from_engine(struct link *l, const struct msg *m)
         link_reject(l, REJECT_STRANGER);
         return;
     }
-    if (take_note(l, m))
+    struct parts p;
+    struct jfield f[] = {{.key = "msg_type"}, {.key = "session"}};
+    bool is_read = parts_split(m->frames, m->n, &p) == 0 && jscan(p.header, f, 2) == 0;
+    const struct note *note = is_read ? find_note(l, &f[0]) : NULL;
+    if (note) {
+        if (link_admit(l, m->frames, m->n, &p) && !note->take(l, &p))
+            link_reject(l, REJECT_HEADER);
         return;
+    }
     r->task_source = l;
-    link_reject_error(l, sched_reply(r->sched, &l->engine->task, m));
+    link_reject_error(l, sched_reply(r->sched, &l->engine->task, m, is_read ? &f[1] : NULL));
     r->task_source = NULL;
 }

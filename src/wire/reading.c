@@ -114,7 +114,7 @@ static void deliver_partial(struct conn *c)
     partial_free(p);
 }
 
-static int add_frame(struct conn *c, struct reading *r, const struct frame *f, bool more)
+static inline int add_frame(struct conn *c, struct reading *r, const struct frame *f, bool more)
 {
     struct wire *w = c->port->wire;
     if (c->partial) {
@@ -125,7 +125,7 @@ static int add_frame(struct conn *c, struct reading *r, const struct frame *f, b
         deliver_partial(c);
         return 0;
     }
-    int rc = wire_grow_vec(w, r->n + 1);
+    int rc = r->n < w->vec_cap ? 0 : wire_grow_vec(w, r->n + 1);
     if (rc < 0)
         return rc;
     w->vec[r->n++] = *f;
@@ -247,7 +247,7 @@ static __attribute__((noinline)) ssize_t read_sealed(struct conn *c, struct read
     return rc < 0 ? rc : (ssize_t)(head->size + head->len);
 }
 
-static ssize_t read_frame(struct conn *c, struct reading *r, uint8_t *p, size_t n)
+static inline ssize_t read_frame(struct conn *c, struct reading *r, uint8_t *p, size_t n)
 {
     struct zmtp_head head;
     int size = zmtp_parse_head(p, n, &head);

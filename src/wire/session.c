@@ -4,7 +4,6 @@
 #include "wire/session.h"
 
 #include <assert.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +180,21 @@ size_t session_sign(struct session *s, struct slice header, struct slice parent,
     return 2 * n;
 }
 
+/* Takes as long wherever they differ: eight octets at a time, and no early end. */
+static bool is_same(const char *a, const char *b, size_t n)
+{
+    uint64_t differ = 0;
+    for (size_t i = 0; i < n; i += sizeof(uint64_t)) {
+        uint64_t x = 0, y = 0;
+        size_t len = n - i < sizeof(x) ? n - i : sizeof(x);
+        memcpy(&x, a + i, len);
+        memcpy(&y, b + i, len);
+        differ |= x ^ y;
+        __asm__ volatile("" : "+r"(differ)); /* the compiler can't know that it is final */
+    }
+    return differ == 0;
+}
+
 int session_verify(struct session *s, const struct parts *p)
 {
     if (!s->mac)
@@ -189,7 +203,7 @@ int session_verify(struct session *s, const struct parts *p)
         return ERSA_EAUTH;
     char want[SESSION_SIGNATURE_MAX];
     size_t n = session_sign(s, p->header, p->parent, p->metadata, p->content, want);
-    if (n == 0 || p->signature.len != n || CRYPTO_memcmp(p->signature.data, want, n) != 0)
+    if (n == 0 || p->signature.len != n || !is_same(p->signature.data, want, n))
         return ERSA_EAUTH;
     return 0;
 }

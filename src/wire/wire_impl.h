@@ -211,7 +211,7 @@ void wire_tell_closed(struct wire *w);
 void wire_sweep_later(struct wire *w);
 /* w->seal is there. */
 int wire_need_seal(struct wire *w);
-/* Room for one more frame in w->vec. */
+/* Room for n frames in w->vec. */
 int wire_grow_vec(struct wire *w, unsigned n);
 
 #endif

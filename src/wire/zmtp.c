@@ -51,7 +51,7 @@ int zmtp_parse_greeting(const uint8_t in[ZMTP_GREETING_SIZE], struct zmtp_greeti
     return 0;
 }
 
-int zmtp_parse_head(const uint8_t *in, size_t len, struct zmtp_head *ret)
+int zmtp_parse_any_head(const uint8_t *in, size_t len, struct zmtp_head *ret)
 {
     if (len == 0)
         return 0;
@@ -68,12 +68,11 @@ int zmtp_parse_head(const uint8_t *in, size_t len, struct zmtp_head *ret)
     return ret->len > FRAME_LEN_MAX ? ERSA_EPROTO : size;
 }
 
-size_t zmtp_put_head(uint8_t out[ZMTP_HEAD_MAX], unsigned flags, uint64_t len)
+size_t zmtp_put_long_head(uint8_t out[ZMTP_HEAD_MAX], unsigned flags, uint64_t len)
 {
-    bool is_long = len > 255;
-    out[0] = (uint8_t)(flags | (is_long ? ZMTP_LONG : 0));
-    put_be(out + 1, is_long ? 8 : 1, len);
-    return is_long ? 9 : 2;
+    out[0] = (uint8_t)(flags | ZMTP_LONG);
+    put_be(out + 1, 8, len);
+    return ZMTP_HEAD_MAX;
 }
 
 int zmtp_parse_command(struct slice body, struct zmtp_command *ret)

@@ -37,10 +37,28 @@ struct zmtp_head {
     uint64_t len; /* of the body */
 };
 
-/* Octets of the head, 0: more are needed, ERSA_EPROTO: no frame can begin so. */
-int zmtp_parse_head(const uint8_t *in, size_t len, struct zmtp_head *ret);
+int zmtp_parse_any_head(const uint8_t *in, size_t len, struct zmtp_head *ret);
+size_t zmtp_put_long_head(uint8_t out[ZMTP_HEAD_MAX], unsigned flags, uint64_t len);
+
+/* Octets of the head, 0: more are needed, ERSA_EPROTO: no frame can begin so. Short frames of a
+ * message, ten a task, are read here. */
+static inline int zmtp_parse_head(const uint8_t *in, size_t len, struct zmtp_head *ret)
+{
+    if (len < 2 || in[0] > ZMTP_MORE)
+        return zmtp_parse_any_head(in, len, ret);
+    *ret = (struct zmtp_head){.flags = in[0], .size = 2, .len = in[1]};
+    return 2;
+}
+
 /* Writes the head of a frame; returns its size. */
-size_t zmtp_put_head(uint8_t out[ZMTP_HEAD_MAX], unsigned flags, uint64_t len);
+static inline size_t zmtp_put_head(uint8_t out[ZMTP_HEAD_MAX], unsigned flags, uint64_t len)
+{
+    if (len > UINT8_MAX)
+        return zmtp_put_long_head(out, flags, len);
+    out[0] = (uint8_t)flags;
+    out[1] = (uint8_t)len;
+    return 2;
+}
 
 struct zmtp_command {
     struct slice name, data;
