@@ -216,7 +216,7 @@ static void on_start_event(void *ctx, struct launch *l, int rc, const struct ers
     save_now(r);
     if (r->daemonize.fd < 0)
         return;
-    log_msg(LOG_INFO, "Leaving cluster running: %s", r->cluster.path);
+    log_info("Leaving cluster running: %s", r->cluster.path);
     CLEANUP(free_ptr) char *suffix = str_printf("-%d.log", (int)getpid());
     CLEANUP(free_ptr)
     char *path = suffix

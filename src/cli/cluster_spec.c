@@ -111,6 +111,8 @@ int cluster_spec_controller(struct cluster_spec *s, const struct cli *c, struct 
     if (rc == 0)
         rc = push_list(s, options_list(o, "Cluster.controller_args"));
     if (rc == 0)
+        rc = push_list(s, options_handed_on(o, PROG_CONTROLLER));
+    if (rc == 0)
         rc = push_list(s, options_rest(o));
     return finish(s, rc, err);
 }
@@ -131,6 +133,8 @@ int cluster_spec_engines(struct cluster_spec *s, const struct cli *c, const char
         rc = push_text(s, "--file=", engine_file);
     if (rc == 0)
         rc = push_list(s, options_list(o, trait(name, cls, "engine_args")));
+    if (rc == 0)
+        rc = push_list(s, options_handed_on(o, PROG_ENGINE));
     return finish(s, rc, err);
 }
 
@@ -196,6 +200,7 @@ int cluster_spec_head(const struct cli *c, struct cluster_file *f)
     if (rc < 0 || options_program(o) != PROG_CLUSTER_START)
         return rc;
     if (append_all(f->controller_args, options_list(o, "Cluster.controller_args")) < 0 ||
+        append_all(f->controller_args, options_handed_on(o, PROG_CONTROLLER)) < 0 ||
         append_all(f->controller_args, options_rest(o)) < 0 ||
         replace_text(&f->controller_ip, options_text(o, "Cluster.controller_ip")) < 0 ||
         replace_text(&f->controller_location, options_text(o, "Cluster.controller_location")) <

@@ -10,6 +10,7 @@
 
 #include "cli/curve_keys.h"
 #include "config/python.h"
+#include "loop/signals.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -293,12 +294,14 @@ int engine_setup(struct engine_setup *s, const struct cli *c, int argc, char *co
 {
     const struct options *o = c->options;
     *s = (struct engine_setup){0};
-    int rc = read_connection(s, c, err);
+    int rc = set_runtime(s, o, err); /* what the user can mend is told before any waiting */
+    if (rc == 0)
+        rc = read_connection(s, c, err);
     if (rc < 0)
         return rc;
     s->has_conn = true;
     if ((rc = check_connection(s, o, err)) < 0 || (rc = apply_url(s, o, err)) < 0 ||
-        (rc = set_key(s, o, err)) < 0 || (rc = set_runtime(s, o, err)) < 0)
+        (rc = set_key(s, o, err)) < 0)
         return rc;
     s->interface = connection_interface(&s->conn, options_text(o, "IPEngine.location"));
     s->engine.hello = make_hello(c, argc, argv);
@@ -318,6 +321,7 @@ int engine_setup(struct engine_setup *s, const struct cli *c, int argc, char *co
     s->engine.heartbeat_misses_max = options_int(o, "IPEngine.max_heartbeat_misses");
     s->engine.stop_on_error_ms =
         to_ms(foreign_seconds(o, "IPythonKernel", "stop_on_error_timeout"));
+    s->engine.hangup_ends = signals_hangup_ends();
     s->engine.digest_history = (size_t)options_int(o, "Session.digest_history_size");
     return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "cli/ipcluster.h"
 #include "config/options_out.h"
+#include "util/str.h"
 
 struct command {
     const char *name;
@@ -41,14 +42,46 @@ static void print_help(FILE *out)
             "\n`ipcluster COMMAND --help` lists a command's usual options, --help-all all.\n");
 }
 
-static int no_command(const char *word)
+static const struct command *nearest(const char *word)
 {
-    if (word && *word != '-')
-        fprintf(stderr, "ipcluster: no subcommand is called '%s'\n", word);
-    fprintf(stderr, "No subcommand specified. Must specify one of: ");
+    const struct command *best = NULL;
+    size_t limit = 3;
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        size_t distance = str_distance(word, commands[i].name);
+        if (distance < limit) {
+            limit = distance;
+            best = &commands[i];
+        }
+    }
+    return best;
+}
+
+static void list_names(void)
+{
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(stderr, "%s'%s'", i ? ", " : "", commands[i].name);
-    fprintf(stderr, "\n\n");
+    fputc('\n', stderr);
+}
+
+/* A wrong word is one line, as a wrong option is. */
+static int unknown_command(const char *word)
+{
+    const struct command *near = nearest(word);
+    fprintf(stderr, "ipcluster: unknown command '%s'; ", word);
+    if (near)
+        fprintf(stderr, "did you mean %s?\n", near->name);
+    else
+        fputs("there are ", stderr);
+    if (!near)
+        list_names();
+    return EXIT_CLUSTER_USAGE;
+}
+
+static int no_command(void)
+{
+    fputs("No subcommand specified. Must specify one of: ", stderr);
+    list_names();
+    fputc('\n', stderr);
     print_help(stderr);
     return EXIT_CLUSTER_FAILED;
 }
@@ -59,7 +92,7 @@ int main(int argc, char **argv)
     if (word && strcmp(word, "help") == 0 && argc > 2) {
         const struct command *c = find(argv[2]);
         char *help_argv[] = {argv[2], (char[]){"--help"}, NULL};
-        return c ? c->run(2, help_argv) : no_command(argv[2]);
+        return c ? c->run(2, help_argv) : unknown_command(argv[2]);
     }
     const struct command *c = find(word);
     if (c)
@@ -76,5 +109,5 @@ int main(int argc, char **argv)
     case ASK_GENERATE:
         break;
     }
-    return no_command(word);
+    return word && *word != '-' ? unknown_command(word) : no_command();
 }

@@ -19,6 +19,7 @@
 
 #define FILE_MAX ((size_t)4 << 20)
 #define DIRS_MAX 4
+#define LINES_MAX 16384
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -28,8 +29,32 @@ static bool ends_with(const char *text, const char *end)
 
 /* JSON */
 
-static int set_section(struct options *o, const char *path, const char *section, json_t *traits,
-                       struct ersa_error *err)
+/* Where `"name"` stands first from `from` on; the end when it does not (it may be escaped). */
+static size_t find_name(struct slice text, size_t from, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t at = from; at + len + 2 <= text.len; at++)
+        if (text.data[at] == '"' && memcmp(text.data + at + 1, name, len) == 0 &&
+            text.data[at + 1 + len] == '"')
+            return at;
+    return text.len;
+}
+
+/* "<path>:<line>" of the trait, as near as names tell; "<path>" in a file so large that looking
+ * for each would take long. Owned. */
+static char *where_in_json(const char *path, struct slice text, const char *section,
+                           const char *trait)
+{
+    if (text.len > LINES_MAX)
+        return str_dup(path);
+    size_t line = 1, at = find_name(text, find_name(text, 0, section), trait);
+    for (size_t i = 0; i < at && at < text.len; i++)
+        line += text.data[i] == '\n';
+    return at < text.len ? str_printf("%s:%zu", path, line) : str_dup(path);
+}
+
+static int set_section(struct options *o, const char *path, struct slice text,
+                       const char *section, json_t *traits, struct ersa_error *err)
 {
     const char *trait;
     json_t *value;
@@ -37,7 +62,9 @@ static int set_section(struct options *o, const char *path, const char *section,
         return err_set(err, ERSA_EPARSE, "%s: '%s' is not an object", path, section);
     json_object_foreach(traits, trait, value)
     {
-        int rc = options_set_json(o, section, trait, value, path, err);
+        CLEANUP(free_ptr) char *where = where_in_json(path, text, section, trait);
+        int rc = where ? options_set_json(o, section, trait, value, where, err)
+                       : err_set(err, ERSA_ENOMEM, "out of memory");
         if (rc < 0)
             return rc;
     }
@@ -59,7 +86,7 @@ static int load_json(struct options *o, const char *path, struct slice text,
     const char *section;
     json_t *traits;
     json_object_foreach(j, section, traits) if (rc == 0 && strcmp(section, "version") != 0) rc =
-        set_section(o, path, section, traits, err);
+        set_section(o, path, text, section, traits, err);
     json_decref(j);
     return rc;
 }
@@ -160,6 +187,20 @@ static int set_entry(struct options *o, const json_t *entry, const char *path,
     return rc;
 }
 
+int config_entries_set(struct options *o, const json_t *entries, const char *path,
+                       struct ersa_error *err)
+{
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(entries, i, entry)
+    {
+        int rc = set_entry(o, entry, path, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 static int load_python(struct options *o, const struct profile *p, const char *path,
                        struct ersa_error *err)
 {
@@ -167,9 +208,8 @@ static int load_python(struct options *o, const struct profile *p, const char *p
         options_program(o) == PROG_ENGINE ? options_text(o, "IPEngine.python") : NULL;
     json_t *entries = NULL;
     int rc = config_eval(p, python, path, &entries, err);
-    size_t i;
-    const json_t *entry;
-    json_array_foreach(entries, i, entry) if (rc == 0) rc = set_entry(o, entry, path, err);
+    if (rc == 0)
+        rc = config_entries_set(o, entries, path, err);
     json_decref(entries);
     return rc;
 }

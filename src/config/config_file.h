@@ -22,4 +22,9 @@ int config_files_load(struct options *o, const struct profile *p, struct ersa_er
 int config_file_load(struct options *o, const struct profile *p, const char *path,
                      struct ersa_error *err);
 
+/* What Python made of the file (config_eval.h): a list of [class, trait, kind, value, file,
+ * line]. */
+int config_entries_set(struct options *o, const json_t *entries, const char *path,
+                       struct ersa_error *err);
+
 #endif

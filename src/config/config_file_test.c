@@ -36,16 +36,29 @@ static void test_json(void **state)
 {
     struct ersa_error err;
     put_file(in_test_dir("ipcontroller_config.json"),
-             "{\"version\": 1, \"IPController\": {\"ip\": \"10.0.0.9\", \"log_level\": 10},"
+             "{\"version\": 1, \"IPController\": {\"ip\": \"10.0.0.9\", \"log_level\": 10},\n"
              "\"HeartMonitor\": {\"period\": 200}, \"InteractiveShell\": {\"colors\": \"x\"}}");
     struct options *o = fresh(PROG_CONTROLLER, NULL);
     assert_int_equal(load(o, &err), 0);
     assert_string_equal(options_text(o, "IPController.ip"), "10.0.0.9");
     assert_int_equal(options_int(o, "HeartMonitor.period"), 200);
     assert_int_equal(options_int(o, "Application.log_level"), 10);
-    assert_string_equal(options_where(o, "HeartMonitor.period"),
-                        in_test_dir("ipcontroller_config.json"));
+    char where[300];
+    snprintf(where, sizeof(where), "%s:2", in_test_dir("ipcontroller_config.json"));
+    assert_string_equal(options_where(o, "HeartMonitor.period"), where);
     assert_int_equal(options_files(o)->n, 1);
+    options_free(o);
+}
+
+static void test_unknown_trait_in_json(void **state)
+{
+    struct ersa_error err;
+    put_file(in_test_dir("ipcontroller_config.json"),
+             "{\n\"HeartMonitor\": {\"period\": 9},\n\"Hub\":\n{\"period\": 7}}\n");
+    struct options *o = fresh(PROG_CONTROLLER, NULL);
+    assert_int_equal(load(o, &err), ERSA_ENOENT);
+    assert_non_null(strstr(err.text, ".json:4: Hub has no option period; did you mean "
+                                     "HeartMonitor.period?"));
     options_free(o);
 }
 
@@ -130,6 +143,9 @@ static void test_bad_python(void **state)
         {"import sys\nsys.exit(3)\n", ":2: SystemExit"},
         {"\n\nc.TaskScheduler.hwm = 'x'\n", ":3: TaskScheduler.hwm: 'x' is not allowed"},
         {"c.TaskScheduler.hmw = 1\n", ":1: TaskScheduler has no option hmw; did you mean hwm?"},
+        {"\nc.Hub.nosuch = 1\n", ":2: Hub has no option nosuch"},
+        {"c.Hub.scheme_nam = 1\n",
+         ":1: Hub has no option scheme_nam; did you mean TaskScheduler.scheme_name?"},
         {"c.IPController.ip = object()\n", ":1: IPController.ip: <object object"},
         {"c.lower = 1\nc.lower.x\n", "AttributeError"},
         {"import os\nos._exit(0)\n", "Python gave no answer"},
@@ -251,9 +267,16 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, test_dir_make, test_dir_remove)
     const struct CMUnitTest tests[] = {
-        T(test_json),       T(test_bad_json), T(test_python),
-        T(test_bad_python), T(test_order),    T(test_command_line_stands_above),
-        T(test_no_python),  T(test_trust),    T(test_which_python),
+        T(test_json),
+        T(test_unknown_trait_in_json),
+        T(test_bad_json),
+        T(test_python),
+        T(test_bad_python),
+        T(test_order),
+        T(test_command_line_stands_above),
+        T(test_no_python),
+        T(test_trust),
+        T(test_which_python),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@ struct options {
     size_t n;
     struct value *values; /* by index of the row; rows of other programs stay empty */
     struct option_list words, rest, warnings, files;
+    struct option_list to_controller, to_engine;
     json_t *foreign;
     json_t *nothing; /* an empty object */
 };
@@ -86,6 +87,8 @@ void options_free(struct options *o)
     list_fini(&o->rest);
     list_fini(&o->warnings);
     list_fini(&o->files);
+    list_fini(&o->to_controller);
+    list_fini(&o->to_engine);
     json_decref(o->foreign);
     json_decref(o->nothing);
     free(o);
@@ -181,7 +184,9 @@ int options_set_json(struct options *o, const char *section, const char *trait, 
     if (was_renamed)
         options_warn(o, "%s: %s.%s is now called %s.%s", where, section, trait, cls, name);
     if (!class_is_known(cls)) {
-        const char *near = nearest_class(cls);
+        const char *near = class_is_absent(cls) ? NULL : nearest_class(cls);
+        if (class_is_absent(cls) && (o->program & (PROG_CLUSTER_START | PROG_CLUSTER_ENGINES)))
+            options_warn(o, "%s: %s.%s has no effect in this version", where, cls, name);
         if (near)
             options_warn(o, "%s: nothing here is called %s; did you mean %s?", where, cls,
                          near);
@@ -203,6 +208,8 @@ int options_set_json(struct options *o, const char *section, const char *trait, 
     if (is_known)
         return 0;
     const char *near = nearest_trait(cls, name);
+    if (!near)
+        near = nearest_row(name);
     return near ? err_set(err, ERSA_ENOENT, "%s: %s has no option %s; did you mean %s?", where,
                           cls, name, near)
                 : err_set(err, ERSA_ENOENT, "%s: %s has no option %s", where, cls, name);
@@ -211,6 +218,11 @@ int options_set_json(struct options *o, const char *section, const char *trait, 
 void options_add_word(struct options *o, const char *word, bool rest)
 {
     list_add(rest ? &o->rest : &o->words, word, strlen(word));
+}
+
+void options_hand_on(struct options *o, enum program to, const char *word)
+{
+    list_add(to == PROG_ENGINE ? &o->to_engine : &o->to_controller, word, strlen(word));
 }
 
 void options_warn(struct options *o, const char *fmt, ...)
@@ -314,6 +326,11 @@ const struct option_list *options_words(const struct options *o)
 const struct option_list *options_rest(const struct options *o)
 {
     return &o->rest;
+}
+
+const struct option_list *options_handed_on(const struct options *o, enum program to)
+{
+    return to == PROG_ENGINE ? &o->to_engine : &o->to_controller;
 }
 
 const struct option_list *options_warnings(const struct options *o)

@@ -68,15 +68,16 @@ struct option_def {
     unsigned programs;       /* which programs have it */
     const char *cls, *trait; /* "TaskScheduler", "hwm" */
     enum option_type type;
-    const char *alias;   /* names with a value, separated by blanks: "n", "log-level" */
-    const char *flags;   /* names without, each with what it sets: "dictdb=DictDB nodb=NoDB";
-                            @random stands for a fresh key */
-    const char *preset;  /* default as text; NULL: none (options_is_set() says false) */
-    const char *choices; /* OPT_ENUM, OPT_SET: separated by blanks */
-    double min, max;     /* of numbers; both 0: no range */
-    const char *env;     /* environment variable */
-    const char *help;    /* for people, one sentence or two, without final newline */
-    bool inert;          /* accepted as the reference does, without effect: warned about */
+    const char *alias;     /* names with a value, separated by blanks: "n", "log-level" */
+    const char *flags;     /* names without, each with what it sets: "dictdb=DictDB nodb=NoDB";
+                              @random stands for a fresh key */
+    const char *flag_help; /* a line a flag, in their order; NULL: `help` says it */
+    const char *preset;    /* default as text; NULL: none (options_is_set() says false) */
+    const char *choices;   /* OPT_ENUM, OPT_SET: separated by blanks */
+    double min, max;       /* of numbers; both 0: no range */
+    const char *env;       /* environment variable */
+    const char *help;      /* for people, one sentence or two, without final newline */
+    bool inert;            /* accepted as the reference does, without effect: warned about */
 };
 
 /* Who set the value. */
@@ -134,9 +135,13 @@ const char *options_where(const struct options *o, const char *name);
 unsigned options_caps(const struct options *o);
 
 enum program options_program(const struct options *o);
-/* Words that are not options, and those behind "--". */
+/* Words that are not options (`ipcluster stop` has some, for others they are an error), and
+ * those behind "--" (`ipcluster start` alone). */
 const struct option_list *options_words(const struct options *o);
 const struct option_list *options_rest(const struct options *o);
+/* What the command line of ipcluster says to the programs that it starts, in its order:
+ * "--IPEngine.python=/opt/python3". `to` is PROG_CONTROLLER or PROG_ENGINE. */
+const struct option_list *options_handed_on(const struct options *o, enum program to);
 /* {"InteractiveShell": {"colors": "nocolor"}, ...}: traits of classes that we don't define, for
  * an engine's IPython. Borrowed. */
 const json_t *options_foreign(const struct options *o);

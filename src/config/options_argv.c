@@ -65,7 +65,76 @@ static int put(struct options *o, size_t index, const struct argument *a, const 
     return options_put(o, index, text, FROM_ARGV, where, type_is_container(d->type), err);
 }
 
-/* --Class.trait: every row that the class reaches. */
+/* Programs that ipcluster starts, and hands on to what is meant for them. */
+static unsigned started_by(enum program program)
+{
+    return program == PROG_CLUSTER_START     ? PROG_CONTROLLER | PROG_ENGINE
+           : program == PROG_CLUSTER_ENGINES ? PROG_ENGINE
+                                             : 0;
+}
+
+static int hand_on(struct options *o, unsigned to, const struct argument *a, const char *cls,
+                   const char *trait, struct ersa_error *err)
+{
+    CLEANUP(free_ptr) char *word = str_printf("--%s.%s=%s", cls, trait, a->value);
+    if (!word)
+        return err_set(err, ERSA_ENOMEM, "out of memory");
+    if (to & PROG_CONTROLLER)
+        options_hand_on(o, PROG_CONTROLLER, word);
+    if (to & PROG_ENGINE)
+        options_hand_on(o, PROG_ENGINE, word);
+    return 0;
+}
+
+/* A class that is not ours: IPython's, where an engine stands behind; else nobody's. */
+static int set_foreign(struct options *o, const struct argument *a, const char *cls,
+                       const char *trait, struct ersa_error *err)
+{
+    unsigned to = started_by(options_program(o)) & PROG_ENGINE;
+    if (class_is_absent(cls)) {
+        options_warn(o, "--%s has no effect in this version", a->name);
+        return 0;
+    }
+    const char *near = nearest_class(cls);
+    if (near)
+        return err_set(err, ERSA_ENOENT, "unknown option --%s; did you mean --%s.%s?", a->name,
+                       near, trait);
+    if (to)
+        return hand_on(o, to, a, cls, trait, err);
+    if (options_program(o) != PROG_ENGINE)
+        return err_set(err, ERSA_ENOENT, "unknown option --%s: nothing here is called %s",
+                       a->name, cls);
+    json_t *text = json_string(a->value);
+    int rc = text ? options_put_foreign(o, cls, trait, text) : ERSA_EINVAL;
+    json_decref(text);
+    return rc < 0 ? err_set(err, ERSA_EINVAL, "%s cannot be kept", a->word) : 0;
+}
+
+static int unknown_trait(const struct argument *a, const char *cls, const char *trait,
+                         struct ersa_error *err)
+{
+    const char *near = nearest_trait(cls, trait);
+    if (near)
+        return err_set(err, ERSA_ENOENT, "unknown option --%s; did you mean --%s.%s?", a->name,
+                       cls, near);
+    near = nearest_row(trait);
+    return near ? err_set(err, ERSA_ENOENT, "unknown option --%s; did you mean --%s?", a->name,
+                          near)
+                : err_set(err, ERSA_ENOENT, "unknown option --%s", a->name);
+}
+
+/* A value for another program is looked at here, where its user sees what is wrong. */
+static int check_for_others(const struct argument *a, size_t index, struct ersa_error *err)
+{
+    const struct option_def *d = options_def(index);
+    struct value scratch = {0};
+    int rc = value_from_text(&scratch, d, a->value, false, err);
+    value_fini(&scratch);
+    CLEANUP(free_ptr) char *where = where_of(a, d);
+    return rc < 0 && rc != ERSA_ENOMEM && where ? err_prefix(err, rc, "%s", where) : rc;
+}
+
+/* --Class.trait: every row that the class reaches, here or in a program that is started. */
 static int set_trait(struct options *o, struct words *w, struct argument *a, const char *dot,
                      struct ersa_error *err)
 {
@@ -73,41 +142,41 @@ static int set_trait(struct options *o, struct words *w, struct argument *a, con
     char *section = str_dup_slice((struct slice){a->name, (size_t)(dot - a->name)});
     if (!section)
         return err_set(err, ERSA_ENOMEM, "out of memory");
-    const char *cls = section, *trait = dot + 1;
+    const char *cls = section, *trait = dot + 1, *of = NULL;
     if (class_rename(&cls, &trait))
         options_warn(o, "--%s is now called --%s.%s", a->name, cls, trait);
     if (!take_value(w, a))
         return needs_value(a, err);
-    if (!class_is_known(cls)) {
-        const char *near = nearest_class(cls);
-        if (near)
-            options_warn(o, "%s: nothing here is called %s; did you mean %s?", a->word, cls,
-                         near);
-        json_t *text = json_string(a->value);
-        int rc = text ? options_put_foreign(o, cls, trait, text) : ERSA_EINVAL;
-        json_decref(text);
-        return rc < 0 ? err_set(err, ERSA_EINVAL, "%s cannot be kept", a->word) : 0;
-    }
-    bool is_known = false;
-    size_t n = options_n_defs();
-    for (size_t i = 0; i < n; i++) {
+    if (!class_is_known(cls))
+        return set_foreign(o, a, cls, trait, err);
+    unsigned ours = options_program(o), to = 0;
+    bool is_ours = false;
+    for (size_t i = 0, n = options_n_defs(); i < n; i++) {
         const struct option_def *d = options_def(i);
-        int distance;
+        int distance, rc = 0;
         if (strcmp(d->trait, trait) != 0 || !class_distance(cls, d->cls, &distance))
             continue;
-        is_known = true;
-        if (!(d->programs & options_program(o)) || !class_is_for(cls, options_program(o)))
-            continue;
-        int rc = put(o, i, a, a->value, err);
+        of = d->cls;
+        if ((d->programs & ours) && class_is_for(cls, options_program(o))) {
+            is_ours = true;
+            rc = put(o, i, a, a->value, err);
+        } else if (d->programs & started_by(options_program(o))) {
+            rc = check_for_others(a, i, err);
+            to |= class_is_for(cls, PROG_CONTROLLER) ? d->programs & PROG_CONTROLLER : 0;
+            to |= class_is_for(cls, PROG_ENGINE) ? d->programs & PROG_ENGINE : 0;
+        }
         if (rc < 0)
             return rc;
     }
-    if (is_known)
+    if (!of)
+        return unknown_trait(a, cls, trait, err);
+    to &= started_by(options_program(o));
+    if (is_ours)
         return 0;
-    const char *near = nearest_trait(cls, trait);
-    return near ? err_set(err, ERSA_ENOENT, "unknown option --%s; did you mean --%s.%s?",
-                          a->name, cls, near)
-                : err_set(err, ERSA_ENOENT, "unknown option --%s", a->name);
+    if (to)
+        return hand_on(o, to, a, cls, trait, err);
+    options_warn(o, "--%s is for another program and has no effect here", a->name);
+    return 0;
 }
 
 static bool has_alias(const struct option_def *d, const char *name)
@@ -216,22 +285,36 @@ static int take_option(struct options *o, struct words *w, struct ersa_error *er
     return unknown(o, &a, err);
 }
 
+/* Ids of clusters, or arguments for the controller; for all others a slip. */
+static int take_word(struct options *o, const char *word, bool rest, struct ersa_error *err)
+{
+    enum program takes = rest ? PROG_CLUSTER_START : PROG_CLUSTER_STOP;
+    if (options_program(o) == takes) {
+        options_add_word(o, word, rest);
+        return 0;
+    }
+    const char *near = nearest_switch(options_program(o), word);
+    return near ? err_set(err, ERSA_ENOENT, "unexpected word '%.60s'; did you mean --%s?", word,
+                          near)
+                : err_set(err, ERSA_ENOENT, "unexpected word '%.60s'", word);
+}
+
 int options_parse_argv(struct options *o, int argc, char *const *argv, struct ersa_error *err)
 {
     struct words w = {argc, 1, argv};
-    while (w.at < argc) {
+    bool rest = false;
+    int rc = 0;
+    while (rc == 0 && w.at < argc) {
         const char *word = argv[w.at];
-        if (strcmp(word, "--") == 0) {
-            while (++w.at < argc)
-                options_add_word(o, argv[w.at], true);
-        } else if (word[0] == '-' && word[1]) {
-            int rc = take_option(o, &w, err);
-            if (rc < 0)
-                return rc;
+        if (!rest && strcmp(word, "--") == 0) {
+            rest = true;
+            w.at++;
+        } else if (!rest && word[0] == '-' && word[1]) {
+            rc = take_option(o, &w, err);
         } else {
-            options_add_word(o, word, false);
+            rc = take_word(o, word, rest, err);
             w.at++;
         }
     }
-    return 0;
+    return rc;
 }

@@ -8,7 +8,9 @@
 
 const struct option_def options_common[] = {
     {PROG_ALL, "Application", "log_level", OPT_LEVEL, .alias = "log-level",
-     .flags = "debug=DEBUG quiet=CRITICAL", .preset = "INFO", .max = 50,
+     .flags = "debug=DEBUG quiet=CRITICAL",
+     .flag_help = "Log everything\nLog nothing but what ends the program", .preset = "INFO",
+     .max = 50,
      .help =
          "How much is logged: a number from 0 to 50, or DEBUG, INFO, WARN, ERROR, CRITICAL"},
     {PROG_ALL, "Application", "log_format", OPT_TEXT, .inert = true,
@@ -29,10 +31,12 @@ const struct option_def options_common[] = {
      .env = "IPYTHONDIR",
      .help = "The IPython directory, that of the profiles; ~/.ipython when not given"},
     {MAKES_PROFILE, "BaseIPythonApplication", "auto_create", OPT_BOOL, .flags = "init=true",
+     .flag_help = "Create the profile directory, with a config file in it where none is",
      .preset = "true", .help = "Create the profile directory when it is missing"},
     {PROG_ALL & ~MAKES_PROFILE, "BaseIPythonApplication", "auto_create", OPT_BOOL,
      .preset = "false", .help = "Create the profile directory when it is missing"},
     {WITH_LOG, "BaseIPythonApplication", "copy_config_files", OPT_BOOL, .flags = "init=true",
+     .flag_help = "Create the profile directory, with a config file in it where none is",
      .preset = "false",
      .help =
          "Write a config file with every option commented out into the profile, where none is"},
@@ -65,8 +69,10 @@ const struct option_def options_common[] = {
      .preset = "", .env = "IPP_CLUSTER_ID",
      .help = "Tells clusters of one profile apart: a part of file names"},
 
-    {SIGNING, "Session", "key", OPT_SECRET,
-     .flags = "secure=@random no-secure=", .env = "IPP_SESSION_KEY",
+    {SIGNING, "Session", "key", OPT_SECRET, .flags = "secure=@random no-secure=",
+     .flag_help = "Sign messages with a fresh key\nDo not sign messages: whoever reaches a "
+                  "port can run code",
+     .env = "IPP_SESSION_KEY",
      .help = "Key that messages are signed with: a fresh one when not given, none when empty. "
              "Command "
              "lines can be seen by others: use the environment or keyfile"},

@@ -37,11 +37,16 @@ const struct option_def options_controller[] = {
     {P, "IPController", "engine_ssh_server", OPT_TEXT, .alias = "enginessh", .preset = "",
      .help = "[user@]host[:port] that engines tunnel through"},
     {P, "IPController", "reuse_files", OPT_BOOL, .flags = "reuse=true restore=true",
+     .flag_help =
+         "Take over the connection files of an earlier run, and keep them at the end\nAs "
+         "--reuse, and let the engines of the earlier run in again under their ids",
      .preset = "false",
      .help = "Take ports, key, address and location from the connection files of an earlier "
              "run, and keep "
              "the files at the end"},
-    {P, "IPController", "restore_engines", OPT_BOOL, .flags = "restore=true", .preset = "false",
+    {P, "IPController", "restore_engines", OPT_BOOL, .flags = "restore=true",
+     .flag_help = "As --reuse, and let the engines of the earlier run in again under their ids",
+     .preset = "false",
      .help = "Let the engines of an earlier run in as soon as they are connected again, under "
              "their old ids"},
     {P, "IPController", "engine_json_file", OPT_TEXT,
@@ -62,6 +67,8 @@ const struct option_def options_controller[] = {
      .help = "Depth of the tree of broadcast schedulers: 2 to that power leaves"},
     {P, "IPController", "db_class", OPT_ENUM, .preset = "DictDB",
      .flags = "sqlitedb=SQLiteDB mongodb=MongoDB dictdb=DictDB nodb=NoDB",
+     .flag_help = "Keep records of tasks in an SQLite database\nKeep records of tasks in "
+                  "MongoDB\nKeep records of tasks in memory\nKeep no records of tasks",
      .choices = "DictDB NoDB SQLiteDB MongoDB",
      .help = "Where records of tasks are kept: in memory (DictDB, bounded), nowhere, or in a "
              "database"},

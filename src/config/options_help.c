@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "config/options_table.h"
+#include "util/cleanup.h"
+#include "util/str.h"
 
 #define WIDTH 96
 #define INDENT "    "
@@ -76,23 +78,90 @@ static void print_details(FILE *out, const struct option_def *d)
         fprintf(out, INDENT "Default: %s\n", *d->preset ? d->preset : "''");
 }
 
-static void print_flags(FILE *out, const struct option_def *d)
+/* One of a row's flags. */
+struct flag {
+    const char *name, *sets; /* not ended by 0 */
+    size_t name_len, sets_len, index;
+    const char *word; /* where next_flag() is */
+    size_t len;
+};
+
+static bool next_flag(const struct option_def *d, struct flag *f)
 {
-    const char *word = NULL;
-    size_t len = 0;
-    while (next_word(d->flags, &word, &len)) {
-        const char *eq = memchr(word, '=', len);
-        if (!eq)
-            continue;
-        int value_len = (int)(len - (size_t)(eq + 1 - word));
-        bool is_fresh = value_len == 7 && memcmp(eq + 1, "@random", 7) == 0;
-        fprintf(out, "--%.*s\n", (int)(eq - word), word);
-        print_wrapped(out, INDENT, d->help);
-        if (is_fresh)
-            fprintf(out, INDENT "Sets %s.%s to a fresh key\n", d->cls, d->trait);
-        else
-            fprintf(out, INDENT "Equivalent to: [--%s.%s=%.*s]\n", d->cls, d->trait, value_len,
-                    eq + 1);
+    bool is_first = !f->word;
+    const char *eq = NULL;
+    if (!next_word(d->flags, &f->word, &f->len) || !(eq = memchr(f->word, '=', f->len)))
+        return false;
+    f->index = is_first ? 0 : f->index + 1;
+    f->name = f->word;
+    f->name_len = (size_t)(eq - f->word);
+    f->sets = eq + 1;
+    f->sets_len = f->len - f->name_len - 1;
+    return true;
+}
+
+static bool is_same_flag(const struct flag *a, const struct flag *b)
+{
+    return a->name_len == b->name_len && memcmp(a->name, b->name, a->name_len) == 0;
+}
+
+static bool was_flag_before(enum program program, size_t row, const struct flag *f)
+{
+    for (size_t i = 0; i < row; i++) {
+        struct flag g = {0};
+        while ((options_def(i)->programs & program) && next_flag(options_def(i), &g))
+            if (is_same_flag(&g, f))
+                return true;
+    }
+    return false;
+}
+
+/* The flag's own line of flag_help, or the row's help. */
+static void print_flag_help(FILE *out, const struct option_def *d, size_t index)
+{
+    const char *line = d->flag_help;
+    while (line && index--) {
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    CLEANUP(free_ptr)
+    char *text = line ? str_dup_slice((struct slice){line, strcspn(line, "\n")}) : NULL;
+    print_wrapped(out, INDENT, text ? text : d->help);
+}
+
+/* What the flag sets, in each of the program's rows that have it. */
+static void print_flag_sets(FILE *out, enum program program, const struct flag *which)
+{
+    const char *before = INDENT "Equivalent to: [";
+    for (size_t i = 0; i < options_n_defs(); i++) {
+        const struct option_def *d = options_def(i);
+        struct flag f = {0};
+        while ((d->programs & program) && next_flag(d, &f)) {
+            if (!is_same_flag(&f, which))
+                continue;
+            struct slice sets = {f.sets, f.sets_len};
+            if (slice_is(sets, "@random"))
+                sets = SLICE_LIT("<a fresh key>");
+            fprintf(out, "%s--%s.%s=%.*s", before, d->cls, d->trait, SLICE_FMT(sets));
+            before = " ";
+        }
+    }
+    fputs("]\n", out);
+}
+
+/* Each flag once, also where it stands in several rows. */
+static void print_flags(FILE *out, enum program program)
+{
+    for (size_t i = 0; i < options_n_defs(); i++) {
+        const struct option_def *d = options_def(i);
+        struct flag f = {0};
+        while ((d->programs & program) && next_flag(d, &f)) {
+            if (was_flag_before(program, i, &f))
+                continue;
+            fprintf(out, "--%.*s\n", (int)f.name_len, f.name);
+            print_flag_help(out, d, f.index);
+            print_flag_sets(out, program, &f);
+        }
     }
 }
 
@@ -167,13 +236,14 @@ void options_print_help(FILE *out, enum program program, bool all)
 {
     const struct program_def *p = program_find(program);
     print_wrapped(out, "", p->about);
-    fprintf(out, "\nUsage: %s [options]\n", p->command);
+    fprintf(out, "\nUsage: %s [options]%s\n", p->command,
+            program == PROG_CLUSTER_STOP    ? " [CLUSTER_ID...]"
+            : program == PROG_CLUSTER_START ? " [-- arguments of the controller]"
+                                            : "");
     print_heading(out, "Options");
     for (size_t i = 0; i < sizeof(own_flags) / sizeof(own_flags[0]); i++)
         fprintf(out, "%s\n" INDENT "%s\n", own_flags[i].word, own_flags[i].help);
-    for (size_t i = 0; i < options_n_defs(); i++)
-        if (options_def(i)->programs & program)
-            print_flags(out, options_def(i));
+    print_flags(out, program);
     for (size_t i = 0; i < options_n_defs(); i++)
         if (options_def(i)->programs & program)
             print_aliases(out, options_def(i));

@@ -3,6 +3,7 @@
  * that is not known. */
 #include "config/options_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,12 +21,17 @@ static const struct program_def programs[] = {
      "ipengine --profile=mycluster -c 'import numpy'\n"
      "ipengine --python=/opt/science/bin/python3\n"},
     {PROG_CLUSTER_START, "ipcluster start", "IPClusterStart", "ipcluster_config",
-     "Starts a cluster: a controller and engines. Words behind -- go to the controller.",
+     "Starts a cluster: a controller and engines. Options of their classes "
+     "(--IPEngine.python=..., --TaskScheduler.hwm=...) are handed on to them, words behind -- to "
+     "the controller.",
      "ipcluster start -n 4\n"
      "ipcluster start --profile=mycluster --daemonize\n"
+     "ipcluster start -n 4 --IPEngine.python=/opt/science/bin/python3\n"
      "ipcluster start -n 4 -- --nodb\n"},
     {PROG_CLUSTER_ENGINES, "ipcluster engines", "IPClusterEngines", "ipcluster_config",
-     "Starts engines for a controller that runs.", "ipcluster engines -n 4\n"},
+     "Starts engines for a controller that runs. Options of their class (--IPEngine.python=...) "
+     "are handed on to them.",
+     "ipcluster engines -n 4\n"},
     {PROG_CLUSTER_STOP, "ipcluster stop", "IPClusterStop", "ipcluster_config",
      "Stops clusters, by their ids; the one without an id when none is given.",
      "ipcluster stop\nipcluster stop --all\n"},
@@ -121,6 +127,7 @@ static const struct {
     {"ProfileDir", {0}, false},
     {"Session", {0}, false},
     {"Ersa", {0}, false},
+    {"Hub", {0}, false}, /* the reference's, where it has no options either */
     {"HeartMonitor", {0}, false},
     {"TaskScheduler", {0}, false},
     {"DictDB", {0}, false},
@@ -148,6 +155,28 @@ static int class_index(const char *name)
 bool class_is_known(const char *section)
 {
     return class_index(section) >= 0;
+}
+
+bool class_is_absent(const char *section)
+{
+    static const char *const families[] = {"MPI",   "MPIExec", "SSH",         "SSHProxy",
+                                           "PBS",   "SGE",     "LSF",         "HTCondor",
+                                           "Slurm", "Batch",   "BatchSystem", "WindowsHPC"};
+    static const char *const kinds[] = {"Launcher", "ControllerLauncher", "EngineLauncher",
+                                        "EngineSetLauncher"};
+    static const char *const others[] = {
+        "LogWatcher",      "IPClusterNBExtension", "WinHPCJob",      "WinHPCTask",
+        "IPControllerJob", "IPControllerTask",     "IPEngineSetJob", "IPEngineTask"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcmp(section, others[i]) == 0)
+            return true;
+    for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+        size_t len = strlen(families[f]);
+        for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+            if (strncmp(section, families[f], len) == 0 && strcmp(section + len, kinds[k]) == 0)
+                return true;
+    }
+    return false;
 }
 
 /* Steps from `cls` up to `base`, -1 when it is none of its bases. */
@@ -269,6 +298,22 @@ const char *nearest_trait(const char *section, const char *trait)
             consider(&n, d->trait, strlen(d->trait));
     }
     return n.name[0] ? n.name : NULL;
+}
+
+const char *nearest_row(const char *trait)
+{
+    static _Thread_local char name[128];
+    struct nearest n = nearest_to(trait);
+    name[0] = '\0';
+    size_t count = options_n_defs();
+    for (size_t i = 0; i < count; i++) {
+        const struct option_def *d = options_def(i);
+        size_t before = n.best;
+        consider(&n, d->trait, strlen(d->trait));
+        if (n.best < before)
+            snprintf(name, sizeof(name), "%s.%s", d->cls, d->trait);
+    }
+    return name[0] ? name : NULL;
 }
 
 const char *nearest_switch(enum program program, const char *name)

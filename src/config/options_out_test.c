@@ -13,6 +13,7 @@
 #include "config/options_table.h"
 #include "config/test_dir.h"
 #include "util/cleanup.h"
+#include "util/str.h"
 
 static const enum program programs[] = {
     PROG_CONTROLLER,   PROG_ENGINE,       PROG_CLUSTER_START, PROG_CLUSTER_ENGINES,
@@ -142,6 +143,46 @@ static void test_surfaces_show_every_row(void **state)
     }
 }
 
+/* The line behind "\n--name\n" in the help; owned. */
+static char *help_of_flag(const char *brief, const char *name, size_t len)
+{
+    char line[200];
+    snprintf(line, sizeof(line), "\n--%.*s\n", (int)len, name);
+    const char *at = strstr(brief, line);
+    if (!at || strstr(at + 1, line))
+        fail_msg("--%.*s is not there once", (int)len, name);
+    at += strlen(line);
+    return str_dup_slice((struct slice){at, strcspn(at, "\n")});
+}
+
+static void test_flags_have_their_own_help(void **state)
+{
+    for (size_t p = 0; p < N_PROGRAMS; p++) {
+        CLEANUP(free_ptr) char *brief = text_of(help, &programs[p]);
+        for (size_t i = 0; i < options_n_defs(); i++) {
+            const struct option_def *d = options_def(i);
+            char *seen[8] = {NULL};
+            const char *word = NULL;
+            size_t len = 0, n = 0;
+            while ((d->programs & programs[p]) && next_word(d->flags, &word, &len)) {
+                seen[n] = help_of_flag(brief, word, strcspn(word, "="));
+                for (size_t before = 0; before < n; before++)
+                    if (strcmp(seen[before], seen[n]) == 0)
+                        fail_msg("--%.*s has another's help", (int)len, word);
+                assert_true(++n < 8);
+            }
+            while (n)
+                free(seen[--n]);
+        }
+    }
+    enum program controller = PROG_CONTROLLER;
+    CLEANUP(free_ptr) char *brief = text_of(help, &controller);
+    must_hold(brief,
+              "    Equivalent to: [--IPController.reuse_files=true "
+              "--IPController.restore_engines=true]\n",
+              "--help");
+}
+
 /* Every alias, flag and trait that help shows is understood by the parser. */
 static void test_parser_knows_every_row(void **state)
 {
@@ -230,6 +271,7 @@ int main(void)
         T(test_names_are_not_ambiguous),
         T(test_defaults_are_allowed),
         T(test_surfaces_show_every_row),
+        T(test_flags_have_their_own_help),
         T(test_parser_knows_every_row),
         T(test_show_config),
         T(test_requests),

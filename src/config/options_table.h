@@ -24,12 +24,16 @@ bool class_distance(const char *section, const char *cls, int *ret);
 bool class_is_for(const char *section, enum program program);
 /* Do we define it at all, for any program? */
 bool class_is_known(const char *section);
+/* Of the reference, but nothing in this version reads it: other launchers, for instance. */
+bool class_is_absent(const char *section);
 /* Replaces former names; true when something was renamed. */
 bool class_rename(const char **section, const char **trait);
 
 /* The nearest of our names, NULL when none is near. Static, or valid until the next call. */
 const char *nearest_class(const char *section);
 const char *nearest_trait(const char *section, const char *trait);
+/* As "Class.trait", whichever class has it. */
+const char *nearest_row(const char *trait);
 /* `name` without dashes: aliases and flags of the program. */
 const char *nearest_switch(enum program program, const char *name);
 
@@ -89,6 +93,7 @@ int options_put(struct options *o, size_t index, const char *text, enum option_o
 int options_put_foreign(struct options *o, const char *section, const char *trait,
                         json_t *value);
 void options_add_word(struct options *o, const char *word, bool rest);
+void options_hand_on(struct options *o, enum program to, const char *word);
 
 /* Words of a blank-separated list: *pos starts at NULL; false at the end. */
 bool next_word(const char *list, const char **pos, size_t *len);

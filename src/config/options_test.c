@@ -1,38 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command line, values and their ranks. */
-#include "config/options.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "config/test_dir.h"
-
-static struct options *fresh(enum program program)
-{
-    struct options *o = NULL;
-    struct ersa_error err = {0};
-    assert_int_equal(options_new(&o, program, &err), 0);
-    return o;
-}
-
-/* Parses words that end with NULL. */
-static int parse(struct options *o, struct ersa_error *err, char *const *words)
-{
-    int n = 0;
-    char *argv[32] = {"program"};
-    while (words[n]) {
-        argv[n + 1] = words[n];
-        n++;
-    }
-    *err = (struct ersa_error){0};
-    return options_parse_argv(o, n + 1, argv, err);
-}
-#define PARSE(o, err, ...) parse((o), (err), (char *[]){__VA_ARGS__, NULL})
+#include "config/options_rig.h"
 
 static void test_defaults(void **state)
 {
@@ -71,10 +39,8 @@ static void test_forms(void **state)
     }
     assert_int_equal(PARSE(o, &err, "--n=None"), 0);
     assert_false(options_is_set(o, "Cluster.n"));
-    assert_int_equal(PARSE(o, &err, "--daemonize", "one", "--", "--nodb", "-x"), 0);
+    assert_int_equal(PARSE(o, &err, "--daemonize", "--", "--nodb", "-x"), 0);
     assert_true(options_bool(o, "IPClusterEngines.daemonize"));
-    assert_int_equal(options_words(o)->n, 1);
-    assert_string_equal(options_words(o)->items[0], "one");
     assert_int_equal(options_rest(o)->n, 2);
     assert_string_equal(options_rest(o)->items[0], "--nodb");
     assert_int_equal(PARSE(o, &err, "--daemonize=False"), 0);
@@ -145,24 +111,6 @@ static void test_units(void **state)
     options_free(o);
 }
 
-struct refusal {
-    const char *word;
-    int code;         /* exit code */
-    const char *text; /* part of the message */
-};
-
-static void refuses(enum program program, const struct refusal *r, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct options *o = fresh(program);
-        struct ersa_error err;
-        int rc = PARSE(o, &err, (char *)r[i].word);
-        if (rc == 0 || options_exit_code(rc) != r[i].code || !strstr(err.text, r[i].text))
-            fail_msg("%s: rc %d, '%s'", r[i].word, rc, err.text);
-        options_free(o);
-    }
-}
-
 static void test_unknown_names_the_nearest(void **state)
 {
     static const struct refusal r[] = {
@@ -229,23 +177,6 @@ static void test_secrets_stay_secret(void **state)
     assert_null(strstr(options_where(o, "Session.key"), "sesame"));
     assert_int_equal(options_warnings(o)->n, 1);
     assert_null(strstr(options_warnings(o)->items[0], "sesame"));
-    options_free(o);
-}
-
-static void test_other_classes(void **state)
-{
-    struct options *o = fresh(PROG_ENGINE);
-    struct ersa_error err;
-    /* IPython's go to the runtime; other programs' are let through. */
-    assert_int_equal(PARSE(o, &err, "--InteractiveShell.colors=nocolor",
-                           "--IPController.ip=1.2.3.4", "--IPController.log_level=10",
-                           "--TaskSchedular.hwm=3"),
-                     0);
-    const json_t *shell = json_object_get(options_foreign(o), "InteractiveShell");
-    assert_string_equal(json_str(shell, "colors"), "nocolor");
-    assert_int_equal(options_int(o, "Application.log_level"), 20);
-    assert_int_equal(options_warnings(o)->n, 1);
-    assert_non_null(strstr(options_warnings(o)->items[0], "did you mean TaskScheduler?"));
     options_free(o);
 }
 
@@ -353,7 +284,6 @@ static void test_inert_is_told(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, test_dir_make, test_dir_remove)
     const struct CMUnitTest tests[] = {
         T(test_defaults),
         T(test_forms),
@@ -365,7 +295,6 @@ int main(void)
         T(test_auto),
         T(test_bad_values),
         T(test_secrets_stay_secret),
-        T(test_other_classes),
         T(test_environment),
         T(test_sections),
         T(test_former_names),

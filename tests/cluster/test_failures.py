@@ -6,9 +6,11 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
-from processes import is_alive, wait_until
+from conftest import TIMEOUT_S
+from processes import BIN, is_alive, wait_until
 
 SHELL = ["/bin/sh", "-c"]
 
@@ -143,6 +145,39 @@ def test_environment_and_arguments(profile, configure):
     program.wait()
 
 
+def test_options_for_the_programs_that_are_started(profile):
+    """What is said of ipcontroller's and ipengine's classes reaches them, checked first."""
+    done = profile.ipcluster("start", "--IPEngine.timeout=soon", code=1)
+    assert "--IPEngine.timeout=soon: IPEngine.timeout: 'soon' is not allowed" in done.stderr
+    program = profile.foreground("-n", 1, "--IPEngine.startup_command=x = 1", "--TaskScheduler.scheme_name", "lru",
+                                 "--Session.username=me", "--InteractiveShell.colors=nocolor", "--", "--nodb")
+    profile.wait_up(1)
+
+    def argv(pid):
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1:-1]
+
+    assert argv(profile.controller_pid()) == ["--TaskScheduler.scheme_name=lru", "--Session.username=me", "--nodb"]
+    assert argv(profile.engine_pids()[0])[1:] == [
+        "--IPEngine.startup_command=x = 1", "--Session.username=me", "--InteractiveShell.colors=nocolor"]
+    assert profile.state()["cluster"]["controller_args"] == argv(profile.controller_pid())
+    os.kill(program.pid, signal.SIGINT)
+    program.wait()
+
+
+def test_quiet(profile):
+    assert profile.ipcluster("start", "-n", 1, "--daemonize", "--quiet").stderr == ""
+    profile.ipcluster("stop", "--quiet")
+
+
+def test_a_python_that_is_not_there_is_told_at_once(profile):
+    profile.make()
+    start = time.monotonic()
+    done = subprocess.run([BIN / "ipengine", f"--profile-dir={profile.dir}", "--python=/nosuch/python3"],
+                          env=profile.env, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 1 and "/nosuch/python3" in done.stderr
+    assert "Waiting" not in done.stderr and time.monotonic() - start < 5
+
+
 @pytest.fixture
 def stranger():
     process = subprocess.Popen(["sleep", "600"])
@@ -211,7 +246,10 @@ def test_clean(profile):
 def test_command_line(profile):
     done = subprocess.run(profile.argv("start")[:1], capture_output=True, text=True)
     assert done.returncode == 1 and "No subcommand specified" in done.stderr
-    profile.ipcluster("nosuch", code=1)
+    assert "unknown command 'nosuch'; there are 'start', 'stop'" in profile.ipcluster("nosuch", code=2).stderr
+    assert "unknown command 'stat'; did you mean start?" in profile.ipcluster("stat", code=2).stderr
+    for verb in "start", "list", "engines", "clean":
+        assert "unexpected word 'foo'" in profile.ipcluster(verb, "foo", code=2).stderr
     assert subprocess.run([profile.argv("start")[0], "--version"], capture_output=True, text=True).stdout.count("\n") == 1
     for verb in "start", "stop", "list", "engines", "clean":
         assert profile.ipcluster(verb, "--help").stdout
