@@ -31,14 +31,18 @@ struct controller {
     struct router *router;
     struct controller_metrics metrics;
     struct block_pool *pool; /* outlives both threads' messages */
-    bool is_stopping;
+    bool is_stopping, hangup_ends;
 };
 
 /* The first signal stops in order, the second at once. */
 static void on_signal(void *ctx, int signo)
 {
     struct controller *c = ctx;
-    if (signo == SIGHUP) {
+    if (signo == SIGUSR1 || signo == SIGUSR2) {
+        log_info("Ignoring signal %d", signo);
+        return;
+    }
+    if (signo == SIGHUP && !c->hangup_ends) {
         log_reopen();
         return;
     }
@@ -66,10 +70,11 @@ static int start_records(struct controller *c, struct ersa_error *err)
 
 static int start(struct controller *c, struct ersa_error *err)
 {
-    static const int signos[] = {SIGINT, SIGTERM, SIGABRT, SIGHUP, 0};
+    static const int signos[] = {SIGINT, SIGTERM, SIGABRT, SIGHUP, SIGUSR1, SIGUSR2, 0};
     c->loop = loop_new();
     if (!c->loop)
         return ERSA_ENOMEM;
+    c->hangup_ends = signals_hangup_ends();
     int rc = signals_open(&c->signals, c->loop, signos, on_signal, c);
     if (rc == 0)
         rc = controller_setup(&c->setup, &c->cli, err);

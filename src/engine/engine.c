@@ -196,9 +196,24 @@ static void on_signal(void *ctx, int signo)
         log_critical("received signal %d, stopping", signo);
         life_stop(e, e->life.state == LIFE_STOPPING ? STOP_SIGTERM_TWICE : STOP_SIGTERM);
         break;
+    case SIGHUP:
+        if (!e->cfg.hangup_ends) {
+            log_reopen();
+            break;
+        }
+        log_critical("received signal %d, stopping", signo);
+        life_stop(e, STOP_SIGHUP);
+        break;
     case SIGINT:
         if (!runtime_interrupt(e, true))
             log_warn("Ignoring SIGINT. Terminate with SIGTERM.");
+        break;
+    case SIGUSR1:
+    case SIGUSR2:
+        if (runtime_handles(e, signo))
+            runtime_signal(e, signo);
+        else
+            log_info("Ignoring signal %d: user code has no handler for it", signo);
         break;
     default:
         reap_orphans(e);
@@ -259,7 +274,7 @@ static void fini(struct engine *e)
 /* The runtime first: its start takes longest and goes on beside ours. */
 static int start(struct engine *e, struct ersa_error *err)
 {
-    static const int signos[] = {SIGTERM, SIGINT, SIGCHLD, 0};
+    static const int signos[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD, 0};
     const struct engine_config *cfg = &e->cfg;
     e->loop = loop_new();
     e->pool = block_pool_new(POOL_KEEP, true);

@@ -28,6 +28,7 @@ struct engine_config {
     int64_t stop_on_error_ms;     /* executes that come so soon after an error are aborted */
     size_t digest_history;
     size_t queue_max_bytes; /* 0: a quarter of RAM */
+    bool hangup_ends; /* SIGHUP: true, an orderly end; false, log files are opened again */
 
     /* The runtime: argv[0] is the program, found in PATH or absolute. */
     char *const *runtime_argv;

@@ -37,6 +37,7 @@ enum life_event {
 #define LIFE_STOPS(STOP)                                                   \
     STOP(SHUTDOWN, "shut down on request", 0, 0, 5000)                     \
     STOP(SIGTERM, "ended by SIGTERM", 0, 3000, 5000)                       \
+    STOP(SIGHUP, "its terminal is gone", 0, 3000, 5000)                    \
     STOP(SIGTERM_TWICE, "ended by SIGTERM", 0, 0, 0)                       \
     STOP(EXIT, "user code asked it to end", 0, 3000, 5000)                 \
     STOP(HEART, "the controller's heartbeat stopped", 0, 0, 2000)          \

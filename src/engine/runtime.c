@@ -406,6 +406,21 @@ int runtime_signal(struct engine *e, int signo)
     return kill(e->runtime.child.pid, signo) < 0 ? errno : 0;
 }
 
+/* By the mask that the kernel shows; where it shows none, nothing is handled. */
+bool runtime_handles(const struct engine *e, int signo)
+{
+    char path[64], line[256];
+    unsigned long long mask = 0;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)e->runtime.child.pid);
+    FILE *f = e->runtime.child.pid ? fopen(path, "re") : NULL;
+    while (f && fgets(line, sizeof(line), f))
+        if (strncmp(line, "SigCgt:", 7) == 0)
+            mask = strtoull(line + 7, NULL, 16);
+    if (f)
+        fclose(f);
+    return mask >> (signo - 1) & 1;
+}
+
 bool runtime_signal_group(struct engine *e, int signo)
 {
     return e->runtime.group && (kill(-e->runtime.group, signo) == 0 || errno == EPERM);

@@ -45,6 +45,8 @@ void runtime_hold(struct engine *e, bool on);
 bool runtime_interrupt(struct engine *e, bool group);
 /* kill() of the process: 0 or errno. */
 int runtime_signal(struct engine *e, int signo);
+/* Does user code (or its interpreter) handle the signal? */
+bool runtime_handles(const struct engine *e, int signo);
 /* kill() of the group; false when nobody is left in it. */
 bool runtime_signal_group(struct engine *e, int signo);
 void runtime_kill(struct engine *e);

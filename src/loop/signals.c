@@ -2,6 +2,7 @@
 /* A signalfd on the loop. The mask from before is kept for children, which inherit it. */
 #include "loop/signals.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/signalfd.h>
@@ -21,13 +22,20 @@ static void on_ready(struct watch *w, unsigned events)
         s->fn(s->ctx, (int)info.ssi_signo);
 }
 
+static bool is_ignored(int signo)
+{
+    struct sigaction sa;
+    return sigaction(signo, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN;
+}
+
 int signals_open(struct signals *s, struct loop *l, const int *signos, signal_fn fn, void *ctx)
 {
     sigset_t set;
     *s = (struct signals){.watch.fn = on_ready, .loop = l, .fn = fn, .ctx = ctx};
     sigemptyset(&set);
     for (; *signos; signos++)
-        sigaddset(&set, *signos);
+        if (*signos != SIGHUP || !is_ignored(SIGHUP)) /* blocked, it would reach us again */
+            sigaddset(&set, *signos);
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return ERSA_EIO;
@@ -49,6 +57,14 @@ void signals_close(struct signals *s)
     close(s->watch.fd);
     signals_restore_in_child();
     is_open = false;
+}
+
+bool signals_hangup_ends(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }
 
 void signals_restore_in_child(void)
