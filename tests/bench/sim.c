@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Addresses, requests and simulated engines of the load generator (sim.h). An engine opens the
- * same sockets as a stock one: registration DEALER, shell ROUTER to mux and task, control
- * ROUTER, iopub PUB, heartbeat SUB and DEALER; or one DEALER for all (extensions.md 2). */
+ * same eight connections as a stock one: registration DEALER, shell ROUTER to mux, task and its
+ * broadcast leaf, control ROUTER, iopub PUB, heartbeat SUB and DEALER; or one DEALER for all
+ * (extensions.md 2). */
 #include "sim.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include "wire/json.h"
 
 struct sim_engine {
-    struct sim_target target;
+    const struct sim_target *target; /* borrowed */
     struct session *session;
     struct port *registration, *shell, *control, *iopub, *ping, *pong;
     struct port *attach; /* instead of all of them */
@@ -26,7 +27,7 @@ struct sim_engine {
 
 static void die(const char *what, const char *why)
 {
-    fprintf(stderr, "loadgen: %s: %s\n", what, why);
+    fprintf(stderr, "simulation: %s: %s\n", what, why);
     exit(1);
 }
 
@@ -67,8 +68,24 @@ void sim_target_load(struct sim_target *t, const char *client_file, const char *
     t->hb_ping = port_of(engine, "hb_ping");
     t->hb_pong = port_of(engine, "hb_pong");
     t->attach = port_of(json_object_get(engine, "ersa"), "attach");
+    const json_t *leaves = json_object_get(engine, "broadcast");
+    t->n_leaves = 0;
+    for (size_t i = 0; i < json_array_size(leaves) && i < SIM_LEAVES_MAX; i++)
+        t->leaves[t->n_leaves++] = (int)json_integer_value(json_array_get(leaves, i));
+    const char *server = json_str(engine, "curve_serverkey");
+    t->has_curve = server != NULL;
+    if (t->has_curve) {
+        curve_keys_make(&t->curve.own);
+        if (curve_key_parse(t->curve.server, server) < 0)
+            die(engine_file, "curve_serverkey is no key");
+    }
     json_decref(client);
     json_decref(engine);
+}
+
+const struct curve_config *sim_curve(const struct sim_target *t)
+{
+    return t->has_curve ? &t->curve : NULL;
 }
 
 void sim_connect(struct port *p, const struct sim_target *t, int port)
@@ -85,6 +102,12 @@ void sim_connect(struct port *p, const struct sim_target *t, int port)
 
 /* As large as a stock client's `lambda x: x`, its call info and a small argument. */
 static const uint8_t function_buffer[560], info_buffer[52], argument_buffer[5];
+static uint64_t requested_bytes;
+
+uint64_t sim_requested_bytes(void)
+{
+    return requested_bytes;
+}
 
 int sim_request(struct port *p, struct session *s, struct buf *scratch, const char *engine)
 {
@@ -104,6 +127,8 @@ int sim_request(struct port *p, struct session *s, struct buf *scratch, const ch
     frames[n++] = (struct frame){function_buffer, sizeof function_buffer, NULL};
     frames[n++] = (struct frame){info_buffer, sizeof info_buffer, NULL};
     frames[n++] = (struct frame){argument_buffer, sizeof argument_buffer, NULL};
+    for (unsigned i = 0; i < n; i++)
+        requested_bytes += frames[i].len;
     return port_send(p, frames, n);
 }
 
@@ -152,7 +177,7 @@ static void on_request(void *ctx, struct peer *p, const struct msg *m)
         send_note(e, p, "ersa_recalled", &parts, parts.header, SLICE_LIT("{\"msg_ids\": []}"));
     if (!slice_is(type.raw, "apply_request"))
         return;
-    if (e->attach)
+    if (e->attach && slice_is(frame_slice(&parts.idents[0]), "task"))
         send_note(e, p, "ersa_begun", &parts, parts.header, SLICE_LIT("{}"));
     if (e->publishes)
         publish_status(e, parts.header, "{\"execution_state\": \"busy\"}");
@@ -201,10 +226,15 @@ static void on_registered(void *ctx, struct peer *p, const struct msg *m)
         die("registration", "refused");
     e->id = atoll(f[1].raw.data);
     snprintf(e->topic, sizeof e->topic, "engine.%lld.status", e->id);
-    if (e->attach)
+    if (e->target->registered)
+        ++*e->target->registered;
+    if (e->attach) {
         send_query(e, "ersa_ready", "{}");
-    else
-        sim_connect(e->ping, &e->target, e->target.hb_ping);
+        return;
+    }
+    if (e->target->n_leaves)
+        sim_connect(e->shell, e->target, e->target->leaves[e->id % e->target->n_leaves]);
+    sim_connect(e->ping, e->target, e->target->hb_ping);
 }
 
 static void on_ping(void *ctx, struct peer *p, const struct msg *m)
@@ -235,12 +265,13 @@ static struct port *open_port(struct sim_engine *e, struct wire *w, enum port_ki
                               .identity_len = RAND_SESSION_ID_LEN,
                               .ops = ops,
                               .ctx = e,
-                              .prio = LOOP_NORMAL};
+                              .prio = LOOP_NORMAL,
+                              .curve = sim_curve(e->target)};
     struct port *p = port_new(w, &cfg, &err);
     if (!p)
         die("port", err.text);
     if (to)
-        sim_connect(p, &e->target, to);
+        sim_connect(p, e->target, to);
     return p;
 }
 
@@ -257,7 +288,7 @@ struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct s
 
     if (!e)
         die("engine", "out of memory");
-    e->target = *t;
+    e->target = t;
     e->publishes = iopub;
     e->id = -1;
     rand_session_id(e->uuid);

@@ -8,22 +8,31 @@
 #include <stdint.h>
 
 #include "loop/loop.h"
+#include "wire/curve.h"
 #include "wire/port.h"
 #include "wire/session.h"
+
+#define SIM_LEAVES_MAX 64
 
 /* Addresses as in the two connection files; 0 where there is no such port. */
 struct sim_target {
     char interface[128];
     char key[128];
+    bool has_curve; /* the files name a server key */
+    struct curve_config curve;
     int registration, notification;
     int client_task, client_mux, client_iopub;
     int engine_task, engine_mux, engine_control, engine_iopub, hb_ping, hb_pong;
-    int attach;  /* 0: there is none */
-    bool broker; /* no registration; the client names the engine */
+    int leaves[SIM_LEAVES_MAX], n_leaves; /* broadcast; an engine has one of them */
+    int attach;                           /* 0: there is none */
+    bool broker;                          /* no registration; the client names the engine */
+    unsigned *registered; /* borrowed; counts the engines that got an id; NULL: nobody asks */
 };
 
 /* Reads both files into *t; exits with a sentence on failure. */
 void sim_target_load(struct sim_target *t, const char *client_file, const char *engine_file);
+/* What a port to this target is configured with; NULL: no CURVE. */
+const struct curve_config *sim_curve(const struct sim_target *t);
 /* Connects `p` to a port of the target; exits on failure. */
 void sim_connect(struct port *p, const struct sim_target *t, int port);
 
@@ -31,7 +40,7 @@ struct sim_engine;
 /* An engine that answers each apply_request at once with a correct apply_reply, and where
  * `iopub` is set publishes busy before and idle after it. Registers and echoes heartbeats like
  * a stock one; with `attached` like ours, over one connection with `ready`, `begun` and
- * `recall`. */
+ * `recall`. `t` is borrowed for the engine's life. */
 struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct sim_target *t,
                                   bool iopub, bool attached);
 void sim_engine_free(struct sim_engine *e);
@@ -42,5 +51,7 @@ const char *sim_engine_uuid(const struct sim_engine *e);
 /* One apply_request of a stock client's shape and size, for the task port or, with `engine`
  * set, for one engine. Returns 0 or what the port said. */
 int sim_request(struct port *p, struct session *s, struct buf *scratch, const char *engine);
+/* Octets of the frames of all requests so far. */
+uint64_t sim_requested_bytes(void);
 
 #endif
