@@ -40,12 +40,30 @@ static void pretend_full(struct sched *s, struct sched_engine *e, bool on)
     s->policy->ops->changed(s->policy, e);
 }
 
-/* Any engine but those: they count as full while the others are looked at. */
-static struct sched_engine *choose_but(struct sched *s, const struct numbers *excluded)
+/* Any engine but those. Where it does not matter who else was there, they are passed over as
+ * they come up, and count as full meanwhile: few come up before one that will do. */
+static struct sched_engine *pass_over(struct sched *s, const struct terms *terms)
 {
+    size_t n = 0;
+    struct sched_engine *chosen;
+    while ((chosen = s->policy->ops->choose(s->policy)) &&
+           !terms_allow(terms, chosen->number)) {
+        pretend_full(s, chosen, true);
+        s->candidates[n++] = chosen;
+    }
+    while (n > 0)
+        pretend_full(s, s->candidates[--n], false);
+    return chosen;
+}
+
+static struct sched_engine *choose_but(struct sched *s, const struct terms *terms)
+{
+    const struct numbers *excluded = &terms->excluded;
     size_t n = 0;
     if (!has_candidates(s, excluded->n))
         return NULL;
+    if (!s->policy->ops->weighs)
+        return pass_over(s, terms);
     for (size_t i = 0; i < excluded->n; i++) {
         struct sched_engine *e = sched_live_by_number(s, excluded->items[i]);
         if (e && !e->full) {
@@ -64,7 +82,7 @@ static struct sched_engine *choose_engine(struct sched *s, const struct task *t)
     if (!terms_are_choosy(t->terms))
         return s->policy->ops->choose(s->policy);
     const struct numbers *places = terms_places(t->terms);
-    return places ? choose_listed(s, t->terms, places) : choose_but(s, &t->terms->excluded);
+    return places ? choose_listed(s, t->terms, places) : choose_but(s, t->terms);
 }
 
 void assign_or_wait(struct sched *s, struct task *t)
@@ -79,7 +97,7 @@ void assign_or_wait(struct sched *s, struct task *t)
         task_event(s, t, TE_ASSIGNED, &v);
         return;
     }
-    if (line_push(&s->line, t) < 0) {
+    if (line_push(s, t) < 0) {
         v.ename = "MemoryError";
         v.evalue = "out of memory";
         task_event(s, t, TE_UNREACHABLE, &v);

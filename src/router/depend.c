@@ -87,13 +87,16 @@ void depend_unbind(struct terms *terms)
     terms->n_edges = 0;
 }
 
-/* Out of memory for a place is taken as a place that is gone. */
-static void count_end(const struct edge *edge, enum seen_state state, uint32_t number)
+/* Returns whether it may run somewhere else now. Out of memory for a place is taken as a place
+ * that is gone. */
+static bool count_end(const struct edge *edge, enum seen_state state, uint32_t number)
 {
     struct terms *terms = edge->waits;
     bool counts = dep_count(edge->is_follow ? &terms->follow : &terms->after, state);
-    if (counts && edge->is_follow && terms_add_place(terms, number) < 0)
+    int rc = counts && edge->is_follow ? terms_add_place(terms, number) : 0;
+    if (rc < 0)
         terms->is_nowhere = true;
+    return rc > 0;
 }
 
 void depend_on_end(struct sched *s, struct task *t, enum seen_state state, uint32_t number)
@@ -101,8 +104,10 @@ void depend_on_end(struct sched *s, struct task *t, enum seen_state state, uint3
     struct list *it;
     while ((it = list_pop_front(&t->dependents))) {
         const struct edge *edge = container_of(it, struct edge, link);
-        count_end(edge, state, number);
-        if (list_is_empty(&edge->waits->decide))
-            list_push_back(&s->decided, &edge->waits->decide);
+        struct terms *waits = edge->waits;
+        bool has_place = count_end(edge, state, number);
+        bool is_last = edge->is_follow && !dep_is_open(&waits->follow);
+        if (has_place || is_last || waits->task->state == TASK_WAITING)
+            sched_decide(s, waits);
     }
 }

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 #include "ersa/error.h"
-#include "router/task.h"
+#include "router/sched_core.h"
+#include "router/seats.h"
 #include "router/terms.h"
 
 #define ROW_MIN 64
@@ -27,7 +28,7 @@ static void trim_front(struct line *l)
 static int rebuild(struct line *l)
 {
     size_t cap = ROW_MIN;
-    while (cap < 2 * (l->n_choosy + 1))
+    while (cap < 2 * (l->n_wary + 1))
         cap *= 2;
     struct task **row = calloc(cap, sizeof(struct task *));
     if (!row)
@@ -54,7 +55,7 @@ static int row_push(struct line *l, struct task *t)
         return ERSA_ENOMEM;
     t->terms->entry = l->next;
     *slot(l, l->next++) = t;
-    l->n_choosy++;
+    l->n_wary++;
     return 0;
 }
 
@@ -81,6 +82,7 @@ void line_init(struct line *l)
     list_init(&l->resumed);
     list_init(&l->plain);
     list_init(&l->choosy);
+    list_init(&l->wary);
 }
 
 void line_fini(struct line *l)
@@ -89,13 +91,16 @@ void line_fini(struct line *l)
     l->row = NULL;
 }
 
-int line_push(struct line *l, struct task *t)
+int line_push(struct sched *s, struct task *t)
 {
+    struct line *l = &s->line;
     struct list *queue = t->resumed ? &l->resumed : &l->plain;
     if (terms_are_choosy(t->terms)) {
-        if (row_push(l, t) < 0)
-            return ERSA_ENOMEM;
-        queue = &l->choosy;
+        bool names_engines = terms_places(t->terms);
+        queue = names_engines ? &l->choosy : &l->wary;
+        int rc = names_engines ? seats_take(s, t->terms, true) : row_push(l, t);
+        if (rc < 0)
+            return rc;
     }
     list_push_back(queue, &t->link);
     return 0;
@@ -104,12 +109,22 @@ int line_push(struct line *l, struct task *t)
 void line_remove(struct line *l, struct task *t)
 {
     list_remove(&t->link);
-    if (!t->terms || !t->terms->entry)
+    if (!t->terms)
+        return;
+    seats_leave(t->terms);
+    if (!t->terms->entry)
         return;
     *slot(l, t->terms->entry) = NULL;
     t->terms->entry = 0;
-    l->n_choosy--;
+    l->n_wary--;
     trim_front(l);
+}
+
+static struct task *older(struct task *a, struct task *b)
+{
+    if (!a || !b)
+        return a ? a : b;
+    return a->seq < b->seq ? a : b;
 }
 
 struct task *line_first_for(struct line *l, struct sched_engine *e)
@@ -117,9 +132,16 @@ struct task *line_first_for(struct line *l, struct sched_engine *e)
     struct task *resumed = head(&l->resumed);
     if (resumed)
         return resumed;
-    struct task *plain = head(&l->plain);
-    struct task *choosy = l->n_choosy ? row_first_for(l, e) : NULL;
-    if (!plain || !choosy)
-        return plain ? plain : choosy;
-    return choosy->seq < plain->seq ? choosy : plain;
+    struct terms *offer = seats_first(e);
+    struct task *first = older(offer ? offer->task : NULL, head(&l->plain));
+    return l->n_wary ? older(row_first_for(l, e), first) : first;
+}
+
+void line_review(struct sched *s)
+{
+    list_for_each (&s->line.wary, it) {
+        struct terms *terms = container_of(it, struct task, link)->terms;
+        if (terms_are_hopeless(s, terms))
+            sched_decide(s, terms);
+    }
 }

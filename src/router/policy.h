@@ -16,6 +16,7 @@ struct policy;
 
 struct policy_ops {
     const char *name;
+    bool weighs;   /* the chance of an engine depends on which others may be chosen */
     bool is_relay; /* hwm and what a task asks for are ignored; replies don't tell the engine */
     int (*open)(struct policy **ret); /* 0 or ERSA_ENOMEM */
     void (*close)(struct policy *p);  /* engines may still be in it */

@@ -28,6 +28,7 @@ static struct sched_engine *twobin_choose_among(struct policy *p,
 
 const struct policy_ops policy_twobin = {
     .name = "twobin",
+    .weighs = true,
     .open = twobin_open,
     .close = ready_close,
     .add = ready_add,

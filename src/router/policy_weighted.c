@@ -161,6 +161,7 @@ static struct sched_engine *weighted_choose_among(struct policy *base,
 
 const struct policy_ops policy_weighted = {
     .name = "weighted",
+    .weighs = true,
     .open = weighted_open,
     .close = weighted_close,
     .add = weighted_add,

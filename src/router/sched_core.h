@@ -51,6 +51,7 @@ struct sched {
 
     struct list decided; /* terms of tasks whose fate changed; sched_settle() */
     bool settling;
+    struct defer settle_rest;
 
     struct list free_tasks; /* kept for reuse */
     size_t n_free_tasks;
@@ -66,8 +67,17 @@ struct sched {
 /* [first] and then the frames, valid until the next call; NULL when out of memory. */
 struct frame *sched_vec(struct sched *s, struct frame first, const struct frame *frames,
                         unsigned n);
-/* Deals with what an end of a task means for others, to the last consequence. */
+
+/* settle.c */
+/* The fate of the task with these terms may be another one: it is looked at by sched_settle().
+ */
+void sched_decide(struct sched *s, struct terms *terms);
+/* Deals with all of them and with what follows from it; a great many in several turns. */
 void sched_settle(struct sched *s);
+void sched_settle_soon(struct sched *s); /* at the end of this turn */
+void sched_settle_rest(struct defer *d);
+/* A task that has not started: may it, can it, must it wait? */
+void sched_judge(struct sched *s, struct task *t);
 
 /* sched_engines.c */
 void sched_engines_fini(struct sched *s);

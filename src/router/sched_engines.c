@@ -5,7 +5,7 @@
 
 #include "router/recall.h"
 #include "router/sched_core.h"
-#include "router/terms.h"
+#include "router/seats.h"
 
 #define SILENT_MAX 1024
 
@@ -39,7 +39,8 @@ static void remember_silent(struct sched *s, const struct sched_engine *e)
         forget_silent(s, container_of(s->silent.next, struct silent, link));
 }
 
-static uint32_t choose_number(struct sched *s, struct slice uuid)
+/* Returns 0 where the uuid is new. */
+static uint32_t recall_number(struct sched *s, struct slice uuid)
 {
     list_for_each (&s->silent, it) {
         struct silent *old = container_of(it, struct silent, link);
@@ -49,22 +50,7 @@ static uint32_t choose_number(struct sched *s, struct slice uuid)
         forget_silent(s, old);
         return number;
     }
-    return ++s->last_number;
-}
-
-/* The end of an engine is the last hope's end of some tasks. */
-static void review_choosy(struct sched *s)
-{
-    struct list *const lists[] = {&s->line.choosy, &s->waiting};
-    for (size_t i = 0; i < 2; i++) {
-        list_for_each (lists[i], it) {
-            struct terms *terms = container_of(it, struct task, link)->terms;
-            if (terms_are_choosy(terms) && terms_are_hopeless(s, terms) &&
-                list_is_empty(&terms->decide))
-                list_push_back(&s->decided, &terms->decide);
-        }
-    }
-    sched_settle(s);
+    return 0;
 }
 
 static void let_go(struct sched *s, struct sched_engine *e)
@@ -103,12 +89,15 @@ void sched_engine_init(struct sched *s, struct sched_engine *e, struct slice uui
         .sched = s, .uuid = uuid, .tells_begun = tells_begun, .grace.fn = on_grace};
     pace_init(&e->pace, s->cfg.hwm == HWM_AUTO && tells_begun && has_recall);
     list_init(&e->sent);
+    list_init(&e->offers);
+    list_init(&e->watchers);
     list_init(&e->link);
 }
 
 int sched_engine_add(struct sched *s, struct sched_engine *e)
 {
-    e->number = choose_number(s, e->uuid);
+    uint32_t former = recall_number(s, e->uuid);
+    e->number = former ? former : ++s->last_number;
     e->turn = --s->front_turn;
     map_remove(&s->by_uuid, e->uuid.data, e->uuid.len); /* one of that name that is leaving */
     int rc = map_put(&s->by_uuid, e->uuid.data, e->uuid.len, e);
@@ -125,6 +114,8 @@ int sched_engine_add(struct sched *s, struct sched_engine *e)
     list_push_back(&s->engines, &e->link);
     s->n_live++;
     e->live = true;
+    if (former)
+        seats_reopen(s, e);
     sched_engine_eased(s, e);
     return 0;
 }
@@ -146,7 +137,9 @@ void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
     map_remove(&s->by_number, &e->number, sizeof(e->number));
     if (!reported)
         remember_silent(s, e);
-    review_choosy(s);
+    seats_close(s, e);
+    line_review(s);
+    sched_settle(s);
     int64_t ms = reported ? s->cfg.grace_report_ms : s->cfg.grace_lost_ms;
     if (list_is_empty(&e->sent))
         let_go(s, e);
@@ -161,6 +154,8 @@ void sched_engines_fini(struct sched *s)
         loop_cancel(s->loop, &e->grace);
         pace_leave(e);
         list_remove(&e->link);
+        list_remove(&e->offers);
+        list_remove(&e->watchers);
     }
     loop_cancel(s->loop, &s->pacer.timer);
     while (s->n_silent)

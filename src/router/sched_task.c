@@ -55,6 +55,8 @@ int sched_new(struct sched **ret, struct loop *l, struct session *session,
     buf_init(&s->scratch, ANSWER_MAX);
     buf_init(&s->recall_text, RECALL_TEXT_MAX);
     pacer_init(&s->pacer);
+    s->settle_rest.fn = sched_settle_rest;
+    list_init(&s->settle_rest.link);
     struct list *const lists[] = {&s->waiting, &s->engines, &s->silent, &s->decided,
                                   &s->free_tasks};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
@@ -79,6 +81,7 @@ void sched_free(struct sched *s)
     while ((t = map_next(&s->tasks, &pos)))
         task_free(s, t);
     sched_engines_fini(s);
+    loop_undefer(&s->settle_rest);
     policy_close(s->policy);
     struct list *it;
     while ((it = list_pop_front(&s->free_tasks)))
@@ -105,48 +108,6 @@ void sched_trim(struct sched *s)
     s->n_free_tasks = 0;
     map_trim(&s->tasks);
     map_trim(&s->accounts);
-}
-
-/* Consequences */
-
-/* A task that has not started: may it, can it, must it wait? */
-static void judge(struct sched *s, struct task *t)
-{
-    const struct terms *terms = t->terms;
-    struct verdict v = {.ename = "ImpossibleDependency", .evalue = ""};
-    enum task_event ev = TE_DEPS_MET;
-    if (terms && (dep_is_unreachable(&terms->after) || dep_is_unreachable(&terms->follow) ||
-                  (terms_are_choosy(terms) && terms_are_hopeless(s, terms))))
-        ev = TE_UNREACHABLE;
-    else if (terms && !(dep_is_met(&terms->after) && dep_is_met(&terms->follow)))
-        ev = TE_DEPS_OPEN;
-    if (ev != TE_DEPS_OPEN || t->state == TASK_NEW)
-        task_event(s, t, ev, &v);
-}
-
-/* What it may run on is more than before: it stands in the line anew, but its time goes on. */
-static void ask_again(struct sched *s, struct task *t)
-{
-    line_remove(&s->line, t);
-    s->counts.waiting--;
-    t->where = NOWHERE;
-    assign_or_wait(s, t);
-}
-
-void sched_settle(struct sched *s)
-{
-    if (s->settling)
-        return;
-    s->settling = true;
-    struct list *it;
-    while ((it = list_pop_front(&s->decided))) {
-        struct task *t = container_of(it, struct terms, decide)->task;
-        if (t->state == TASK_WAITING)
-            judge(s, t);
-        else if (t->where == IN_LINE && terms_are_choosy(t->terms))
-            ask_again(s, t);
-    }
-    s->settling = false;
 }
 
 /* Requests */
@@ -225,7 +186,7 @@ static void start(struct sched *s, const struct request *q)
                             .evalue = ""};
         task_event(s, t, TE_REFUSED, &v);
     } else {
-        judge(s, t);
+        sched_judge(s, t);
     }
     sched_settle(s);
 }
@@ -385,6 +346,7 @@ void sched_walk(struct sched *s,
     walk_list(&s->line.resumed, NULL, fn, ctx);
     walk_list(&s->waiting, NULL, fn, ctx);
     walk_list(&s->line.choosy, NULL, fn, ctx);
+    walk_list(&s->line.wary, NULL, fn, ctx);
     walk_list(&s->line.plain, NULL, fn, ctx);
     list_for_each (&s->engines, it) {
         struct sched_engine *e = container_of(it, struct sched_engine, link);

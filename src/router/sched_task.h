@@ -32,7 +32,9 @@ struct sched_engine {
     bool reported;         /* its end is known, not guessed from silence */
     uint32_t number;       /* of that uuid and of no other; 0: not added yet */
     struct list sent;      /* those tasks, oldest first */
-    uint64_t cursor;       /* line.c: restricted tasks before it are not for this engine */
+    struct list offers;    /* seats.c: of tasks that may start, and may do so here ... */
+    struct list watchers;  /* ... and of those that can't start yet */
+    uint64_t cursor;       /* line.c: tasks in the row before it are not for this engine */
     struct list link;      /* in sched.engines */
     struct timer grace;    /* runs between its end and the verdict on `sent` */
     const char *cause;     /* borrowed; of its end */

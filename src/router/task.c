@@ -174,6 +174,7 @@ static void leave(struct sched *s, struct task *t)
     switch (t->where) {
     case AMONG_WAITING:
         list_remove(&t->link);
+        seats_leave(t->terms);
         s->counts.waiting--;
         s->counts.dependent--;
         break;
@@ -192,8 +193,10 @@ static void leave(struct sched *s, struct task *t)
         break;
     }
     t->where = NOWHERE;
-    if (t->terms)
-        loop_cancel(s->loop, &t->terms->timer);
+    if (!t->terms)
+        return;
+    t->terms->is_late = false;
+    loop_cancel(s->loop, &t->terms->timer);
 }
 
 /* The task is answered: it counts for others. */
@@ -238,6 +241,7 @@ static void wait_for_others(struct sched *s, struct task *t, const struct verdic
     t->where = AMONG_WAITING;
     s->counts.waiting++;
     s->counts.dependent++;
+    seats_watch(s, t->terms);
     terms_start_timer(s, t->terms);
 }
 
@@ -245,6 +249,7 @@ static void look_for_engine(struct sched *s, struct task *t, const struct verdic
 {
     if (t->where == AMONG_WAITING) {
         list_remove(&t->link);
+        seats_leave(t->terms);
         s->counts.waiting--;
         s->counts.dependent--;
         t->where = NOWHERE;

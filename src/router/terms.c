@@ -27,6 +27,7 @@ static bool has(const struct numbers *s, uint32_t number)
     return at < s->n && s->items[at] == number;
 }
 
+/* 1: it is new there, 0 or ERSA_ENOMEM. */
 static int add(struct numbers *s, uint32_t number)
 {
     size_t at = lower_bound(s, number);
@@ -43,16 +44,16 @@ static int add(struct numbers *s, uint32_t number)
     memmove(s->items + at + 1, s->items + at, (s->n - at) * sizeof(*s->items));
     s->items[at] = number;
     s->n++;
-    return 0;
+    return 1;
 }
 
 static void on_timeout(struct timer *timer)
 {
     struct terms *terms = container_of(timer, struct terms, timer);
     struct sched *s = terms->task->account->sched;
-    struct verdict v = {.ename = "TaskTimeout", .evalue = ""};
-    task_event(s, terms->task, TE_TIMED_OUT, &v);
-    sched_settle(s);
+    terms->is_late = true;
+    sched_decide(s, terms);
+    sched_settle_soon(s);
 }
 
 struct terms *terms_of(struct sched *s, struct task *t)
@@ -104,6 +105,7 @@ void terms_free(struct sched *s, struct task *t)
     loop_cancel(s->loop, &terms->timer);
     list_remove(&terms->decide);
     depend_unbind(terms);
+    seats_leave(terms);
     free(terms->targets.items);
     free(terms->excluded.items);
     free(terms->places.items);
@@ -118,7 +120,7 @@ void terms_start_timer(struct sched *s, struct terms *terms)
 
 int terms_exclude(struct terms *terms, uint32_t number)
 {
-    return add(&terms->excluded, number);
+    return add(&terms->excluded, number) < 0 ? ERSA_ENOMEM : 0;
 }
 
 int terms_add_place(struct terms *terms, uint32_t number)
@@ -156,7 +158,8 @@ bool terms_are_hopeless(const struct sched *s, const struct terms *terms)
         return true;
     const struct numbers *places = terms_places(terms);
     if (!places)
-        return terms->is_unmet && s->n_live && count_live(s, &terms->excluded) == s->n_live;
+        return terms->is_unmet && s->n_live && terms->excluded.n >= s->n_live &&
+               count_live(s, &terms->excluded) == s->n_live;
     for (size_t i = 0; i < places->n; i++)
         if (sched_live_by_number(s, places->items[i]) && terms_allow(terms, places->items[i]))
             return false;

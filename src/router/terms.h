@@ -7,6 +7,7 @@
 
 #include "loop/loop.h"
 #include "router/depend.h"
+#include "router/seats.h"
 #include "router/task_meta.h"
 #include "util/list.h"
 
@@ -26,11 +27,14 @@ struct terms {
     struct numbers places;   /* where tasks that it follows ran */
     bool is_nowhere;         /* one that counts ran nowhere */
     bool is_unmet;           /* it was the task that refused an engine, not a failure */
+    bool is_late;            /* its time is up, and it still waits */
     struct dep after, follow;
     struct edge *edges; /* owned: to the unfinished tasks that it depends on */
     size_t n_edges;
-    struct list decide; /* in sched.decided */
-    uint64_t entry;     /* its number in the line's row; 0: not there */
+    struct list decide;            /* in sched.decided */
+    uint64_t entry;                /* its number in the line's row; 0: not there */
+    struct seat *seats, only_seat; /* owned: at engines, while it waits; seats.c */
+    size_t n_seats, n_taken;
     int64_t timeout_ns; /* 0: none */
     struct timer timer;
 };
@@ -47,7 +51,8 @@ void terms_start_timer(struct sched *s, struct terms *terms);
 
 /* Never on that engine again. 0 or ERSA_ENOMEM. */
 int terms_exclude(struct terms *terms, uint32_t number);
-/* A task that it follows ran there (0: nowhere) and counts. 0 or ERSA_ENOMEM. */
+/* A task that it follows ran there (0: nowhere) and counts. 1: the first there, 0 or
+ * ERSA_ENOMEM. */
 int terms_add_place(struct terms *terms, uint32_t number);
 
 bool terms_allow(const struct terms *terms, uint32_t number);
