@@ -4,10 +4,15 @@
 #include "util/clock.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "ersa/error.h"
+
+/* 0000-01-01 to the end of 9999 */
+#define FIRST_US (-62167219200000000)
+#define LAST_US 253402300799999999
 
 int64_t clock_mono_ns(void)
 {
@@ -28,6 +33,7 @@ size_t clock_iso(int64_t utc_us, char out[CLOCK_ISO_MAX])
     static _Thread_local time_t cached = -1;
     static _Thread_local char text[24];
     static _Thread_local size_t len;
+    utc_us = utc_us < FIRST_US ? FIRST_US : utc_us > LAST_US ? LAST_US : utc_us;
     int64_t seconds = utc_us / 1000000, us = utc_us % 1000000;
     if (us < 0) {
         us += 1000000;
@@ -36,9 +42,9 @@ size_t clock_iso(int64_t utc_us, char out[CLOCK_ISO_MAX])
     if (len == 0 || cached != seconds) {
         struct tm tm;
         cached = seconds;
-        if (!gmtime_r(&cached, &tm) || tm.tm_year > 8099 || tm.tm_year < -1900)
-            tm = (struct tm){.tm_year = 70, .tm_mday = 1};
-        len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+        gmtime_r(&cached, &tm);
+        size_t n = (size_t)snprintf(text, sizeof(text), "%04d", tm.tm_year + 1900);
+        len = n + strftime(text + n, sizeof(text) - n, "-%m-%dT%H:%M:%S", &tm);
     }
     memcpy(out, text, len);
     char *p = out + len;
@@ -154,5 +160,5 @@ int clock_parse_iso(const char *s, size_t len, int64_t *ret)
         return ERSA_EPARSE;
     }
     *ret = (seconds - zone) * 1000000 + us;
-    return 0;
+    return *ret < FIRST_US || *ret > LAST_US ? ERSA_EPARSE : 0;
 }

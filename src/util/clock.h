@@ -16,9 +16,11 @@ int64_t clock_utc_us(void);
 
 #define CLOCK_ISO_MAX 33 /* with NUL */
 /* Writes "YYYY-MM-DDTHH:MM:SS.ffffffZ" (always with its fraction); returns its length.
- * The seconds' part is cached per thread: no calendar work within one second. */
+ * The seconds' part is cached per thread: no calendar work within one second. Years 0000 to
+ * 9999; before and after, the first and the last moment of these. */
 size_t clock_iso(int64_t utc_us, char out[CLOCK_ISO_MAX]);
-/* Parses an ISO date of wire.md 5 (no zone: local time). Returns 0 or ERSA_EPARSE. */
+/* Parses an ISO date of wire.md 5 (no zone: local time). Returns 0 or ERSA_EPARSE, also for
+ * what clock_iso() couldn't write. */
 int clock_parse_iso(const char *s, size_t len, int64_t *ret_utc_us);
 
 #endif

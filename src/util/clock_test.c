@@ -77,6 +77,27 @@ static void test_local_time(void **state)
     assert_true(us == 0);
 }
 
+/* Four digits, always: dates are compared as texts in a database. What has no such form is not
+ * read, and written as the nearest that has. */
+static void test_years(void **state)
+{
+    static const char *const outside[] = {"0000-01-01T00:00:00+00:01",
+                                          "9999-12-31T23:59:59-00:01"};
+    int64_t us, first, last;
+    assert_int_equal(clock_parse_iso("0506-01-02T03:04:05Z", 20, &us), 0);
+    expect_iso(us, "0506-01-02T03:04:05.000000Z");
+    assert_int_equal(clock_parse_iso("0000-01-01T00:00:00Z", 20, &first), 0);
+    expect_iso(first, "0000-01-01T00:00:00.000000Z");
+    assert_int_equal(clock_parse_iso("9999-12-31T23:59:59.999999Z", 27, &last), 0);
+    expect_iso(last, "9999-12-31T23:59:59.999999Z");
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(clock_parse_iso(outside[i], strlen(outside[i]), &us), ERSA_EPARSE);
+    expect_iso(first - 1, "0000-01-01T00:00:00.000000Z");
+    expect_iso(last + 1, "9999-12-31T23:59:59.999999Z");
+    expect_iso(INT64_MIN, "0000-01-01T00:00:00.000000Z");
+    expect_iso(INT64_MAX, "9999-12-31T23:59:59.999999Z");
+}
+
 static void test_clocks_go_on(void **state)
 {
     int64_t a = clock_mono_ns();
@@ -87,9 +108,8 @@ static void test_clocks_go_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_iso),
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_local_time),
+        cmocka_unit_test(test_iso),          cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_local_time),   cmocka_unit_test(test_years),
         cmocka_unit_test(test_clocks_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
