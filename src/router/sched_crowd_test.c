@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tasks that wait in great numbers, and are refused, fail, time out or lose their engines: in
+ * linear time (schedulers.md 5 to 8). */
+#include "router/sched_scale_rig.h"
+
+static void waiting_time_out(struct world *w)
+{
+    static const char *const forms[] = {"{\"after\": [\"%u\"], \"timeout\": 1}",
+                                        "{\"after\": [\"%u\"], \"timeout\": 2}"};
+    add_engines(w, 1);
+    submit(w, 0, "{}");
+    for (unsigned i = 1; i < w->n; i++)
+        submit(w, i, naming(w, forms[i % 2], 0));
+    pass_ms(w, 1001);
+    settle(w);
+    assert_int_equal(w->timeout, w->n / 2 - 1);
+    pass_ms(w, 1001);
+    settle(w);
+    assert_int_equal(w->timeout, w->n - 1);
+}
+
+static void unmet_everywhere(struct world *w)
+{
+    add_engines(w, 3);
+    submit_each(w, 0, w->n, "{}", 0);
+    answer_all(w, UNMET);
+    assert_int_equal(w->impossible, w->n);
+    assert_int_equal(w->n_sent, 3 * w->n);
+}
+
+static void failing_everywhere(struct world *w)
+{
+    add_engines(w, 3);
+    submit_each(w, 0, w->n, "{\"retries\": 2}", 0);
+    answer_all(w, ERROR);
+    assert_int_equal(w->error, w->n);
+    assert_int_equal(w->n_sent, 3 * w->n);
+}
+
+/* Refused by one engine after the other. */
+static void one_is_unmet_by_many(struct world *w)
+{
+    add_engines(w, w->n / 100);
+    for (unsigned i = 0; i < 100; i++)
+        submit(w, i, "{}");
+    answer_all(w, UNMET);
+    assert_int_equal(w->impossible, 100);
+    assert_int_equal(w->n_sent, w->n);
+}
+
+static void targets_in_blocks(struct world *w)
+{
+    char metadata[64];
+    unsigned engines = w->n / 100;
+    add_engines(w, engines);
+    for (unsigned i = 0; i < w->n; i++) {
+        snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%u\"]}", i / 100);
+        submit(w, i, metadata);
+    }
+    answer_all(w, OK);
+    assert_int_equal(w->ok, w->n);
+}
+
+/* One of two engines each, and the first fails it. */
+static void two_targets(struct world *w)
+{
+    char metadata[64];
+    unsigned engines = w->n / 100;
+    add_engines(w, engines);
+    for (unsigned i = 0; i < w->n; i++) {
+        snprintf(metadata, sizeof(metadata),
+                 "{\"targets\": [\"U%u\", \"U%u\"], \"retries\": 1}", i / 100,
+                 engines - 1 - i / 100);
+        submit(w, i, metadata);
+    }
+    answer_all(w, ERROR);
+    assert_int_equal(w->error, w->n);
+    assert_int_equal(w->n_sent, 2 * w->n);
+}
+
+static void targets_by_turns(struct world *w)
+{
+    char metadata[64];
+    add_engines(w, w->n / 100);
+    for (unsigned i = 0; i < w->n; i++) {
+        snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%u\"]}", i % w->n_engines);
+        submit(w, i, metadata);
+    }
+    answer_all(w, OK);
+    assert_int_equal(w->ok, w->n);
+}
+
+/* One engine after the other leaves, while all wait for something else. */
+static void engines_leave_a_chain(struct world *w)
+{
+    add_engines(w, w->n / 100);
+    make_chain(w, BOTH);
+    unsigned engine = w->sent[0].engine;
+    for (unsigned i = 0; i < w->n_engines; i++)
+        if (i != engine) {
+            sched_engine_gone(w->s, &w->engines[i].e, true, NULL, on_done);
+            loop_turn(w->loop, 0);
+        }
+    answer_all(w, OK);
+    assert_int_equal(w->ok, w->n);
+}
+
+/* One engine after the other leaves, and each takes what was for it alone with it. */
+static void engines_leave_their_targets(struct world *w)
+{
+    char metadata[64];
+    add_engines(w, w->n / 100);
+    for (unsigned i = 0; i < w->n; i++) {
+        snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%u\"]}", i % w->n_engines);
+        submit(w, i, metadata);
+    }
+    for (unsigned i = 0; i < w->n_engines; i++) {
+        sched_engine_gone(w->s, &w->engines[i].e, true, NULL, on_done);
+        loop_turn(w->loop, 0);
+    }
+    pass_ms(w, 201);
+    settle(w);
+    assert_int_equal(w->died, w->n_engines);
+    assert_int_equal(w->impossible, w->n - w->n_engines);
+}
+
+#define SCENES(X)               \
+    X(waiting_time_out, 1)      \
+    X(unmet_everywhere, 1)      \
+    X(failing_everywhere, 1)    \
+    X(one_is_unmet_by_many, 1)  \
+    X(targets_by_turns, 1)      \
+    X(targets_in_blocks, 1)     \
+    X(two_targets, 1)           \
+    X(engines_leave_a_chain, 1) \
+    X(engines_leave_their_targets, 1)
+
+SCALE_MAIN("router/sched_crowd", SCENES)
