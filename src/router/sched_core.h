@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The scheduler's inside, shared by its own files: sched_task.c (messages), task.c (a task's
- * life), line.c (who waits), assign.c (who gets what), pace.c and recall.c (hwm=auto), terms.c
- * and depend.c (who may run where and when), task_reply.c (answers made here). */
+ * life), task_memory.c, line.c (who waits), assign.c (who gets what), pace.c and recall.c
+ * (hwm=auto), terms.c and depend.c (who may run where and when), task_reply.c (answers made
+ * here). */
 #ifndef ERSA_ROUTER_SCHED_CORE_H
 #define ERSA_ROUTER_SCHED_CORE_H
 
@@ -53,9 +54,8 @@ struct sched {
     bool settling;
     struct defer settle_rest;
 
-    struct list free_tasks; /* kept for reuse */
-    size_t n_free_tasks;
-    struct frame *vec; /* owned; sched_vec() */
+    struct task_pool pool;
+    struct frame *vec; /* owned; sched_vec(): never smaller than any task's message */
     size_t vec_cap;
     struct sched_engine **candidates; /* owned; assign.c */
     size_t candidates_cap;

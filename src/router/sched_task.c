@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Messages to the scheduler: each is verified, read in place once, and becomes an event of a
- * task. A request is copied once (msg_hold): whatever engine it goes to, it may have to go to
+ * task. A request is copied once (task_new): whatever engine it goes to, it may have to go to
  * another. */
 #include "router/sched_task.h"
 
@@ -57,8 +57,7 @@ int sched_new(struct sched **ret, struct loop *l, struct session *session,
     pacer_init(&s->pacer);
     s->settle_rest.fn = sched_settle_rest;
     list_init(&s->settle_rest.link);
-    struct list *const lists[] = {&s->waiting, &s->engines, &s->silent, &s->decided,
-                                  &s->free_tasks};
+    struct list *const lists[] = {&s->waiting, &s->engines, &s->silent, &s->decided};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
     int rc = policy_open(&s->policy, cfg->scheme, err);
@@ -83,9 +82,7 @@ void sched_free(struct sched *s)
     sched_engines_fini(s);
     loop_undefer(&s->settle_rest);
     policy_close(s->policy);
-    struct list *it;
-    while ((it = list_pop_front(&s->free_tasks)))
-        free(container_of(it, struct task, link));
+    task_pool_trim(&s->pool);
     map_fini(&s->tasks);
     map_fini(&s->accounts);
     map_fini(&s->by_uuid);
@@ -102,10 +99,7 @@ void sched_free(struct sched *s)
 
 void sched_trim(struct sched *s)
 {
-    struct list *it;
-    while ((it = list_pop_front(&s->free_tasks)))
-        free(container_of(it, struct task, link));
-    s->n_free_tasks = 0;
+    task_pool_trim(&s->pool);
     map_trim(&s->tasks);
     map_trim(&s->accounts);
 }

@@ -32,7 +32,7 @@ static int setup_hwm2(void **state)
 static int setup_limited(void **state)
 {
     struct sched_config cfg = hwm1;
-    cfg.client_limit = 1500; /* three of rig_submit() */
+    cfg.client_limit = 1200; /* three of rig_submit() */
     *state = rig_new(&cfg);
     return 0;
 }

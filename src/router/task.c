@@ -15,14 +15,9 @@
  * too: SPENT. */
 #include "router/task.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "router/sched_core.h"
 #include "router/terms.h"
 #include "util/log.h"
-
-#define FREE_TASKS_MAX 1024
 
 static const char *const state_names[] = {
 #define X(name) #name,
@@ -46,127 +41,6 @@ const char *task_event_name(enum task_event ev)
     return event_names[ev];
 }
 
-struct slice task_header(const struct task *t)
-{
-    return frame_slice(&t->request->frames[t->n_front + 2]);
-}
-
-struct slice task_client(const struct task *t)
-{
-    return frame_slice(&t->request->frames[0]);
-}
-
-/* Memory */
-
-static void charge(struct account *a, struct task *t)
-{
-    a->bytes += t->request->bytes;
-    a->n++;
-    t->account = a;
-}
-
-static void discharge(struct sched *s, struct task *t)
-{
-    struct account *a = t->account;
-    if (!a)
-        return;
-    a->bytes -= t->request->bytes;
-    if (--a->n)
-        return;
-    map_remove(&s->accounts, a->identity, a->identity_len);
-    free(a);
-}
-
-static struct account *account_of(struct sched *s, struct slice client)
-{
-    struct account *a = map_get(&s->accounts, client.data, client.len);
-    if (a)
-        return a;
-    a = malloc(sizeof(*a) + client.len);
-    if (!a)
-        return NULL;
-    *a = (struct account){.sched = s, .identity_len = client.len};
-    memcpy(a->identity, client.data, client.len);
-    if (map_put(&s->accounts, a->identity, a->identity_len, a) < 0) {
-        free(a);
-        return NULL;
-    }
-    return a;
-}
-
-static struct task *take_task(struct sched *s)
-{
-    struct list *it = list_pop_front(&s->free_tasks);
-    if (!it)
-        return calloc(1, sizeof(struct task));
-    s->n_free_tasks--;
-    struct task *t = container_of(it, struct task, link);
-    *t = (struct task){0};
-    return t;
-}
-
-static void keep_task(struct sched *s, struct task *t)
-{
-    if (s->n_free_tasks == FREE_TASKS_MAX) {
-        free(t);
-        return;
-    }
-    list_push_front(&s->free_tasks, &t->link);
-    s->n_free_tasks++;
-}
-
-/* Points the id into the task's own copy of the header. */
-static bool set_msg_id(struct task *t, struct slice header, struct slice msg_id)
-{
-    struct slice own = task_header(t);
-    if (msg_id.data >= header.data && msg_id.data < header.data + header.len) {
-        t->msg_id = (struct slice){own.data + (msg_id.data - header.data), msg_id.len};
-        return true;
-    }
-    t->id_copy = str_dup_slice(msg_id);
-    t->msg_id = (struct slice){t->id_copy, msg_id.len};
-    return t->id_copy;
-}
-
-struct task *task_new(struct sched *s, const struct frame *frames, unsigned n, unsigned n_front,
-                      struct slice header, struct slice msg_id)
-{
-    struct task *t = take_task(s);
-    if (!t)
-        return NULL;
-    list_init(&t->link);
-    list_init(&t->dependents);
-    t->n_front = n_front;
-    t->submitted_ns = t->since_ns = loop_now_ns(s->loop);
-    t->request = msg_hold(frames, n);
-    if (!t->request || !set_msg_id(t, header, msg_id) ||
-        map_put(&s->tasks, t->msg_id.data, t->msg_id.len, t) < 0) {
-        free(t->id_copy);
-        held_free(t->request);
-        keep_task(s, t);
-        return NULL;
-    }
-    struct account *a = account_of(s, task_client(t));
-    if (!a) {
-        task_free(s, t);
-        return NULL;
-    }
-    charge(a, t);
-    return t;
-}
-
-void task_free(struct sched *s, struct task *t)
-{
-    map_remove(&s->tasks, t->msg_id.data, t->msg_id.len);
-    list_remove(&t->link);
-    list_remove(&t->dependents);
-    terms_free(s, t);
-    discharge(s, t);
-    held_free(t->request);
-    free(t->id_copy);
-    keep_task(s, t);
-}
-
 /* Steps that several actions share */
 
 static void leave(struct sched *s, struct task *t)
@@ -187,7 +61,7 @@ static void leave(struct sched *s, struct task *t)
         s->counts.sent--;
         stats_hist_add(&s->counts.engine_time, loop_now_ns(s->loop) - t->since_ns);
         t->since_ns = loop_now_ns(s->loop);
-        sched_load_drop(s, t->engine, t->request->bytes);
+        sched_load_drop(s, t->engine, t->request.bytes);
         break;
     case NOWHERE:
         break;
@@ -269,9 +143,9 @@ static void send_to_engine(struct sched *s, struct task *t, const struct verdict
     t->engine = e;
     t->begun = !e->tells_begun;
     s->counts.sent++;
-    sched_load_add(s, e, t->request->bytes);
+    sched_load_add(s, e, t->request.bytes);
     s->ops->event(s->ctx, TASK_ASSIGNED, t->msg_id, e->uuid, NULL);
-    s->ops->to_engine(s->ctx, e, t->request->frames, t->request->n);
+    s->ops->to_engine(s->ctx, e, task_frames(s, t), t->request.n);
 }
 
 /* Never to that engine again, unless it is known to have ended. */

@@ -5,7 +5,7 @@
 
 #include "router/sched_task.h"
 #include "util/list.h"
-#include "wire/msg.h"
+#include "wire/packed.h"
 
 #define TASK_STATES(X) X(NEW) X(WAITING) X(READY) X(SENT) X(SPENT) X(DONE) X(FAILED) X(ABORTED)
 #define TASK_EVENTS(X)                                                             \
@@ -26,7 +26,7 @@
     X(DEAD_FRESH)  /* its engine died and had not begun it */                      \
     X(DEAD)        /* its engine died while running it */
 
-enum task_state {
+enum __attribute__((packed)) task_state {
 #define X(name) TASK_##name,
     TASK_STATES(X)
 #undef X
@@ -48,25 +48,28 @@ enum task_state task_next_state(enum task_state s, enum task_event ev);
 struct terms;   /* terms.h */
 struct account; /* sched_core.h */
 
+enum __attribute__((packed)) task_place { NOWHERE, AMONG_WAITING, IN_LINE, AT_ENGINE };
+
+/* A million may wait, so what is here counts: one allocation, the message included. */
 struct task {
-    struct list link; /* in the list that `where` says */
-    enum task_state state;
-    enum { NOWHERE, AMONG_WAITING, IN_LINE, AT_ENGINE } where;
-    bool begun;       /* its engine has begun it, or would not tell */
-    bool is_unwanted; /* an abort went by while it was at an engine */
-    bool resumed;     /* has waited its time already: before those that have not */
-    unsigned retries; /* left */
-    unsigned n_front; /* frames of `request` before the delimiter */
-    int64_t submitted_ns;
-    int64_t since_ns;            /* when it came to where it is: the line, an engine */
-    uint64_t seq;                /* by age, anew when it goes back to the end of the line */
-    struct slice msg_id;         /* in `request`, or id_copy */
-    char *id_copy;               /* owned; NULL but for an id with escapes */
-    struct held *request;        /* owned: [client, identities..., <IDS|MSG>, ...] */
+    struct list link;            /* in the list that `where` says */
+    struct list dependents;      /* edges of those that wait for it (depend.h) */
     struct account *account;     /* its client's; borrowed */
     struct sched_engine *engine; /* AT_ENGINE; borrowed */
-    struct list dependents;      /* edges of those that wait for it (depend.h) */
     struct terms *terms;         /* owned; NULL: may run anywhere at any time */
+    int64_t submitted_ns;
+    int64_t since_ns;    /* when it came to where it is: the line, an engine */
+    uint64_t seq;        /* by age, anew when it goes back to the end of the line */
+    struct slice msg_id; /* in `request`, or (an id with escapes) behind it */
+    unsigned retries;    /* left */
+    unsigned n_front;    /* frames of `request` before the delimiter */
+    uint16_t class;      /* task_memory.c: its size */
+    enum task_state state;
+    enum task_place where;
+    bool begun;            /* its engine has begun it, or would not tell */
+    bool is_unwanted;      /* an abort went by while it was at an engine */
+    bool resumed;          /* has waited its time already: before those that have not */
+    struct packed request; /* [client, identities..., <IDS|MSG>, ...]; must be the last */
 };
 
 /* What comes with an event. */
@@ -87,6 +90,18 @@ void task_free(struct sched *s, struct task *t);
 
 struct slice task_header(const struct task *t);
 struct slice task_client(const struct task *t);
+/* Its `request.n` frames, valid until the next sched_vec(), which they share the memory with.
+ */
+const struct frame *task_frames(struct sched *s, const struct task *t);
+
+/* Memory of ended tasks, kept for the next ones. */
+#define TASK_CLASSES 256
+struct free_piece;
+struct task_pool {
+    struct free_piece *free[TASK_CLASSES]; /* owned; by size */
+    size_t n;
+};
+void task_pool_trim(struct task_pool *pool);
 
 /* Applies the table. An unlisted pair is logged, counted and changes nothing; returns whether
  * it was listed. The task may be gone afterwards; what follows for others is done by

@@ -61,9 +61,9 @@ static void send_error(struct sched *s, struct answer *a, const char *ename, con
     json_decref(content);
 }
 
-static struct answer answer_to(const struct task *t)
+static struct answer answer_to(struct sched *s, const struct task *t)
 {
-    return (struct answer){.front = t->request->frames,
+    return (struct answer){.front = task_frames(s, t),
                            .n_front = t->n_front,
                            .header = task_header(t),
                            .msg_id = t->msg_id};
@@ -71,13 +71,13 @@ static struct answer answer_to(const struct task *t)
 
 void reply_error(struct sched *s, struct task *t, const char *ename, const char *evalue)
 {
-    struct answer a = answer_to(t);
+    struct answer a = answer_to(s, t);
     send_error(s, &a, ename, evalue);
 }
 
 void reply_aborted(struct sched *s, struct task *t)
 {
-    struct answer a = answer_to(t);
+    struct answer a = answer_to(s, t);
     a.metadata = a.content = SLICE_LIT("{\"status\": \"aborted\"}");
     send(s, &a);
 }
@@ -85,7 +85,7 @@ void reply_aborted(struct sched *s, struct task *t)
 void reply_engine_died(struct sched *s, struct task *t, struct sched_engine *e)
 {
     char sentence[SENTENCE_MAX], date[CLOCK_ISO_MAX];
-    struct answer a = answer_to(t);
+    struct answer a = answer_to(s, t);
     snprintf(sentence, sizeof(sentence), "Engine b'%.*s' died while running task '%.*s'%s%s",
              SLICE_FMT(e->uuid), SLICE_FMT(t->msg_id), e->cause ? ": " : "",
              e->cause ? e->cause : "");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Open addressing with linear probing and tombstones; SipHash-1-3 with a key of this process,
- * so that peers can't choose colliding identities. A slot holds the hash: keys are compared
- * rarely. */
+ * so that peers can't choose colliding identities. A slot holds half the hash, so that keys are
+ * compared rarely, and has 24 octets: maps of a million tasks are a matter of memory. */
 #include "util/map.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,10 @@
 
 struct map_slot {
     const void *key; /* NULL: never used; &dead: removed */
-    size_t len;
-    uint64_t hash;
     void *value;
+    uint32_t len, hash;
 };
+static_assert(sizeof(struct map_slot) == 24, "no octet of a slot is waste");
 
 #define SMALLEST 16
 
@@ -91,7 +92,7 @@ void map_fini(struct map *m)
     map_init(m);
 }
 
-static struct map_slot *find(const struct map *m, const void *key, size_t len, uint64_t hash)
+static struct map_slot *find(const struct map *m, const void *key, size_t len, uint32_t hash)
 {
     if (!m->n_slots)
         return NULL;
@@ -157,14 +158,18 @@ void *map_get(const struct map *m, const void *key, size_t len)
 {
     if (!m->n_used)
         return NULL;
-    const struct map_slot *s = find(m, key, len, map_hash(key, len));
+    const struct map_slot *s = find(m, key, len, (uint32_t)map_hash(key, len));
     return s ? s->value : NULL;
 }
 
 int map_put(struct map *m, const void *key, size_t len, void *value)
 {
-    struct map_slot item = {
-        .key = key ? key : "", .len = len, .hash = map_hash(key, len), .value = value};
+    if (len > UINT32_MAX)
+        return ERSA_EINVAL;
+    struct map_slot item = {.key = key ? key : "",
+                            .value = value,
+                            .len = (uint32_t)len,
+                            .hash = (uint32_t)map_hash(key, len)};
     if (find(m, key, len, item.hash))
         return ERSA_EEXIST;
     int rc = make_room(m);
@@ -176,7 +181,7 @@ int map_put(struct map *m, const void *key, size_t len, void *value)
 
 void *map_remove(struct map *m, const void *key, size_t len)
 {
-    struct map_slot *s = m->n_used ? find(m, key, len, map_hash(key, len)) : NULL;
+    struct map_slot *s = m->n_used ? find(m, key, len, (uint32_t)map_hash(key, len)) : NULL;
     if (!s)
         return NULL;
     void *value = s->value;

@@ -27,7 +27,8 @@ uint64_t map_hash(const void *key, size_t len);
 /* Value for the key, NULL when absent. */
 void *map_get(const struct map *m, const void *key, size_t len);
 
-/* Adds a key that is absent. Returns 0, ERSA_EEXIST (nothing changed) or ERSA_ENOMEM. */
+/* Adds a key that is absent. Returns 0, ERSA_EEXIST (nothing changed), ERSA_EINVAL (a key of
+ * 4 GiB or more) or ERSA_ENOMEM. */
 int map_put(struct map *m, const void *key, size_t len, void *value);
 
 /* Removes the key; returns its value, NULL when absent. */
