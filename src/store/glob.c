@@ -5,21 +5,23 @@
 
 #include <stdint.h>
 
+#define NO_CHARACTER 0x110000u /* and the octet: equal to no character */
+
 /* The character at *at, which moves behind it. */
 static uint32_t take_char(struct slice s, size_t *at)
 {
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *u = (const unsigned char *)s.data + *at;
     size_t n = u[0] < 0xC2 ? 1 : u[0] < 0xE0 ? 2 : u[0] < 0xF0 ? 3 : u[0] < 0xF5 ? 4 : 1;
-    if (n > s.len - *at)
+    uint32_t c = n > 1 ? u[0] & 0x7Fu >> n : u[0] < 0x80 ? u[0] : NO_CHARACTER + u[0];
+    bool is_whole = n <= s.len - *at;
+    for (size_t i = 1; i < n && is_whole; i++) {
+        is_whole = (u[i] & 0xC0) == 0x80;
+        c = c << 6 | (u[i] & 0x3F);
+    }
+    if (n > 1 && (!is_whole || c < least[n])) {
         n = 1;
-    for (size_t i = 1; i < n; i++)
-        if ((u[i] & 0xC0) != 0x80)
-            n = 1;
-    uint32_t c = u[0];
-    if (n > 1) {
-        c &= 0x7Fu >> n;
-        for (size_t i = 1; i < n; i++)
-            c = c << 6 | (u[i] & 0x3F);
+        c = NO_CHARACTER + u[0];
     }
     *at += n;
     return c;

@@ -67,13 +67,16 @@ static bool put_list(bson_t *one, const struct condition *c, const char *operato
     return ok && bson_append_array_end(&inner, &list) && bson_append_document_end(one, &inner);
 }
 
-/* The pattern's beginning up to what is special. */
+/* The pattern's beginning up to what is special, whole characters of it. */
 static bool put_prefix(bson_t *one, const struct condition *c)
 {
     const char *pattern = json_string_value(c->value.j);
     char regex[2 * PREFIX_MAX + 2] = "^";
-    size_t n = 1;
-    for (size_t i = 0; pattern[i] && !strchr("*?[", pattern[i]) && i < PREFIX_MAX; i++) {
+    size_t n = 1, len = strcspn(pattern, "*?[");
+    if (len > PREFIX_MAX)
+        for (len = PREFIX_MAX; len && ((unsigned char)pattern[len] & 0xC0) == 0x80;)
+            len--;
+    for (size_t i = 0; i < len; i++) {
         if (strchr("\\.^$|()+{}]/-", pattern[i]))
             regex[n++] = '\\';
         regex[n++] = pattern[i];

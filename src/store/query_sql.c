@@ -29,11 +29,34 @@ static const struct {
     const char *plain, *null; /* a text or date; null */
     bool of_other;            /* holds for an operand of another kind */
 } forms[OP_MAX] = {
-    [OP_EQ] = {"@=?", "@ IS NULL", false},  [OP_NE] = {"@ IS NOT ?", "@ IS NOT NULL", true},
-    [OP_LT] = {"@<?", NEVER, false},        [OP_LTE] = {"@<=?", NEVER, false},
-    [OP_GT] = {"@>?", NEVER, false},        [OP_GTE] = {"@>=?", NEVER, false},
-    [OP_GLOB] = {"@ GLOB ?", NEVER, false},
+    [OP_EQ] = {"@=?", "@ IS NULL", false},
+    [OP_NE] = {"@ IS NOT ?", "@ IS NOT NULL", true},
+    [OP_LT] = {"@<?", NEVER, false},
+    [OP_LTE] = {"@<=?", NEVER, false},
+    [OP_GT] = {"@>?", NEVER, false},
+    [OP_GTE] = {"@>=?", NEVER, false},
+    [OP_GLOB] = {"@>=? AND @<?", NEVER, false},
 };
+
+/* The pattern up to what is special. */
+static struct slice prefix_of(const struct condition *c)
+{
+    const char *pattern = json_string_value(c->value.j);
+    size_t len = json_string_length(c->value.j), n = 0;
+    while (n < len && pattern[n] != '*' && pattern[n] != '?' && pattern[n] != '[')
+        n++;
+    return (struct slice){pattern, n};
+}
+
+/* SQLite ends texts of JSON at a zero. */
+static bool has_zero(const struct condition *c)
+{
+    for (size_t i = 0; i < c->n_list; i++)
+        if (json_is_string(c->list[i].j) &&
+            memchr(json_string_value(c->list[i].j), '\0', json_string_length(c->list[i].j)))
+            return true;
+    return false;
+}
 
 static bool takes_parameter(const struct condition *c)
 {
@@ -43,9 +66,9 @@ static bool takes_parameter(const struct condition *c)
     switch (c->id) {
     case OP_IN:
     case OP_NIN:
-        return kind == 't';
-    case OP_GLOB: /* sets have another form */
-        return kind == 't' && !strchr(json_string_value(c->value.j), '[');
+        return kind == 't' && !has_zero(c);
+    case OP_GLOB:
+        return kind == 't' && prefix_of(c).len > 0;
     case OP_EQ:
     case OP_NE:
     case OP_LT:
@@ -101,12 +124,11 @@ int query_sql_put(struct buf *b, const struct store_query *q)
         const struct condition *c = &q->conditions[i];
         if (i && rc == 0)
             rc = buf_puts(b, " AND ");
-        parameter += takes_parameter(c);
         for (const char *at = form_of(c); *at && rc == 0; at++) {
             if (*at == '@')
                 rc = buf_puts(b, store_fields[c->field].name);
             else if (*at == '?')
-                rc = buf_printf(b, "?%u", parameter);
+                rc = buf_printf(b, "?%u", ++parameter);
             else
                 rc = buf_putc(b, *at);
         }
@@ -127,15 +149,37 @@ static int bind_list(sqlite3_stmt *s, int at, const struct condition *c)
     return sqlite3_bind_text64(s, at, text, strlen(text), free, SQLITE_UTF8);
 }
 
-static int bind_one(sqlite3_stmt *s, int at, const struct condition *c)
+/* From the prefix on, and below the text that has one more in its last octet. */
+static int bind_range(sqlite3_stmt *s, int at, const struct condition *c)
+{
+    struct slice prefix = prefix_of(c);
+    char *end = malloc(prefix.len);
+    if (!end)
+        return SQLITE_NOMEM;
+    memcpy(end, prefix.data, prefix.len);
+    end[prefix.len - 1]++; /* 0xFF is no octet of UTF-8 */
+    int rc = sqlite3_bind_text64(s, at, prefix.data, prefix.len, SQLITE_STATIC, SQLITE_UTF8);
+    if (rc != SQLITE_OK) {
+        free(end);
+        return rc;
+    }
+    return sqlite3_bind_text64(s, at + 1, end, prefix.len, free, SQLITE_UTF8);
+}
+
+/* The condition's parameters, from *at on. */
+static int bind_condition(sqlite3_stmt *s, int *at, const struct condition *c)
 {
     char date[SQL_DATE_MAX];
+    int first = *at + 1;
+    *at += c->id == OP_GLOB ? 2 : 1;
+    if (c->id == OP_GLOB)
+        return bind_range(s, first, c);
     if (c->id == OP_IN || c->id == OP_NIN)
-        return bind_list(s, at, c);
+        return bind_list(s, first, c);
     if (store_fields[c->field].kind == 'd')
-        return sqlite3_bind_text64(s, at, date, sql_date(c->value.date, date), SQLITE_TRANSIENT,
-                                   SQLITE_UTF8);
-    return sqlite3_bind_text64(s, at, json_string_value(c->value.j),
+        return sqlite3_bind_text64(s, first, date, sql_date(c->value.date, date),
+                                   SQLITE_TRANSIENT, SQLITE_UTF8);
+    return sqlite3_bind_text64(s, first, json_string_value(c->value.j),
                                json_string_length(c->value.j), SQLITE_STATIC, SQLITE_UTF8);
 }
 
@@ -144,6 +188,6 @@ int query_sql_bind(sqlite3_stmt *s, const struct store_query *q)
     int at = 0, rc = SQLITE_OK;
     for (size_t i = 0; i < q->n && rc == SQLITE_OK; i++)
         if (takes_parameter(&q->conditions[i]))
-            rc = bind_one(s, ++at, &q->conditions[i]);
+            rc = bind_condition(s, &at, &q->conditions[i]);
     return rc == SQLITE_OK ? 0 : rc == SQLITE_NOMEM ? ERSA_ENOMEM : ERSA_EINVAL;
 }

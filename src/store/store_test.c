@@ -210,6 +210,28 @@ static void check_finding(struct store *st)
     json_decref(j);
 }
 
+/* Zeros in texts, and a pattern that is long and not ASCII. */
+static void check_finding_odd_texts(struct store *st)
+{
+    char label[2 * 300 + 1] = "", query[sizeof(label) + 64];
+    struct store_record zero = request("z", 1), long_one = request("l", 2);
+    zero.set |= STORE_FIELD(F_label);
+    zero.v[F_label].text = (struct slice){"a\0b", 3};
+    put(st, &zero);
+    for (int i = 0; i < 300; i++)
+        strcat(label, "\xc3\xa9");
+    set_text(&long_one, F_label, label);
+    put(st, &long_one);
+    assert_found(st, "{\"label\": \"a\\u0000b\"}", "z ");
+    assert_found(st, "{\"label\": {\"$glob\": \"a*b\"}}", "z ");
+    assert_found(st, "{\"label\": {\"$glob\": \"a?b\"}}", "z ");
+    assert_found(st, "{\"label\": {\"$in\": [\"x\", \"a\\u0000b\"]}}", "z ");
+    assert_found(st, "{\"label\": {\"$nin\": [\"x\", \"a\\u0000b\"]}}", "l ");
+    assert_found(st, "{\"label\": {\"$nin\": [\"a\\u0000c\"]}}", "z l ");
+    snprintf(query, sizeof(query), "{\"label\": {\"$glob\": \"%s\"}}", label);
+    assert_found(st, query, "l ");
+}
+
 static void run_on(bool keeps, void (*check)(struct store *st))
 {
     for (size_t i = 0; i < N_STORES; i++) {
@@ -242,6 +264,7 @@ static void test_stores_that_keep(void **state)
     run_on(true, check_update);
     run_on(true, check_history_and_drop);
     run_on(true, check_finding);
+    run_on(true, check_finding_odd_texts);
 }
 
 int main(void)
