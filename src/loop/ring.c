@@ -31,6 +31,7 @@ struct ring {
     void *ctx;
     unsigned batch;
     _Alignas(64) atomic_bool asleep;
+    _Alignas(64) _Atomic size_t load;
 };
 
 static void wake(struct ring *r)
@@ -98,6 +99,22 @@ size_t ring_room(const struct ring *r)
 size_t ring_cap(const struct ring *r)
 {
     return r->mask + 1;
+}
+
+void ring_load(struct ring *r, size_t weight)
+{
+    atomic_fetch_add_explicit(&r->load, weight, memory_order_relaxed);
+}
+
+void ring_unload(struct ring *r, size_t weight)
+{
+    atomic_fetch_sub_explicit(&r->load, weight, memory_order_relaxed);
+}
+
+size_t ring_loaded(const struct ring *r)
+{
+    struct ring *ring = (struct ring *)r;
+    return atomic_load_explicit(&ring->load, memory_order_relaxed);
 }
 
 static bool is_empty(struct ring *r)

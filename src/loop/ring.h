@@ -22,6 +22,11 @@ int ring_push(struct ring *r, void *item);
 /* Sender's thread: wakes the reader if it sleeps; called once per turn after pushes. */
 void ring_flush(struct ring *r);
 size_t ring_room(const struct ring *r);
+/* What heavy items weigh, which are to be bounded by that as well: the sender adds before it
+ * pushes one, the receiver takes away when it has let go of it. Any thread. */
+void ring_load(struct ring *r, size_t weight);
+void ring_unload(struct ring *r, size_t weight);
+size_t ring_loaded(const struct ring *r);
 size_t ring_cap(const struct ring *r); /* any thread */
 
 /* Receiver's thread: takes the next item, NULL when empty. */

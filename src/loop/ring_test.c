@@ -196,10 +196,23 @@ static void test_no_wake_up_is_lost(void **state)
     loop_free(t.l);
 }
 
+static void test_load(void **state)
+{
+    struct ring *r = ring_new(2);
+    assert_int_equal(ring_loaded(r), 0);
+    ring_load(r, 1000);
+    ring_load(r, 5);
+    assert_int_equal(ring_loaded(r), 1005);
+    ring_unload(r, 1000);
+    assert_int_equal(ring_loaded(r), 5);
+    ring_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_load),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_unwatch_inside),
         cmocka_unit_test(test_two_threads),

@@ -54,10 +54,13 @@ static void on_mail(void *ctx, void *item)
     };
     struct mail *m = item;
     struct records *r = ctx;
+    size_t weight = mail_weight(m);
     if (handlers[m->type])
         handlers[m->type](r, m);
     r->n_heard++;
     mail_free(m);
+    if (weight)
+        ring_unload(r->in, weight);
     want_tick(r);
     if (r->text.cap > TEXT_KEEP) {
         buf_fini(&r->text);

@@ -87,9 +87,27 @@ static int put_purged_engines(struct buf *b, const struct query *q)
     return rc;
 }
 
+/* One at a time: until records has answered, the peer isn't read. So there is one answer on its
+ * way to each, whatever it asks for and whether it reads or not. */
+static void await_answer(struct link *l)
+{
+    if (l->asked++ == 0)
+        peer_pause(l->peer);
+}
+
+static void note_answer(struct link *l)
+{
+    if (l->asked && --l->asked == 0)
+        peer_resume(l->peer);
+}
+
 static void on_records_request(struct query *q)
 {
     struct buf envelope, engines;
+    if (link_is_attached(q->link) && peer_is_full(q->link->peer)) {
+        link_reject(q->link, REJECT_UNREAD); /* what else is on that connection goes on */
+        return;
+    }
     buf_init(&envelope, ENVELOPE_MAX);
     buf_init(&engines, ENGINES_MAX);
     if (put_envelope(&envelope, q) == 0 && put_purged_engines(&engines, q) == 0) {
@@ -101,7 +119,8 @@ static void on_records_request(struct query *q)
             .frames = q->parts.wire,
             .n = q->parts.n_wire,
         };
-        mailer_post(q->r, &letter, q->link);
+        if (mailer_post(q->r, &letter, q->link) == 0)
+            await_answer(q->link);
     } else {
         hub_error(q, "ValueError", "the envelope or the list of engines is too large");
     }
@@ -313,6 +332,8 @@ void hub_on_answer(void *ctx, void *item)
             .msg_type = type, .parent = frame_slice(&f[1]), .content = frame_slice(&f[2])};
         send_reply(r, to, idents, n_idents, &o, f + 3, m->msg->n - 3);
     }
+    if (to)
+        note_answer(to);
     mail_free(m);
 }
 

@@ -11,6 +11,7 @@
 
 #define RETRY_MS 1
 #define NUDGE_MS 2 /* a wake-up costs more than what a few tasks have to tell */
+#define HEAVY_MAX ((size_t)32 << 20) /* octets of heavy mail on its way */
 
 static void flush_ring(struct defer *d)
 {
@@ -32,6 +33,21 @@ static void wake_records(struct router *r, enum mail_type type)
         loop_defer(r->loop, &m->flush);
     else if (!timer_is_set(&m->nudge))
         loop_after(r->loop, &m->nudge, MS_TO_NS(NUDGE_MS));
+}
+
+/* The ring is bounded by the number of mails, and by the octets of the heavy ones. */
+static int push(struct mailer *m, struct mail *mail)
+{
+    size_t weight = mail_weight(mail);
+    if (weight == 0)
+        return ring_push(m->ring, mail);
+    if (ring_loaded(m->ring) > HEAVY_MAX)
+        return ERSA_EFULL;
+    ring_load(m->ring, weight);
+    int rc = ring_push(m->ring, mail);
+    if (rc < 0)
+        ring_unload(m->ring, weight);
+    return rc;
 }
 
 static int wait_in_line(struct mailer *m, struct mail *mail)
@@ -65,7 +81,7 @@ static void on_retry(struct timer *t)
 {
     struct router *r = container_of(t, struct router, mailer.retry);
     struct mailer *m = &r->mailer;
-    while (m->n && ring_push(m->ring, m->waiting[m->first]) == 0) {
+    while (m->n && push(m, m->waiting[m->first]) == 0) {
         m->first++;
         m->n--;
     }
@@ -90,7 +106,7 @@ static int send_mail(struct router *r, struct mail *mail, struct link *source)
 {
     struct mailer *m = &r->mailer;
     enum mail_type type = mail->type;
-    if (m->n == 0 && ring_push(m->ring, mail) == 0) {
+    if (m->n == 0 && push(m, mail) == 0) {
         wake_records(r, type);
         return 0;
     }
@@ -122,9 +138,12 @@ void mailer_stop(struct router *r)
     loop_undefer(&m->flush);
     loop_cancel(r->loop, &m->retry);
     loop_cancel(r->loop, &m->nudge);
-    for (size_t i = 0; i < m->n; i++)
-        if (ring_push(m->ring, m->waiting[m->first + i]) < 0)
-            mail_free(m->waiting[m->first + i]);
+    for (size_t i = 0; i < m->n; i++) {
+        struct mail *mail = m->waiting[m->first + i];
+        ring_load(m->ring, mail_weight(mail));
+        if (ring_push(m->ring, mail) < 0)
+            mail_free(mail);
+    }
     free(m->waiting);
     m->waiting = NULL;
     m->n = 0;

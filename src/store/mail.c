@@ -37,3 +37,8 @@ void mail_free(struct mail *m)
     held_free(m->msg);
     free(m);
 }
+
+size_t mail_weight(const struct mail *m)
+{
+    return m->msg && m->msg->bytes > MAIL_LIGHT ? m->msg->bytes : 0;
+}

@@ -41,5 +41,8 @@ struct mail {
 struct mail *mail_new(enum mail_type type, struct slice msg_id, struct slice engine,
                       struct slice peer, struct held *msg);
 void mail_free(struct mail *m); /* accepts NULL */
+/* What the ring is to be loaded with: its octets, 0 for what is light. */
+size_t mail_weight(const struct mail *m);
+#define MAIL_LIGHT 4096
 
 #endif

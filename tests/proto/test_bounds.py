@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import os
 import socket
+import sqlite3
 import struct
 import threading
 import time
@@ -273,3 +274,54 @@ def test_memory_of_a_burst_is_given_back(start, make_peers):
     wait_until(lambda: waiting() == 0, 60, "end of the tasks")
     assert full > before + 50, f"{before:.0f} MB, with {total} tasks {full:.0f} MB: not much of a burst"
     wait_until(lambda: controller.rss_mb() < before + 25, 30, f"less than {before + 25:.0f} MB, with {total} tasks it was {full:.0f}")
+
+
+@pytest.mark.parametrize("store", ["--dictdb", "--sqlitedb"])
+def test_client_that_reads_no_answers_about_results(start, witness, store):
+    """Each answer has all results in it: the next request is looked at when the client has taken the last one."""
+    controller = start(store)
+    peers, w = witness(controller)
+    worker = peers.attached()
+    w.client.wait_engines(2)
+    owner = peers.client()
+    ids = []
+    for _ in range(20):
+        ids.append(owner.submit(metadata={"targets": [worker.uuid]})["msg_id"])
+        worker.answer(worker.recv(), buffers=[os.urandom(MB)])
+        owner.recv(owner.task)
+    with w, connection(controller, "client", "registration", b"DEALER") as s:
+        for i in range(200):
+            s.sendall(harness.RawEngine.encode(owner.session.pack("result_request", {"msg_ids": ids})))
+            if i % 20 == 0:
+                assert len(owner.query("history_request").content["history"]) >= 20
+        wait_until(lambda: w.served > 10 or w.failure, what="service")
+    w.check()
+
+
+def test_store_that_lags_behind(start, make_peers, tmp_path):
+    """Somebody else has the database: what waits for it is bounded by its octets, and comes in when there is room again."""
+    controller = start("--sqlitedb", f"--SQLiteDB.location={tmp_path}", "--hwm=0")
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.attached()
+    client.wait_engines(1)
+    payload = os.urandom(MB)
+    most = sent = answered = 0
+    lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
+    try:
+        lock.execute("BEGIN IMMEDIATE")
+        with contextlib.suppress(harness.Silence):
+            while most < BOUND_MB:
+                client.submit(buffers=[payload])
+                sent += 1
+                engine.answer(engine.recv(timeout=0.7), buffers=[payload])
+                answered += 1
+                most = max(most, controller.rss_mb())
+        lock.execute("ROLLBACK")
+    finally:
+        lock.close()
+    assert most < BOUND_MB, f"{most:.0f} MB after {answered} tasks"
+    for _ in range(sent - answered):
+        engine.answer(engine.recv(), buffers=[payload])
+    for _ in range(sent):
+        client.recv(client.task)
+    assert len(client.query("history_request").content["history"]) == sent
