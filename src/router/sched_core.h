@@ -76,6 +76,11 @@ void sched_decide(struct sched *s, struct terms *terms);
 void sched_settle(struct sched *s);
 void sched_settle_soon(struct sched *s); /* at the end of this turn */
 void sched_settle_rest(struct defer *d);
+/* There is a rest for the next turn. */
+static inline bool sched_is_behind(const struct sched *s)
+{
+    return !list_is_empty(&s->settle_rest.link);
+}
 /* A task that has not started: may it, can it, must it wait? */
 void sched_judge(struct sched *s, struct task *t);
 

@@ -132,6 +132,22 @@ static void fan_out_ok(struct world *w)
     assert_int_equal(w->ok, w->n);
 }
 
+/* Who comes while they are dealt with comes behind them. */
+static void fan_out_and_late_comers(struct world *w)
+{
+    unsigned n = w->n / 2;
+    add_engines(w, 4);
+    submit(w, 0, "{}");
+    submit_each(w, 1, n - 1, AFTER, 0);
+    answer(w, OK);
+    submit_each(w, n, n, "{}", 0);
+    abort_one(w, naming(w, "%u", 2 * n - 1));
+    settle(w);
+    assert_int_equal(w->aborted, 1);
+    for (unsigned i = 1; i < 2 * n - 1; i++)
+        assert_int_equal(answer(w, OK), i);
+}
+
 static void fan_out_fails(struct world *w)
 {
     add_engines(w, 4);
@@ -298,6 +314,7 @@ static void fan_in_with_a_stranger(struct world *w)
     X(chain_from_the_end, 1)                       \
     X(chain_at_one_engine_a_link, 1)               \
     X(fan_out_ok, 1)                               \
+    X(fan_out_and_late_comers, 0)                  \
     X(fan_out_fails, 1)                            \
     X(fan_out_follows, 1)                          \
     X(fan_out_follows_a_dead_engine, 1)            \

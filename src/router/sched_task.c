@@ -179,6 +179,8 @@ static void start(struct sched *s, const struct request *q)
         struct verdict v = {.ename = rc == ERSA_ENOENT ? "InvalidDependency" : "MemoryError",
                             .evalue = ""};
         task_event(s, t, TE_REFUSED, &v);
+    } else if (sched_is_behind(s) && terms_of(s, t)) {
+        sched_decide(s, t->terms); /* older ones first */
     } else {
         sched_judge(s, t);
     }

@@ -524,7 +524,7 @@ static void test_every_pair(void **state)
     static const int expected[TASK_STATE_MAX][TE_MAX] = {
         /* refused, open, met, unreachable, timed_out, abort, assigned,
          * ok, error, retry, unmet, elsewhere, recalled, dead_retry, dead_fresh, dead */
-        [TASK_NEW] = {F, W, R, F, x, x, x, x, x, x, x, x, x, x, x, x},
+        [TASK_NEW] = {F, W, R, F, x, A, x, x, x, x, x, x, x, x, x, x},
         [TASK_WAITING] = {x, x, R, F, F, A, x, x, x, x, x, x, x, x, x, x},
         [TASK_READY] = {x, x, x, F, F, A, S, x, x, x, x, D, x, x, x, x},
         [TASK_SENT] = {x, x, x, x, x, x, x, D, F, R, R, P, R, R, R, F},

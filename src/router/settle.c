@@ -2,7 +2,8 @@
 /* What one event means for other tasks: an end, a timeout, an engine that has gone. Whoever may
  * be concerned stands in `decided`, and is judged from there, one after the other, whatever
  * that leads to: a chain of any length is no recursion. After SETTLE_MAX of them the rest waits
- * for the next turn of the loop, so that a hundred thousand delay nobody. */
+ * for the next turn of the loop, so that a hundred thousand delay nobody; who comes meanwhile
+ * stands behind them. */
 #include "router/sched_core.h"
 #include "router/seats.h"
 #include "router/terms.h"
@@ -41,7 +42,7 @@ static void decide(struct sched *s, struct terms *terms)
     struct task *t = terms->task;
     if (terms->is_late)
         task_event(s, t, TE_TIMED_OUT, &late);
-    else if (t->state == TASK_WAITING)
+    else if (t->state == TASK_WAITING || t->state == TASK_NEW)
         sched_judge(s, t);
     else if (t->where == IN_LINE && terms_are_choosy(terms))
         ask_again(s, t);
@@ -65,7 +66,7 @@ void sched_settle_rest(struct defer *d)
 
 void sched_settle(struct sched *s)
 {
-    if (!s->settling && list_is_empty(&s->settle_rest.link) && !list_is_empty(&s->decided))
+    if (!s->settling && !sched_is_behind(s) && !list_is_empty(&s->decided))
         settle_some(s);
 }
 

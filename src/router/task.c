@@ -280,6 +280,7 @@ static const struct step steps[TASK_STATE_MAX][TE_MAX] =
                 [TE_UNREACHABLE] = TO(FAILED, fail_here),
                 [TE_DEPS_OPEN] = TO(WAITING, wait_for_others),
                 [TE_DEPS_MET] = TO(READY, look_for_engine),
+                [TE_ABORT] = TO(ABORTED, abort_here),
             },
         [TASK_WAITING] =
             {
