@@ -67,10 +67,11 @@ static int check_pair(const struct controller_setup *s, const struct options *o,
         return differs("curve_serverkey", err);
     if (strcmp(e->signature_scheme, c->signature_scheme) != 0)
         return differs("signature_scheme", err);
-    if (strcmp(e->pack, "json") != 0 || strcmp(e->unpack, "json") != 0 ||
-        strcmp(c->pack, "json") != 0 || strcmp(c->unpack, "json") != 0)
-        return err_set(err, ERSA_EUNSUPPORTED,
-                       "the connection files ask for '%s', only json is known", e->pack);
+    const char *const packers[] = {e->pack, e->unpack, c->pack, c->unpack};
+    for (size_t i = 0; i < sizeof(packers) / sizeof(packers[0]); i++)
+        if (strcmp(packers[i], "json") != 0 && strcmp(packers[i], "orjson") != 0)
+            return err_set(err, ERSA_EUNSUPPORTED,
+                           "the connection files ask for '%s', only json is known", packers[i]);
     size_t leaves = (size_t)1 << options_int(o, "IPController.broadcast_scheduler_depth");
     if (e->n_broadcast_leaves != leaves)
         return err_set(

@@ -2,7 +2,7 @@
 """Engines register, are announced, leave (controller.md 7 to 10; extensions.md 2, 3, 5)."""
 import pytest
 
-from harness import CAPS, Silence, StockEngine, new_uuid, wait_until
+from harness import CAPS, Silence, StockEngine, new_uuid, raw_recv, wait_until
 
 
 def test_reply_of_a_stock_engine(peers, controller):
@@ -64,6 +64,7 @@ def test_uuid_in_use(client, peers):
     ({"uuid": ""}, "ValueError"),
     ({"uuid": "\0first octet zero"}, "ValueError"),
     ({"uuid": "x" * 300}, "ValueError"),
+    ({"uuid": "<IDS|MSG>"}, "ValueError"),
     ({"uuid": "fine", "id": "7"}, "TypeError"),
 ])
 def test_malformed_registration(peers, content, ename):
@@ -82,6 +83,18 @@ def test_stock_engine_unregisters_by_id(client, peers):
     note = client.wait_notified("unregistration_notification")
     assert note.content == {"id": engine.id, "uuid": engine.uuid}
     assert client.engines() == {}
+
+
+def test_engine_that_was_not_let_in_takes_no_other_with_it(client, peers):
+    """It gives up with the id that it had wished for, which is somebody else's by now."""
+    engine = peers.stock()
+    client.wait_engines(1)
+    for stranger in (peers.stock(register=False), peers.stock(beat=False)):
+        stranger.id = engine.id
+        stranger.unregister()
+        stranger.query.send_multipart(stranger.session.pack("no_such_request"))
+        raw_recv(stranger.query)  # so the other one was looked at
+    assert client.engines() == {engine.id: engine.uuid}
 
 
 def test_attached_engine_is_usable_at_once(client, peers):

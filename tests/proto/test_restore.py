@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from harness import Controller, header_of, new_uuid, wait_until
+from harness import PATIENCE_S, Controller, header_of, new_uuid, wait_until
 
 
 def state_path(controller):
@@ -139,6 +139,20 @@ def test_reuse_without_restore_starts_from_zero(start_controller, restart, make_
     assert second.register(wish=second.id).content["id"] == 1, "its former id is its wish"
     assert first.register(wish=first.id).content["id"] == 0
     client.wait_engines(2)
+
+
+@pytest.mark.parametrize("packer, fine", [("orjson", True), ("pickle", False)])
+def test_reused_files_may_name_another_packer_of_json(start_controller, restart, make_peers, packer, fine):
+    first = start_controller("--reuse")
+    first.stop()
+    for side in ("client", "engine"):
+        first.path(side).write_text(json.dumps(json.loads(first.path(side).read_text()) | {"pack": packer, "unpack": packer}))
+    again = restart(first, "--reuse", files_in=0)
+    if not fine:
+        assert again.process.wait(PATIENCE_S) == 1 and f"ask for '{packer}'" in again.log()
+        return
+    again.read_files()
+    assert make_peers(again).client().engines() == {}
 
 
 def test_restore_without_a_state_file(start_controller, restart, make_peers):
