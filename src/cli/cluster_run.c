@@ -10,6 +10,7 @@
 
 #include "cli/cluster_spec.h"
 #include "cli/ipcluster.h"
+#include "cli/writer.h"
 #include "launch/lockfile.h"
 #include "loop/child.h"
 #include "util/cleanup.h"
@@ -18,6 +19,7 @@
 #include "util/str.h"
 
 #define SAVE_DELAY_NS MS_TO_NS(50)
+#define SAVE_LOCK_S 10.0
 
 /* Stopping */
 
@@ -69,12 +71,23 @@ void cluster_run_fail(struct cluster_run *r, int code)
 
 /* Saving: soon, so that a hundred engines that end together make one write. */
 
+bool cluster_run_is_told(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigismember(&pending, CLUSTER_STOP_SIGNAL) == 1;
+}
+
 static void save_now(struct cluster_run *r)
 {
     struct ersa_error err = {0};
+    struct cluster *c = &r->cluster;
     loop_cancel(r->loop, &r->save_timer);
-    int rc =
-        r->has_lock ? cluster_save_locked(&r->cluster, &err) : cluster_save(&r->cluster, &err);
+    int fd = r->has_lock ? -1 : cluster_lock(c, SAVE_LOCK_S, &err);
+    int rc = fd < 0 && !r->has_lock ? fd : 0;
+    if (rc == 0 && !cluster_run_is_told())
+        rc = cluster_save_locked(c, &err);
+    if (fd >= 0)
+        cluster_unlock(c, fd);
     if (rc < 0)
         log_error("%s", err.text);
 }
@@ -152,6 +165,7 @@ static void on_controller_stop(struct cluster_run *r)
     int status = r->controller_status;
     bool is_orderly = r->phase == RUN_UP && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     log_warn("Controller stopped. Shutting down.");
+    writer_tidy(&r->cli->profile, r->cli->cluster_id);
     cluster_run_fail(r, is_orderly ? EXIT_CLUSTER_OK : EXIT_CLUSTER_CONTROLLER);
 }
 
@@ -262,6 +276,7 @@ static void on_signal(void *ctx, int signo)
         /* Each process gets its signal from there, and must not get another one; the deadline
          * is ours. */
         end_with(r, EXIT_CLUSTER_OK, 0);
+        cluster_signal_unsaved(&r->cluster, SIGTERM);
         return;
     }
     if (r->phase == RUN_STOPPING) {

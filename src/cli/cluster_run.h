@@ -57,6 +57,9 @@ void cluster_run_controller(struct cluster_run *r);
 void cluster_run_engines(struct cluster_run *r);
 void cluster_run_fail(struct cluster_run *r, int code);
 void cluster_run_stop(struct cluster_run *r, int signo);
+/* A `stop` has read the file while we waited for its lock, and signals what was in it: the loop
+ * hears of that next. What we would start or write now nobody would know of. */
+bool cluster_run_is_told(void);
 extern const struct launch_events cluster_run_events; /* ctx: the run */
 
 #endif

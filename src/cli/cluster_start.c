@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The start of a cluster: whether it may start, the controller, its connection file, the
  * engines. What happens after that is in cluster_run.c. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cluster_run.h"
 #include "cli/cluster_spec.h"
 #include "cli/ipcluster.h"
+#include "cli/writer.h"
 #include "launch/lockfile.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -101,6 +101,7 @@ static int claim_cluster(struct cluster_run *r, struct ersa_error *err)
     if (r->pid_fd < 0)
         return r->pid_fd;
     *err = (struct ersa_error){0};
+    writer_tidy(&r->cli->profile, r->cli->cluster_id);
     log_info("Creating pid file: %s", r->cluster.pid_path);
     int rc = look_and_tidy(r, err);
     return rc == 0 ? reset(r, err) : rc;
@@ -271,14 +272,6 @@ static int start_set(struct cluster_run *r, struct ersa_error *err)
     return rc == 0 && !is_saved ? cluster_save_locked(&r->cluster, err) : rc;
 }
 
-/* A `stop` has read the file while we waited for the lock, and signals what was in it: the
- * loop hears of that next, and what we would start now nobody would end. */
-static bool is_told_to_stop(void)
-{
-    sigset_t pending;
-    return sigpending(&pending) == 0 && sigismember(&pending, CLUSTER_STOP_SIGNAL) == 1;
-}
-
 void cluster_run_engines(struct cluster_run *r)
 {
     struct ersa_error err = {0};
@@ -286,7 +279,7 @@ void cluster_run_engines(struct cluster_run *r)
         log_info("Starting engines with [daemon=%s]", r->daemonize.fd >= 0 ? "True" : "False");
     output_prune(r->cluster.log_dir, KEEP_LOGS);
     int fd = cluster_lock(&r->cluster, LOCK_WAIT_S, &err);
-    bool is_stopped = is_told_to_stop();
+    bool is_stopped = cluster_run_is_told();
     r->has_lock = fd >= 0;
     int rc = fd < 0 || is_stopped ? fd : start_set(r, &err);
     r->has_lock = false;

@@ -11,6 +11,7 @@
 #include "cli/cluster_scan.h"
 #include "cli/cluster_spec.h"
 #include "cli/ipcluster.h"
+#include "cli/writer.h"
 #include "launch/cluster.h"
 #include "launch/lockfile.h"
 #include "util/log.h"
@@ -114,6 +115,7 @@ static void tidy(struct stopping *s, struct cluster *c)
         rc = cluster_load(&now, &err);
         if (rc == 0 && !cluster_n_running(&now) && !now.unsupported)
             rc = cluster_save_locked(&now, &err);
+        writer_tidy(&s->cli->profile, c->file.cluster_id);
         cluster_unlock(&now, fd);
     }
     if (fd < 0 || (rc < 0 && rc != ERSA_ENOENT))

@@ -9,6 +9,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "cli/writer.h"
 #include "launch/lockfile.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -19,7 +20,7 @@
 #include "util/str.h"
 
 #define GRACE_REPORT_MS 200
-#define GRACE_LOST_MS 5000
+#define GRACE_LOST_MS 5500 /* its connection was reset after 5,000 (registration.c) */
 #define KEY_FILE_MAX 4096
 #define CLAIM_S 0.5 /* one that is just ending is waited for */
 
@@ -266,6 +267,8 @@ int controller_claim(struct controller_setup *s, const struct cli *c, struct ers
     if (fd >= 0) {
         s->pid_fd = fd;
         s->pid_path = TAKE_PTR(path);
+        writer_remove_stale(s->client_path, false);
+        writer_remove_stale(s->engine_path, true);
         return 0;
     }
     if (fd != ERSA_ETIMEDOUT)
@@ -328,6 +331,11 @@ int controller_publish(struct controller_setup *s, const struct router *r,
     memcpy(s->engine.broadcast_leaves, ends.broadcast_leaves,
            ends.n_broadcast_leaves * sizeof(int));
     s->are_written = true;
+    s->engine.keep = s->client.keep = s->keep_files;
+    json_decref(s->engine.controller); /* of an earlier run */
+    json_decref(s->client.controller);
+    s->engine.controller = writer_self();
+    s->client.controller = json_incref(s->engine.controller);
     int rc = controller_curve_publish(s, err);
     if (rc < 0)
         return rc;

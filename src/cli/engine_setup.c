@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/curve_keys.h"
+#include "cli/writer.h"
 #include "config/python.h"
 #include "loop/signals.h"
 #include "util/buf.h"
@@ -45,6 +46,16 @@ static char *file_path(const struct cli *c)
     return profile_connection_file(&c->profile, c->cluster_id, true);
 }
 
+/* ERSA_ENOENT also for a file whose controller is gone. */
+static int read_living(const char *path, struct connection_info *ret, struct ersa_error *err)
+{
+    int rc = connection_file_read(path, true, ret, err);
+    if (rc < 0 || !writer_is_gone(ret))
+        return rc;
+    connection_info_fini(ret);
+    return err_set(err, ERSA_ENOENT, "the controller that wrote %s is gone", path);
+}
+
 /* A file that can't be read as one may still be being written. */
 static int wait_for_file(const struct cli *c, const char *path, struct connection_info *ret,
                          struct ersa_error *err)
@@ -53,7 +64,7 @@ static int wait_for_file(const struct cli *c, const char *path, struct connectio
     int64_t until = clock_mono_ms() + wait_ms;
     bool has_said = false;
     for (;;) {
-        int rc = connection_file_read(path, true, ret, err);
+        int rc = read_living(path, ret, err);
         if ((rc != ERSA_ENOENT && rc != ERSA_EPARSE) || clock_mono_ms() >= until)
             return rc;
         if (!has_said) {

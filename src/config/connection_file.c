@@ -102,6 +102,7 @@ void connection_info_fini(struct connection_info *c)
             free(*text_at(c, &fields[i]));
     free(c->broadcast_leaves);
     free(c->metrics);
+    json_decref(c->controller);
     *c = (struct connection_info){0};
 }
 
@@ -158,6 +159,9 @@ static void read_ersa(struct connection_info *c, const json_t *file)
     c->is_ersa = true;
     c->caps = caps_read(file);
     (void)to_port(json_object_get(ersa, "attach"), &c->attach);
+    c->keep = json_is_true(json_object_get(ersa, "keep"));
+    if (json_is_object(json_object_get(ersa, "controller")))
+        c->controller = json_incref(json_object_get(ersa, "controller"));
     const char *metrics = json_string_value(json_object_get(ersa, "metrics"));
     if (metrics && !c->engine_side)
         (void)connection_info_set(&c->metrics, metrics);
@@ -247,6 +251,10 @@ static json_t *ersa_json(const struct connection_info *c)
         json_object_set_new(ersa, "attach", json_integer(c->attach));
     if (ersa && !c->engine_side && c->metrics)
         json_object_set_new(ersa, "metrics", json_string(c->metrics));
+    if (ersa && c->keep)
+        json_object_set_new(ersa, "keep", json_true());
+    if (ersa && c->controller)
+        json_object_set(ersa, "controller", c->controller);
     return ersa;
 }
 

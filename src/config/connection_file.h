@@ -10,6 +10,7 @@
 
 #include "ersa/error.h"
 #include "util/str.h"
+#include "wire/json.h"
 
 /* Texts are owned when read by the functions below, and never NULL except `curve_serverkey`;
  * ports that the side does not have are 0. */
@@ -28,10 +29,12 @@ struct connection_info {
     char *location;
     char *pack, *unpack;
     char *signature_scheme;
-    bool is_ersa;  /* it carries an "ersa" object of version 1 */
-    unsigned caps; /* bits of ersa_caps.def announced there */
-    int attach;    /* engine side: port of `attach`, 0: none */
-    char *metrics; /* client side: URL of the metrics; NULL: not served */
+    bool is_ersa;       /* it carries an "ersa" object of version 1 */
+    unsigned caps;      /* bits of ersa_caps.def announced there */
+    int attach;         /* engine side: port of `attach`, 0: none */
+    char *metrics;      /* client side: URL of the metrics; NULL: not served */
+    bool keep;          /* --reuse: stays when its controller is gone */
+    json_t *controller; /* owned; which process wrote it, NULL: it does not say */
 };
 
 /* Zeroes, then what is common: empty texts, json, hmac-sha256. ERSA_ENOMEM. */

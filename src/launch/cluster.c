@@ -287,6 +287,34 @@ void cluster_signal_engines(struct cluster *c, int signo)
     }
 }
 
+static void signal_unsaved(struct launch *l, const json_t *on_disk, int signo)
+{
+    json_t *state = l->ops->save(l);
+    const char *key;
+    json_t *engine;
+    json_object_foreach(json_object_get(state, "engines"), key, engine)
+    {
+        long long index;
+        if (!json_object_get(on_disk, key) && str_to_i64(key, &index) == 0)
+            l->ops->signal(l, (int)index, signo);
+    }
+    json_decref(state);
+}
+
+void cluster_signal_unsaved(struct cluster *c, int signo)
+{
+    struct cluster_file disk;
+    bool has_disk = cluster_file_read(c->path, &disk, NULL) == 0;
+    list_for_each (&c->sets, it) {
+        struct cluster_set *set = container_of(it, struct cluster_set, link);
+        json_t *state = has_disk ? json_object_get(disk.engine_sets, set->id) : NULL;
+        if (is_running(set->launch))
+            signal_unsaved(set->launch, json_object_get(state, "engines"), signo);
+    }
+    if (has_disk)
+        cluster_file_fini(&disk);
+}
+
 int cluster_stop_wait(struct cluster **clusters, size_t n, const struct launch_stop *how)
 {
     int left = 0, alive = 0;

@@ -62,6 +62,8 @@ int cluster_n_engines(const struct cluster *c);
 int cluster_n_running(const struct cluster *c);
 void cluster_stop(struct cluster *c, const struct launch_stop *how);
 void cluster_signal_engines(struct cluster *c, int signo);
+/* To engines that the file does not name (yet): who reads it cannot know of them. */
+void cluster_signal_unsaved(struct cluster *c, int signo);
 /* Stops all of `n` clusters at the same time, in turns of their common loop. 0, or
  * ERSA_ETIMEDOUT when something would not end. */
 int cluster_stop_wait(struct cluster **clusters, size_t n, const struct launch_stop *how);

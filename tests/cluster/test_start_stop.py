@@ -4,10 +4,11 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import time
 
 import pytest
-from processes import is_alive, wait_until
+from processes import BIN, is_alive, wait_until
 
 APPLY = """
 import os, sys
@@ -76,6 +77,19 @@ def test_stop_while_engines_are_being_started(profile):
         assert not profile.members()
 
 
+def test_stop_between_one_engine_and_the_next(profile):
+    """With a pause between engines the file names the first one: those that came since are told to end, too."""
+    start = profile.foreground("-n", 50, "--LocalEngineSetLauncher.delay=0.2")
+    logs = wait_until(lambda: len(found := list((profile.dir / "log").glob("ipengine-*.log"))) >= 4 and found, "four engines")
+    wait_until(lambda: "Registering" in logs[-1].read_text(), "the last one's first words")
+    begin = time.monotonic()
+    profile.ipcluster("stop")
+    assert time.monotonic() - begin < 4
+    assert start.wait() == 0
+    assert not profile.members()
+    assert "after signal" not in start.output()
+
+
 def test_start_twice(profile):
     profile.ipcluster("start", "-n", 1, "--daemonize")
     pids = wait_until(lambda: len(pids := profile.members()) == 3 and pids, "controller, engine and its runtime")
@@ -136,8 +150,8 @@ def test_controller_is_killed(profile):
     assert program.wait() == 13, program.output()
     assert "Controller stopped. Shutting down." in program.output()
     profile.wait_gone()
-    assert not profile.file().exists()
-    profile.ipcluster("start", "-n", 1, "--daemonize")  # the connection files of the dead are no hindrance
+    assert not list((profile.dir / "security").iterdir())  # nor can a client wait for the dead
+    profile.ipcluster("start", "-n", 1, "--daemonize")
     assert profile.reference(APPLY, profile.dir / "security" / "ipcontroller-client.json", 1) == "1"
     profile.ipcluster("stop")
 
@@ -166,9 +180,32 @@ def test_everything_is_killed(profile):
     before = profile.file().read_text()
     assert rows(profile.ipcluster("list").stdout)[0][2:4] == ["False", "0"]
     assert profile.file().read_text() == before  # looking changes nothing
+    done = subprocess.run([BIN / "ipengine", f"--profile-dir={profile.dir}", "--IPEngine.wait_for_url_file=0.1"],
+                          env=profile.env, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "is gone" in done.stderr, done.stderr
     profile.ipcluster("start", "-n", 1, "--daemonize")
     assert profile.reference(APPLY, profile.dir / "security" / "ipcontroller-client.json", 1) == "1"
     profile.ipcluster("stop")
+
+
+def test_stop_removes_connection_files_of_the_dead(profile):
+    profile.ipcluster("start", "-n", 1, "--daemonize")
+    for pid in [profile.owner(), *profile.members()]:
+        os.kill(pid, signal.SIGKILL)
+    profile.wait_gone()
+    assert (profile.dir / "security" / "ipcontroller-client.json").exists()
+    profile.ipcluster("stop")
+    assert not list((profile.dir / "security").iterdir())
+
+
+def test_files_that_are_kept_stay(profile):
+    """--reuse: the next run takes the ports and the key from them, however the last one ended."""
+    program = profile.foreground("-n", 0, "--", "--reuse")
+    file = profile.dir / "security" / "ipcontroller-client.json"
+    wait_until(lambda: file.exists() and profile.state()["engines"]["sets"], "an empty set")
+    os.kill(profile.controller_pid(), signal.SIGKILL)
+    assert program.wait() == 13
+    assert file.exists()
 
 
 def test_engines_that_outlived_their_controller_are_stopped(profile):
