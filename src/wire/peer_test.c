@@ -265,6 +265,49 @@ static void test_slow_subscriber_misses(void **state)
     assert_int_equal(wire_stats(wire)->dropped_pub, missed);
 }
 
+/* Several share the cap; who reads misses nothing. */
+static void test_slow_subscribers_share(void **state)
+{
+    enum { SLOW = 7, CAP = 8 << 20 };
+    static uint8_t data[6000];
+    struct side pub, slow[SLOW], fast;
+    open_port(&pub, PORT_PUB, NULL, (struct port_config){.tx_cap_bytes = CAP});
+    assert_int_equal(port_bind(pub.port, "tcp://127.0.0.1:*", endpoint, NULL), 0);
+    connect_port(&fast, PORT_SUB, NULL);
+    port_subscribe(fast.port, "", 0);
+    for (int i = 0; i < SLOW; i++) {
+        connect_port(&slow[i], PORT_SUB, NULL);
+        port_subscribe(slow[i].port, "", 0);
+    }
+    WAIT(pub.subscriptions == 1 + SLOW);
+    for (int i = 0; i < SLOW; i++)
+        peer_pause(slow[i].peer);
+    unsigned missed = 0, sent = 0;
+    for (; missed < 10000; sent++) {
+        missed += port_publish(pub.port, &(struct frame){data, sizeof(data), NULL}, 1);
+        assert_true(port_queued_bytes(pub.port) < CAP + (SLOW + 1) * sizeof(data));
+        if (sent % 10 == 0)
+            turns(1);
+    }
+    assert_true(port_queued_bytes(pub.port) > CAP * 3 / 4);
+    WAIT(fast.messages == sent);
+    size_t pos = 0, most = 0, least = SIZE_MAX;
+    for (struct peer *p; (p = port_next_peer(pub.port, &pos));) {
+        size_t n = peer_queued_bytes(p);
+        most = n > most ? n : most;
+        least = n && n < least ? n : least;
+    }
+    assert_true(most < 2 * least);
+    for (int i = 0; i < SLOW; i++)
+        peer_resume(slow[i].peer);
+    WAIT(port_queued_bytes(pub.port) == 0);
+    unsigned got = 0;
+    turns(20);
+    for (int i = 0; i < SLOW; i++)
+        got += slow[i].messages;
+    assert_int_equal(got + missed, SLOW * sent);
+}
+
 static void test_closing_inside_a_callback(void **state)
 {
     struct side server, client;
@@ -374,6 +417,7 @@ int main(void)
         T(test_flow_control),
         T(test_paused_peer_keeps_what_it_had_received),
         T(test_slow_subscriber_misses),
+        T(test_slow_subscribers_share),
         T(test_closing_inside_a_callback),
         T(test_linger),
         T(test_linger_waits_for_a_connection),

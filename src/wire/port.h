@@ -69,7 +69,7 @@ struct port_config {
     const struct port_ops *ops; /* borrowed */
     void *ctx;
     enum loop_prio prio;
-    size_t tx_cap_bytes;       /* per peer, 0: 64 MiB; see also peer_is_full() */
+    size_t tx_cap_bytes;       /* per peer (PUB, XPUB: of all), 0: 64 MiB; see peer_is_full() */
     size_t msg_max_bytes;      /* a longer message closes the peer; 0: a quarter of RAM */
     unsigned handshake_ms;     /* 0: 30,000 */
     unsigned reconnect_min_ms; /* connecting: first wait, doubled up to the maximum; 0: 100 */
@@ -109,8 +109,8 @@ int peer_send(struct peer *p, const struct frame *frames, unsigned n);
 /* DEALER: next connected peer in turn that has room; kept (to unsent_max_bytes) while there is
  * none. ERSA_EFULL. */
 int port_send(struct port *p, const struct frame *frames, unsigned n);
-/* PUB, XPUB: to every peer with a subscription that is a prefix of the first frame. A peer over
- * its cap misses the message; returns how many did. */
+/* PUB, XPUB: to every peer with a subscription that is a prefix of the first frame. A peer with
+ * more than its share of the cap waiting misses the message; returns how many did. */
 unsigned port_publish(struct port *p, const struct frame *frames, unsigned n);
 /* SUB: one more prefix, for present and future peers. */
 int port_subscribe(struct port *p, const void *prefix, size_t len);

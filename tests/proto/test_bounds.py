@@ -255,6 +255,34 @@ def test_subscriber_that_is_slow(start, witness):
     w.check()
 
 
+@pytest.mark.parametrize("size", [900, 256 << 10])
+def test_many_subscribers_that_are_slow(start, witness, size):
+    """What waits for them is bounded for all together, and who reads gets everything."""
+    controller = start("--nodb")
+    peers, w = witness(controller)
+    loud = peers.attached()
+    w.client.wait_engines(2)
+    w.client.submit(metadata={"targets": [loud.uuid]})
+    output = loud.stream(loud.recv(), "x" * size)
+    n = 400 * MB // (8 * (size + 600)) + 200
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(connection(controller, "client", "iopub", b"SUB", b"\x00\x01\x01"))
+        fast = peers.client()
+        stack.enter_context(w)
+        loud.publish(output)
+        raw_recv(fast.iopub)
+        for i in range(n):
+            loud.publish(output)
+            if i % 50 == 49:
+                for _ in range(50):
+                    raw_recv(fast.iopub)
+                while w.client.iopub.poll(0):
+                    w.client.iopub.recv_multipart()
+        assert controller.metric('ersa_dropped_messages_total{reason="slow_output_client"}') > 0
+    w.check()
+
+
 def test_memory_of_a_burst_is_given_back(start, make_peers):
     controller = start("--TaskScheduler.client_limit=0")
     peers = make_peers(controller)
