@@ -214,9 +214,13 @@ void hub_on_message(struct link *l, const struct msg *m)
     struct slice who = link_identity(l);
     log_info("client::client b'%.*s' requested '%.*s'",
              who.len && who.data[0] ? (int)who.len : 0, who.data, SLICE_FMT(q.msg_type));
-    q.content = json_parse(q.parts.content, NULL);
+    struct ersa_error err = {0};
+    q.content = json_parse(q.parts.content, &err);
     if (json_is_object(q.content)) {
         dispatch(&q);
+    } else if (err.code == ERSA_EFULL) {
+        link_reject(l, REJECT_HEADER);
+        hub_error(&q, "OverflowError", err.text);
     } else {
         link_reject(l, REJECT_HEADER);
         hub_error(&q, q.content ? "TypeError" : "ValueError",

@@ -151,9 +151,10 @@ void hub_queue_request(struct query *q)
     if (read_targets(q, &sel) == 0) {
         json_t *reply = json_pack("{s:s}", "status", "ok");
         for (size_t i = 0; i < sel.n; i++)
-            json_object_set_new(reply, id_key(sel.engines[i], key),
-                                is_verbose ? list_engine(sel.engines[i])
-                                           : count_engine(sel.engines[i]));
+            if (!json_object_get(reply, id_key(sel.engines[i], key)))
+                json_object_set_new(reply, key,
+                                    is_verbose ? list_engine(sel.engines[i])
+                                               : count_engine(sel.engines[i]));
         if (is_verbose) {
             json_object_set_new(reply, "unassigned", json_array());
             sched_walk(q->r->sched, append_task, reply);

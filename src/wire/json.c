@@ -179,12 +179,25 @@ static int repair_text(struct repair *r)
     return rc;
 }
 
+/* Not fewer than there are, but for one: those in strings count as well. */
+static size_t count_values(struct slice text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++)
+        n += text.data[i] == ',' || text.data[i] == '[' || text.data[i] == '{';
+    return n;
+}
+
 json_t *json_parse(struct slice text, struct ersa_error *err)
 {
     json_error_t first, second;
     /* A NUL is never part of JSON; jansson skips one behind a number. */
     if (!text.data || memchr(text.data, '\0', text.len)) {
         err_set(err, ERSA_EPARSE, text.data ? "JSON with a NUL octet" : "no JSON text");
+        return NULL;
+    }
+    if (text.len > JSON_VALUES_MAX && count_values(text) > JSON_VALUES_MAX) {
+        err_set(err, ERSA_EFULL, "JSON with more than %u values", JSON_VALUES_MAX);
         return NULL;
     }
     json_t *j = json_loadb(text.data, text.len, FLAGS, &first);

@@ -11,7 +11,9 @@
 #include "ersa/error.h"
 #include "util/str.h"
 
-/* A new reference, or NULL with ERSA_EPARSE / ERSA_ENOMEM in err. */
+/* A tree may take fifty times the memory of its text, so there is a bound on what is in it. */
+#define JSON_VALUES_MAX (1u << 20)
+/* A new reference, or NULL with ERSA_EPARSE, ERSA_EFULL (more values) or ERSA_ENOMEM in err. */
 json_t *json_parse(struct slice text, struct ersa_error *err);
 /* A string of any octets, those that are not UTF-8 replaced; a new reference or NULL. */
 json_t *json_lossy(struct slice text);

@@ -37,6 +37,26 @@ static void test_takes_what_python_writes(void **state)
     CHECK("\"a\\u0000b\"", "\"a\\u0000b\"");
 }
 
+static void test_bound_on_values(void **state)
+{
+    size_t len = 2 * (JSON_VALUES_MAX + 1) + 1;
+    char *text = malloc(len);
+    struct ersa_error err = {0};
+    memset(text, '0', len);
+    text[0] = '[';
+    for (size_t i = 2; i < len; i += 2)
+        text[i] = ',';
+    text[len - 1] = ']';
+    assert_null(json_parse((struct slice){text, len}, &err));
+    assert_int_equal(err.code, ERSA_EFULL);
+    text[len - 3] = ' '; /* as many as may be */
+    text[len - 2] = ' ';
+    json_t *j = json_parse((struct slice){text, len}, &err);
+    assert_int_equal(json_array_size(j), JSON_VALUES_MAX);
+    json_decref(j);
+    free(text);
+}
+
 static void test_replaces_octets_that_are_not_utf8(void **state)
 {
     CHECK("{\"a\": \"x\xffy\"}", "{\"a\":\"x\xef\xbf\xbdy\"}");
@@ -109,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_takes_what_python_writes),
+        cmocka_unit_test(test_bound_on_values),
         cmocka_unit_test(test_replaces_octets_that_are_not_utf8),
         cmocka_unit_test(test_numbers_that_do_not_fit),
         cmocka_unit_test(test_refuses_what_is_no_json),

@@ -5,6 +5,7 @@ are served meanwhile, and a counter tells what was refused or dropped. And what 
 Memory is measured on a build without sanitizers, which keep what is freed."""
 import contextlib
 import hmac
+import json
 import os
 import socket
 import sqlite3
@@ -323,6 +324,27 @@ def test_client_that_reads_no_answers_about_results(start, witness, store):
             if i % 20 == 0:
                 assert len(owner.query("history_request").content["history"]) >= 20
         wait_until(lambda: w.served > 10 or w.failure, what="service")
+    w.check()
+
+
+def test_query_of_many_values(start, witness):
+    """A tree of them would take fifty times their octets. As many as may be are read, and answered once each."""
+    controller = start()
+    peers, w = witness(controller)
+    client = peers.client()
+    ended = [w.client.send_mux(w.engine.uuid) for _ in range(1000)]
+    for _ in ended:
+        w.engine.answer(w.engine.recv(channel="mux"), channel="mux")
+        w.client.recv(w.client.mux)
+    with w:
+        for n, status in [(1 << 20, "ok"), (20 << 20, "error")]:
+            content = b'{"verbose": true, "targets": [' + b"0," * (n - 4) + b"0]}"
+            header = json.dumps(client.session.header("queue_request")).encode()
+            client.query_socket.send_multipart(client.session.pack_raw(header, b"{}", b"{}", content))
+            answer = client.recv(client.query_socket).content
+            assert answer["status"] == status, answer
+            assert status == "error" or len(answer["0"]["completed"]) > 100
+    assert answer["ename"] == "OverflowError"
     w.check()
 
 
