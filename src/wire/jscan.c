@@ -23,14 +23,22 @@ struct cursor {
     const char *at, *end;
 };
 
-static inline void skip_space(struct cursor *c)
+static inline const char *past_space(const char *p, const char *end)
 {
-    while (c->at < c->end && (unsigned char)*c->at <= ' ' &&
-           (*c->at == ' ' || *c->at == '\n' || *c->at == '\t' || *c->at == '\r'))
-        c->at++;
+    while (p < end && (unsigned char)*p <= ' ') {
+        if (*p != ' ' && *p != '\n' && *p != '\t' && *p != '\r')
+            break;
+        p++;
+    }
+    return p;
 }
 
-static inline bool take(struct cursor *c, char what)
+static void skip_space(struct cursor *c)
+{
+    c->at = past_space(c->at, c->end);
+}
+
+static bool take(struct cursor *c, char what)
 {
     if (c->at == c->end || *c->at != what)
         return false;
@@ -82,19 +90,18 @@ static inline uint64_t find_special(const char *p)
 }
 #endif
 
-/* Moves to the next quote, backslash or control character, or to the end. */
-static inline void skip_plain(struct cursor *c)
+/* The next quote, backslash or control character, or the end. */
+static inline const char *past_plain(const char *p, const char *end)
 {
-    while (c->end - c->at >= STEP) {
-        uint64_t hit = find_special(c->at);
-        if (hit) {
-            c->at += __builtin_ctzll(hit) / STRIDE;
-            return;
-        }
-        c->at += STEP;
+    while (end - p >= STEP) {
+        uint64_t hit = find_special(p);
+        if (hit)
+            return p + __builtin_ctzll(hit) / STRIDE;
+        p += STEP;
     }
-    while (c->at < c->end && *c->at != '"' && *c->at != '\\' && (unsigned char)*c->at >= 0x20)
-        c->at++;
+    while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
+        p++;
+    return p;
 }
 
 static int hex_digit(char ch)
@@ -123,35 +130,43 @@ static int32_t hex4(const char *s, const char *end)
     return value;
 }
 
-/* Behind an escape's backslash. */
-static bool skip_escape(struct cursor *c)
+/* At a backslash; NULL: no escape. */
+static const char *past_escape(const char *p, const char *end)
 {
-    if (c->at == c->end)
-        return false;
-    char kind = *c->at++;
-    if (kind != 'u')
-        return kind && strchr("\"\\/bfnrt", kind);
-    if (hex4(c->at, c->end) < 0)
-        return false;
-    c->at += 4;
-    return true;
+    if (end - p < 2)
+        return NULL;
+    char kind = p[1];
+    if (kind == 'u')
+        return hex4(p + 2, end) < 0 ? NULL : p + 6;
+    return kind && strchr("\"\\/bfnrt", kind) ? p + 2 : NULL;
 }
 
-/* Behind the opening quote; leaves behind the closing one. */
-static inline bool scan_string(struct cursor *c, struct slice *ret, bool *ret_escaped)
+/* Behind the opening quote; returns where the closing one is, or NULL. */
+static inline const char *find_quote(const char *p, const char *end, bool *ret_escaped)
 {
-    const char *start = c->at;
+    p = past_plain(p, end);
     *ret_escaped = false;
-    for (;;) {
-        skip_plain(c);
-        if (take(c, '"')) {
-            *ret = (struct slice){start, (size_t)(c->at - 1 - start)};
-            return true;
-        }
-        if (!take(c, '\\') || !skip_escape(c))
-            return false;
+    while (p < end && *p == '\\') {
         *ret_escaped = true;
+        p = past_escape(p, end);
+        if (!p)
+            return NULL;
+        p = past_plain(p, end);
     }
+    return p < end && *p == '"' ? p : NULL;
+}
+
+/* At the opening quote; returns what is behind the closing one, or NULL. */
+static inline const char *scan_string(const char *p, const char *end, struct jfield *ret)
+{
+    bool escaped;
+    const char *quote = find_quote(p + 1, end, &escaped);
+    if (!quote)
+        return NULL;
+    ret->type = J_STRING;
+    ret->raw = (struct slice){p + 1, (size_t)(quote - p - 1)};
+    ret->escaped = escaped;
+    return quote + 1;
 }
 
 static size_t put_utf8(uint32_t cp, char out[4])
@@ -259,9 +274,8 @@ static bool scan_scalar(struct cursor *c, struct jfield *ret)
         return false;
     switch (*c->at) {
     case '"':
-        c->at++;
-        ret->type = J_STRING;
-        return scan_string(c, &ret->raw, &ret->escaped);
+        c->at = scan_string(start, c->end, ret);
+        return c->at;
     case 't':
         ret->type = J_BOOL;
         ok = take_word(c, "true", 4);
@@ -311,9 +325,11 @@ static bool in_object(const struct levels *l)
 
 static bool skip_key(struct cursor *c)
 {
-    struct slice key;
-    bool escaped;
-    if (!take(c, '"') || !scan_string(c, &key, &escaped))
+    struct jfield ignored;
+    if (c->at == c->end || *c->at != '"')
+        return false;
+    c->at = scan_string(c->at, c->end, &ignored);
+    if (!c->at)
         return false;
     skip_space(c);
     return take(c, ':');
@@ -367,95 +383,113 @@ static bool skip_container(struct cursor *c)
     return true;
 }
 
-/* Fills in all but the key. */
-static inline bool scan_value(struct cursor *c, struct jfield *ret)
+/* Fills in all but the key; returns what is behind the value, or NULL. Strings, which most
+ * values are, stay in registers; what else there is goes by the cursor. */
+static inline const char *scan_value(const char *p, const char *end, struct jfield *ret)
 {
-    const char *start = c->at;
-    if (start == c->end)
-        return false;
-    if (*start == '"') {
-        c->at++;
-        ret->type = J_STRING;
-        return scan_string(c, &ret->raw, &ret->escaped);
-    }
-    if (*start != '[' && *start != '{')
-        return scan_scalar(c, ret);
-    if (!skip_container(c))
-        return false;
-    ret->type = *start == '[' ? J_ARRAY : J_OBJECT;
-    ret->raw = (struct slice){start, (size_t)(c->at - start)};
+    if (p == end)
+        return NULL;
+    if (*p == '"')
+        return scan_string(p, end, ret);
+    struct cursor c = {p, end};
+    if (*p != '[' && *p != '{')
+        return scan_scalar(&c, ret) ? c.at : NULL;
+    if (!skip_container(&c))
+        return NULL;
+    ret->type = *p == '[' ? J_ARRAY : J_OBJECT;
+    ret->raw = (struct slice){p, (size_t)(c.at - p)};
     ret->escaped = false;
-    return true;
+    return c.at;
 }
 
-static inline struct jfield *find_field(struct slice key, struct jfield *fields, unsigned n)
+/* What is asked for. */
+struct wanted {
+    struct jfield *fields;
+    unsigned n;
+    uint64_t initials; /* bit (first character % 64) of each key: most members are told by it */
+};
+
+static uint64_t initial_bit(char ch)
 {
-    for (unsigned i = 0; i < n && key.len; i++) {
-        const char *name = fields[i].key;
-        if (name[0] == key.data[0] && slice_is(key, name))
-            return &fields[i];
-    }
+    return (uint64_t)1 << ((unsigned char)ch % 64);
+}
+
+static inline struct jfield *find_field(const struct wanted *w, struct slice key)
+{
+    if (key.len == 0 || !(w->initials & initial_bit(key.data[0])))
+        return NULL;
+    for (unsigned i = 0; i < w->n; i++)
+        if (w->fields[i].key[0] == key.data[0] && slice_is(key, w->fields[i].key))
+            return &w->fields[i];
     return NULL;
 }
 
 /* A key with escapes may still be one of those asked for; longer than any of them it is not. */
-static struct jfield *find_escaped(struct slice raw, struct jfield *fields, unsigned n)
+static struct jfield *find_escaped(const struct wanted *w, struct slice raw)
 {
     char plain[KEY_MAX];
     struct slice key = {plain, 0};
     if (unescape(raw, plain, sizeof(plain), &key.len) < 0)
         return NULL;
-    return find_field(key, fields, n);
+    return find_field(w, key);
 }
 
-static inline bool scan_member(struct cursor *c, struct jfield *fields, unsigned n)
+/* "key": value */
+static inline const char *scan_member(const char *p, const char *end, const struct wanted *w)
 {
-    struct slice key;
-    bool escaped;
-    if (!take(c, '"') || !scan_string(c, &key, &escaped))
-        return false;
-    struct jfield *f = escaped ? find_escaped(key, fields, n) : find_field(key, fields, n);
-    struct jfield ignored;
-    skip_space(c);
-    if (!take(c, ':'))
-        return false;
-    skip_space(c);
-    return scan_value(c, f ? f : &ignored);
+    struct jfield key, ignored;
+    if (p == end || *p != '"')
+        return NULL;
+    p = scan_string(p, end, &key);
+    if (!p)
+        return NULL;
+    struct jfield *f = key.escaped ? find_escaped(w, key.raw) : find_field(w, key.raw);
+    p = past_space(p, end);
+    if (p == end || *p != ':')
+        return NULL;
+    return scan_value(past_space(p + 1, end), end, f ? f : &ignored);
 }
 
-static bool scan_object(struct cursor *c, struct jfield *fields, unsigned n)
+/* Behind the opening brace; returns what is behind the closing one, or NULL. */
+static const char *scan_members(const char *p, const char *end, const struct wanted *w)
 {
-    skip_space(c);
-    if (!take(c, '{'))
-        return false;
-    skip_space(c);
-    if (!take(c, '}')) {
-        do {
-            skip_space(c);
-            if (!scan_member(c, fields, n))
-                return false;
-            skip_space(c);
-        } while (take(c, ','));
-        if (!take(c, '}'))
-            return false;
+    p = past_space(p, end);
+    if (p < end && *p == '}')
+        return p + 1;
+    while ((p = scan_member(p, end, w))) {
+        p = past_space(p, end);
+        if (p == end)
+            return NULL;
+        if (*p == '}')
+            return p + 1;
+        if (*p != ',')
+            return NULL;
+        p = past_space(p + 1, end);
     }
-    skip_space(c);
-    return c->at == c->end;
+    return NULL;
 }
 
-static void forget(struct jfield *fields, unsigned n)
+static void forget(struct wanted *w)
 {
-    for (unsigned i = 0; i < n; i++)
-        fields[i] = (struct jfield){.key = fields[i].key};
+    w->initials = 0;
+    for (unsigned i = 0; i < w->n; i++) {
+        w->fields[i] = (struct jfield){.key = w->fields[i].key};
+        w->initials |= initial_bit(w->fields[i].key[0]);
+    }
 }
 
 int jscan(struct slice text, struct jfield *fields, unsigned n)
 {
-    struct cursor c = {text.data, text.data + text.len};
-    forget(fields, n);
-    if (text.data && scan_object(&c, fields, n))
-        return 0;
-    forget(fields, n);
+    struct wanted w = {.fields = fields, .n = n};
+    const char *end = text.data + text.len;
+    const char *p = text.data ? past_space(text.data, end) : end;
+    forget(&w);
+    if (text.data && p < end && *p == '{') {
+        p = scan_members(p + 1, end, &w);
+        if (p && past_space(p, end) == end)
+            return 0;
+    }
+    forget(&w);
     return ERSA_EPARSE;
 }
 
@@ -501,9 +535,10 @@ bool jscan_next(const struct jfield *array, size_t *pos, struct jfield *ret)
     if (take(&c, ','))
         skip_space(&c);
     struct jfield value = {.key = ret->key};
-    if (c.at == c.end || *c.at == ']' || !scan_value(&c, &value))
+    const char *after = c.at < c.end && *c.at != ']' ? scan_value(c.at, c.end, &value) : NULL;
+    if (!after)
         return false;
     *ret = value;
-    *pos = (size_t)(c.at - array->raw.data);
+    *pos = (size_t)(after - array->raw.data);
     return true;
 }
