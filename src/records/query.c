@@ -98,7 +98,6 @@ static struct frame frame_from(const char *data, size_t len)
 static struct mail *make_answer(const struct query *q, const char *content, size_t content_len,
                                 unsigned n_buffers)
 {
-    const struct slice none = {NULL, 0};
     struct frame *frames = calloc(3 + (size_t)n_buffers, sizeof(*frames));
     if (!frames)
         return NULL;
@@ -107,11 +106,11 @@ static struct mail *make_answer(const struct query *q, const char *content, size
     frames[2] = frame_from(content, content_len);
     for (unsigned i = 0; i < n_buffers; i++)
         frames[3 + i] = frame_from(q->buffers[i].data, q->buffers[i].len);
-    struct held *held = msg_hold(frames, 3 + n_buffers);
+    struct mail *answer = mail_new(NULL, &(struct letter){.type = MAIL_ANSWER,
+                                                          .peer = q->mail->peer,
+                                                          .frames = frames,
+                                                          .n = 3 + n_buffers});
     free(frames);
-    struct mail *answer = held ? mail_new(MAIL_ANSWER, none, none, q->mail->peer, held) : NULL;
-    if (!answer)
-        held_free(held);
     return answer;
 }
 

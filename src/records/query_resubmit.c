@@ -98,7 +98,6 @@ static struct slice text_or(const struct store_record *rec, enum store_field f,
 /* Its frames: header, content, buffers. */
 static struct mail *make_mail(const struct store_record *old, const struct copy *c)
 {
-    const struct slice none = {NULL, 0};
     struct slice content = text_or(old, F_content, SLICE_LIT("{}"));
     unsigned n = store_is_null(old, F_buffers) ? 0 : old->v[F_buffers].binary.n;
     struct frame *frames = calloc(2 + (size_t)n, sizeof(*frames));
@@ -110,13 +109,11 @@ static struct mail *make_mail(const struct store_record *old, const struct copy 
         struct slice item = old->v[F_buffers].binary.items[i];
         frames[2 + i] = (struct frame){(const uint8_t *)item.data, item.len, NULL};
     }
-    struct held *held = msg_hold(frames, 2 + n);
+    struct mail *m = mail_new(NULL, &(struct letter){.type = MAIL_RESUBMIT,
+                                                     .msg_id = {c->id, strlen(c->id)},
+                                                     .frames = frames,
+                                                     .n = 2 + n});
     free(frames);
-    struct mail *m =
-        held ? mail_new(MAIL_RESUBMIT, (struct slice){c->id, strlen(c->id)}, none, none, held)
-             : NULL;
-    if (!m)
-        held_free(held);
     return m;
 }
 

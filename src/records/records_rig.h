@@ -90,29 +90,35 @@ struct message {
     const char *buffers[4];
 };
 
-static inline struct held *hold(const struct message *m)
+#define MESSAGE_FRAMES 10
+
+/* Returns how many frames it is. */
+static inline unsigned frames_of(const struct message *m, struct frame f[MESSAGE_FRAMES])
 {
-    struct frame f[10] = {frame_of("<IDS|MSG>"),
-                          frame_of(""),
-                          frame_of(m->header),
-                          frame_of("{}"),
-                          frame_of(m->metadata ? m->metadata : "{}"),
-                          frame_of(m->content ? m->content : "{}")};
-    unsigned n = 6;
+    const char *const parts[] = {"<IDS|MSG>",
+                                 "",
+                                 m->header,
+                                 "{}",
+                                 m->metadata ? m->metadata : "{}",
+                                 m->content ? m->content : "{}"};
+    unsigned n = 0;
+    for (; n < sizeof(parts) / sizeof(parts[0]); n++)
+        f[n] = frame_of(parts[n]);
     for (int i = 0; i < 4 && m->buffers[i]; i++)
         f[n++] = frame_of(m->buffers[i]);
-    return msg_hold(f, n);
+    return n;
 }
 
 static inline void tell(struct seat *s, enum mail_type type, char queue, const char *id,
                         const char *engine, const struct message *msg)
 {
-    const struct slice none = {NULL, 0};
-    struct mail *m =
-        mail_new(type, text(id), engine ? text(engine) : none, none, msg ? hold(msg) : NULL);
-    assert_non_null(m);
-    m->queue = queue;
-    post(s, m);
+    struct frame f[MESSAGE_FRAMES];
+    struct letter l = {.type = type, .queue = queue, .msg_id = text(id), .frames = f};
+    if (engine)
+        l.engine = text(engine);
+    if (msg)
+        l.n = frames_of(msg, f);
+    post(s, mail_new(NULL, &l));
 }
 
 static inline void request(struct seat *s, char queue, const char *id, const char *engine,
@@ -152,7 +158,10 @@ static inline void ask_with_engines(struct seat *s, const char *type, const char
     char header[128];
     snprintf(header, sizeof(header), "{\"msg_id\": \"q\", \"msg_type\": \"%s\"}", type);
     struct message m = {header, NULL, content, {NULL}};
-    post(s, mail_new(MAIL_QUERY, text("q"), text(engines), text("peer"), hold(&m)));
+    struct frame f[MESSAGE_FRAMES];
+    struct letter l = {MAIL_QUERY, 0, text("q"), text(engines), text("peer"), f, 0};
+    l.n = frames_of(&m, f);
+    post(s, mail_new(NULL, &l));
 }
 
 static inline struct mail *await_any(struct seat *s)

@@ -146,8 +146,8 @@ static void test_what_is_no_json_is_left_out(void **state)
         &s, "a", "[\"metadata\", \"content\", \"header\", \"submitted\"]",
         "{\"content\":null,\"header\":{\"msg_id\":\"a\"},\"metadata\":null,\"msg_id\":"
         "\"a\",\"submitted\":\"2026-01-02T03:04:10.000000Z\"}");
-    struct mail *short_one = mail_new(MAIL_REQUEST, text("b"), text("e"), text(""), NULL);
-    post(&s, short_one);
+    struct letter short_one = {.type = MAIL_REQUEST, .msg_id = text("b"), .engine = text("e")};
+    post(&s, mail_new(NULL, &short_one));
     tell(&s, MAIL_RESULT, 'm', "b", "e", NULL);
     assert_record(&s, "b", "null", "");
     close_seat(&s);

@@ -147,21 +147,17 @@ void mailer_stop(struct router *r)
     free(m->waiting);
     m->waiting = NULL;
     m->n = 0;
+    mail_pages_fini(&m->pages);
     ring_flush(m->ring);
 }
 
 int mailer_post(struct router *r, const struct letter *letter, struct link *source)
 {
-    struct held *held = letter->n ? msg_hold(letter->frames, letter->n) : NULL;
-    struct mail *mail = NULL;
-    if (held || !letter->n)
-        mail = mail_new(letter->type, letter->msg_id, letter->engine, letter->peer, held);
+    struct mail *mail = mail_new(&r->mailer.pages, letter);
     if (!mail) {
-        held_free(held);
         r->mailer.lost++;
         return ERSA_ENOMEM;
     }
-    mail->queue = letter->queue;
     mail->now_us = clock_utc_us();
     r->mailer.posted++;
     int rc = send_mail(r, mail, source);

@@ -22,20 +22,13 @@ struct mailer {
     size_t first, n, cap;
     struct timer retry;
     struct list paused; /* links that wait for room */
+    struct mail_pages pages;
     uint64_t posted;
     uint64_t lost; /* for want of memory */
 };
 
 void mailer_start(struct router *r, struct ring *to_records);
 void mailer_stop(struct router *r);
-
-struct letter {
-    enum mail_type type;
-    char queue;
-    struct slice msg_id, engine, peer;
-    const struct frame *frames; /* from the delimiter on */
-    unsigned n;
-};
 
 /* Copies small frames, refers to large ones. `source` (may be NULL) is held back while records
  * is behind. 0 or ERSA_ENOMEM: lost and counted. */

@@ -23,23 +23,44 @@ enum mail_type {
     MAIL_RESUBMIT, /* a task for the scheduler: header, content, buffers as frames; msg_id */
 };
 
-struct mail {
+/* What a mail is made of; everything is copied, blocks are referenced. */
+struct letter {
     enum mail_type type;
-    int64_t now_us;      /* when the router saw it */
-    char queue;          /* 'm' mux, 't' task */
-    struct held *msg;    /* owned: the frames from <IDS|MSG> on; of MAIL_ANSWER and
-                            MAIL_RESUBMIT as said above */
-    struct slice msg_id; /* in `text` */
+    char queue; /* 'm' mux, 't' task */
+    struct slice msg_id;
     struct slice
-        engine; /* uuid, in `text`; absent: none. Of a purge_request: the uuids of the engines
-                   that it names, in their order, "-" for an unknown one, with spaces between */
-    struct slice peer; /* identity on the query port, in `text` */
-    char text[];
+        engine;        /* uuid; absent: none. Of a purge_request: the uuids of the engines that
+                          it names, in their order, "-" for an unknown one, with spaces between */
+    struct slice peer; /* identity on the query port */
+    const struct frame
+        *frames; /* from <IDS|MSG> on; of MAIL_ANSWER and MAIL_RESUBMIT as above */
+    unsigned n;
 };
 
-/* NULL when out of memory. Copies everything; takes `msg`. */
-struct mail *mail_new(enum mail_type type, struct slice msg_id, struct slice engine,
-                      struct slice peer, struct held *msg);
+struct mail_page;
+
+struct mail {
+    enum mail_type type;
+    char queue;
+    int64_t now_us;   /* when the router saw it */
+    struct held *msg; /* NULL: without frames */
+    struct slice msg_id, engine, peer;
+    struct mail_page *page; /* where it lies, NULL: in memory of its own */
+    char rest[];            /* the texts and the message */
+};
+
+/* Of a sender who has a lot to tell: mails lie one behind the other in pages, which go when
+ * their last mail is freed, in whatever thread. Memory from malloc() that another thread frees
+ * costs more than all the rest of a mail. */
+struct mail_pages {
+    struct mail_page *open; /* owned */
+    unsigned given;         /* mails in it */
+};
+
+void mail_pages_fini(struct mail_pages *p);
+
+/* `pages` NULL: in memory of its own. NULL when out of memory. */
+struct mail *mail_new(struct mail_pages *pages, const struct letter *l);
 void mail_free(struct mail *m); /* accepts NULL */
 /* What the ring is to be loaded with: its octets, 0 for what is light. */
 size_t mail_weight(const struct mail *m);
