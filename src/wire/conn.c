@@ -70,9 +70,15 @@ void conn_free(struct conn *c)
 
 /* An orderly end: without unread octets the kernel sends what it still has. The scratch buffer
  * may be in use when a callback closes a peer, so they go elsewhere. */
-static void close_socket(int fd)
+static void close_socket(int fd, bool by_reset)
 {
+    static const struct linger none = {.l_onoff = 1};
     uint8_t nowhere[16384];
+    if (by_reset) {
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+        close(fd);
+        return;
+    }
     shutdown(fd, SHUT_WR);
     for (int i = 0; i < DISCARD_ROUNDS && recv(fd, nowhere, sizeof(nowhere), MSG_DONTWAIT) > 0;
          i++)
@@ -89,7 +95,7 @@ void conn_drop(struct conn *c)
     loop_cancel(w->loop, &c->handshake);
     int fd = c->watch.fd;
     loop_unwatch(w->loop, &c->watch);
-    close_socket(fd);
+    close_socket(fd, c->is_reset);
     list_remove(&c->again);
     list_remove(&c->link);
     list_push_back(&w->dead_conns, &c->link);
@@ -129,7 +135,8 @@ void conn_error(struct conn *c, ssize_t rc)
 {
     if (c->state == CONN_DEAD)
         return;
-    if (rc == ERSA_ECLOSED && c->talk && c->connector && !c->connector->complained) {
+    if ((rc == ERSA_ECLOSED || rc == ERSA_EIO) && c->talk && c->connector &&
+        !c->connector->complained) {
         c->connector->complained = true;
         conn_complain(c, "it ended the handshake: is the CURVE server key the right one?");
     }
@@ -140,7 +147,22 @@ void conn_error(struct conn *c, ssize_t rc)
         conn_complain(c, "a message over the bound");
     else if (rc == ERSA_ENOMEM)
         conn_complain(c, "out of memory");
-    conn_fail(c, rc == ERSA_EPROTO || rc == ERSA_EFULL ? DOWN_PROTOCOL : DOWN_EOF);
+    bool is_broken = rc == ERSA_EIO || c->is_broken;
+    conn_fail(c, rc == ERSA_EPROTO || rc == ERSA_EFULL ? DOWN_PROTOCOL
+                 : is_broken                           ? DOWN_BROKEN
+                                                       : DOWN_EOF);
+}
+
+/* What it had sent before is received first: the end shows there, too. */
+void conn_write_failed(struct conn *c)
+{
+    if (errno == ENOMEM || errno == ENOBUFS) {
+        conn_fail(c, DOWN_BROKEN);
+        return;
+    }
+    c->is_broken = true;
+    c->wants_write = false;
+    conn_update_events(c);
 }
 
 struct conn *conn_new(struct port *p, int fd, struct connector *from)
@@ -195,7 +217,7 @@ static ssize_t check_received(struct conn *c, ssize_t n)
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    return ERSA_ECLOSED;
+    return n < 0 ? ERSA_EIO : ERSA_ECLOSED;
 }
 
 /* Into the block of the large frame, and what is behind it into scratch. */

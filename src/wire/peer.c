@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who is at the other end: coming up, taking over, sending, flow control, going. */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "wire/wire_impl.h"
@@ -346,7 +348,7 @@ static void note_drained(struct peer *p)
         cfg->ops->drained(cfg->ctx, p);
 }
 
-/* False: the connection has ended. */
+/* False: the connection has ended, or is about to. */
 static bool flush_plain(struct peer *p)
 {
     struct port *port = p->port;
@@ -359,7 +361,7 @@ static bool flush_plain(struct peer *p)
         ssize_t n = sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
         port->wire->stats.writes++;
         if (n < 0 && errno != EAGAIN && errno != EINTR) {
-            conn_fail(c, DOWN_EOF);
+            conn_write_failed(c);
             return false;
         }
         is_blocked = n <= 0;
@@ -380,13 +382,45 @@ void peer_flush(struct peer *p)
     struct port *port = p->port;
     struct conn *c = p->conn;
     list_remove(&p->flush);
-    if (!c || !(c->sealed ? sealed_flush(p, FLUSH_BUDGET) : flush_plain(p)))
+    if (!c || c->is_broken || !(c->sealed ? sealed_flush(p, FLUSH_BUDGET) : flush_plain(p)))
         return;
+    bool has_waited = c->wants_write;
     c->wants_write = p->tx.bytes != 0;
     conn_update_events(c);
     note_drained(p);
+    if (has_waited && p->tx.bytes == 0 && port->cfg.ops->written)
+        port->cfg.ops->written(port->cfg.ctx, p);
     if (port->closed && p->tx.bytes == 0 && p->conn)
         port_wind_up(port, p->conn);
+}
+
+int peer_write_out(struct peer *p)
+{
+    if (p->conn && p->tx.bytes)
+        peer_flush(p);
+    if (!p->conn || p->conn->is_broken)
+        return ERSA_ECLOSED;
+    return p->tx.bytes ? ERSA_EAGAIN : 0;
+}
+
+void peer_reset(struct peer *p)
+{
+    if (!p->conn)
+        return;
+    conn_drain(p->conn);
+    if (p->conn)
+        p->conn->is_reset = true;
+    peer_close(p);
+}
+
+size_t peer_unacknowledged(const struct peer *p)
+{
+    int n = 0, domain = AF_UNIX;
+    socklen_t len = sizeof(domain);
+    if (!p->conn || getsockopt(p->conn->watch.fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+        domain == AF_UNIX || ioctl(p->conn->watch.fd, SIOCOUTQ, &n) < 0)
+        return 0;
+    return n > 0 ? (size_t)n : 0;
 }
 
 /* Flow control */

@@ -36,7 +36,8 @@ struct block_pool *wire_pool(struct wire *w);
 enum port_kind { PORT_ROUTER, PORT_DEALER, PORT_PUB, PORT_XPUB, PORT_SUB, PORT_KIND_MAX };
 
 enum peer_down {
-    DOWN_EOF,      /* the peer closed, or the connection broke */
+    DOWN_EOF,      /* the peer closed: all that it sent was received */
+    DOWN_BROKEN,   /* the connection broke: what was sent last may be lost, either way */
     DOWN_PROTOCOL, /* it broke ZMTP, or a bound */
     DOWN_TIMEOUT,  /* handshake not finished in time */
     DOWN_CLOSED,   /* by us */
@@ -59,6 +60,8 @@ struct port_ops {
     void (*subscribed)(void *ctx, struct peer *p, struct slice prefix, bool on);
     /* The queue fell below half of the cap after having been full. */
     void (*drained)(void *ctx, struct peer *p);
+    /* All is written, after a time when the socket did not take it. */
+    void (*written)(void *ctx, struct peer *p);
 };
 
 struct port_config {
@@ -106,6 +109,11 @@ size_t port_peers(const struct port *p);
 /* Queues a message for the peer. Small frames are copied, large ones referenced.
  * 0, ERSA_ECLOSED, or ERSA_ENOMEM (the peer is closed then). */
 int peer_send(struct peer *p, const struct frame *frames, unsigned n);
+/* Writes what is queued now, not at the end of the turn. 0: the kernel has all of it, and the
+ * other side had not reset the connection by then. ERSA_EAGAIN: `written` tells when it has.
+ * ERSA_ECLOSED: the connection is gone, or broke right now (peer_down comes when what the peer
+ * had sent is read). */
+int peer_write_out(struct peer *p);
 /* DEALER: next connected peer in turn that has room; kept (to unsent_max_bytes) while there is
  * none. ERSA_EFULL. */
 int port_send(struct port *p, const struct frame *frames, unsigned n);
@@ -139,6 +147,12 @@ void peer_stall(struct peer *source, struct peer *sink);
 
 /* Drops the connection at once; peer_down(DOWN_CLOSED) comes at the end of the turn. */
 void peer_close(struct peer *p);
+/* Delivers what has come from the peer, and resets the connection: nothing that it writes from
+ * then on looks written to it. */
+void peer_reset(struct peer *p);
+/* Octets handed to the kernel that the other side's has not acknowledged; 0 where nobody can
+ * tell. */
+size_t peer_unacknowledged(const struct peer *p);
 
 /* Counters for tests and metrics, since wire_new(). */
 struct wire_stats {

@@ -27,7 +27,7 @@
 struct side {
     struct port *port;
     struct peer *peer; /* the last that came up */
-    unsigned ups, downs, messages, subscriptions, drained, taken_over;
+    unsigned ups, downs, messages, subscriptions, drained, written, taken_over;
     enum peer_down why;
     char last[200];  /* the last message, frames joined by '|' */
     size_t last_len; /* of its last frame */
@@ -102,6 +102,11 @@ static void on_drained(void *ctx, struct peer *p)
     ((struct side *)ctx)->drained++;
 }
 
+static void on_written(void *ctx, struct peer *p)
+{
+    ((struct side *)ctx)->written++;
+}
+
 static void on_taken_over(void *ctx, struct peer *p)
 {
     ((struct side *)ctx)->taken_over++;
@@ -113,6 +118,7 @@ static const struct port_ops ops = {
     .message = on_message,
     .subscribed = on_subscribed,
     .drained = on_drained,
+    .written = on_written,
     .peer_taken_over = on_taken_over,
 };
 

@@ -303,7 +303,7 @@ bool sealed_flush(struct peer *p, size_t budget)
                  MSG_NOSIGNAL | MSG_DONTWAIT);
         w->stats.writes++;
         if (n < 0 && errno != EAGAIN && errno != EINTR) {
-            conn_fail(c, DOWN_EOF);
+            conn_write_failed(c);
             return false;
         }
         if (n > 0) {

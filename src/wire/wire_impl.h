@@ -115,6 +115,8 @@ struct conn {
     uint8_t minor;
     bool draining; /* read to the end, paused or not */
     bool wants_write;
+    bool is_broken;          /* writing failed: what was sent before is still read */
+    bool is_reset;           /* to be closed by a reset */
     struct curve_talk *talk; /* owned; in the middle of its handshake */
     struct sealed *sealed;   /* owned; NULL: frames travel as they are */
     struct partial *partial; /* owned */
@@ -156,6 +158,8 @@ struct conn *conn_new(struct port *p, int fd, struct connector *from); /* takes 
 void conn_fail(struct conn *c, enum peer_down why);
 /* The same with an ERSA_E* and a line in the log. */
 void conn_error(struct conn *c, ssize_t rc);
+/* A write failed, by errno. */
+void conn_write_failed(struct conn *c);
 /* Says in the log why. */
 void conn_complain(const struct conn *c, const char *text);
 /* Ends it without a word. */

@@ -81,7 +81,7 @@ static void on_up(void *ctx, struct peer *p)
 
 static void on_down(void *ctx, struct peer *p, enum peer_down why)
 {
-    static const char *const reasons[] = {"eof", "protocol", "timeout", "closed"};
+    static const char *const reasons[] = {"eof", "broken", "protocol", "timeout", "closed"};
     tell("down", p);
     printf(", \"why\": \"%s\"", reasons[why]);
     end_of_line();
