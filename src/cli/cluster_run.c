@@ -50,6 +50,7 @@ void cluster_run_stop(struct cluster_run *r, int signo)
         await_file_stop(&r->await);
         loop_cancel(r->loop, &r->delay_timer);
         loop_cancel(r->loop, &r->early_timer);
+        cluster_run_await_end(r);
     }
     r->phase = RUN_STOPPING;
     cluster_stop(&r->cluster, &how);
@@ -141,6 +142,8 @@ static void on_exit_event(void *ctx, struct launch *l, const struct launch_exit 
     const char *how = end->is_known ? child_status_text(end->status) : "ended";
     if (l->is_controller) {
         r->controller_status = end->is_known ? end->status : 0;
+        free(r->controller_output);
+        r->controller_output = str_dup(end->output_file);
         log_at(failed ? LOG_WARN : LOG_INFO, "Controller stopped: pid %d, %s", (int)end->pid,
                how);
     } else {
@@ -156,6 +159,8 @@ static void on_exit_event(void *ctx, struct launch *l, const struct launch_exit 
     }
     show_output(r, l, end, failed && !is_stopping ? LOG_WARN : LOG_DEBUG);
     save_soon(r);
+    if (l == r->engines && l->ops->poll(l))
+        cluster_run_look(r);
 }
 
 static void on_controller_stop(struct cluster_run *r)
@@ -164,6 +169,10 @@ static void on_controller_stop(struct cluster_run *r)
         return;
     int status = r->controller_status;
     bool is_orderly = r->phase == RUN_UP && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (r->phase == RUN_STARTING || r->daemonize.fd >= 0)
+        log_critical("Controller failed: %s. Its output is in %s.",
+                     status >= 0 ? child_status_text(status) : "it ended",
+                     r->controller_output ? r->controller_output : r->cluster.log_dir);
     log_warn("Controller stopped. Shutting down.");
     writer_tidy(&r->cli->profile, r->cli->cluster_id);
     cluster_run_fail(r, is_orderly ? EXIT_CLUSTER_OK : EXIT_CLUSTER_CONTROLLER);
@@ -175,14 +184,17 @@ static void on_engines_stop(struct cluster_run *r, const struct launch *l)
     if (r->phase == RUN_STOPPING || l != r->engines)
         return;
     if (r->engines_failed && (r->phase == RUN_STARTING || timer_is_set(&r->early_timer))) {
-        log_error("Engines shutdown early, they probably failed to connect.\n\n"
-                  "    Their output is in %s/ipengine-%s-%s-*.log.\n"
-                  "    Engines on other machines need a controller that listens there: "
-                  "`ipcluster start --ip=*`.\n",
-                  r->cluster.log_dir, l->cluster_id, l->set_id);
+        log_at(r->daemonize.fd >= 0 ? LOG_CRITICAL : LOG_ERROR,
+               "Engines shutdown early, they probably failed to connect.\n\n"
+               "    Their output is in %s/ipengine-%s-%s-*.log.\n"
+               "    Engines on other machines need a controller that listens there: "
+               "`ipcluster start --ip=*`.\n",
+               r->cluster.log_dir, l->cluster_id, l->set_id);
         cluster_run_fail(r, EXIT_CLUSTER_ENGINES);
     } else if (!r->with_controller) {
         cluster_run_fail(r, EXIT_CLUSTER_OK);
+    } else {
+        cluster_run_look(r);
     }
 }
 
@@ -228,17 +240,7 @@ static void on_start_event(void *ctx, struct launch *l, int rc, const struct ers
     if (early_s > 0 && r->n > 0)
         loop_after(r->loop, &r->early_timer, (int64_t)(early_s * 1e9));
     save_now(r);
-    if (r->daemonize.fd < 0)
-        return;
-    log_info("Leaving cluster running: %s", r->cluster.path);
-    CLEANUP(free_ptr) char *suffix = str_printf("-%d.log", (int)getpid());
-    CLEANUP(free_ptr)
-    char *path = suffix
-                     ? profile_file(r->cluster.log_dir, "ipcluster", r->cli->cluster_id, suffix)
-                     : NULL;
-    daemonize_ready(&r->daemonize, path ? path : "/dev/null");
-    if (path && !options_bool(r->cli->options, "BaseParallelApplication.log_to_file"))
-        log_open_file(path); /* by its name, so that SIGHUP opens it again */
+    cluster_run_await(r);
 }
 
 const struct launch_events cluster_run_events = {
@@ -249,8 +251,9 @@ const struct launch_events cluster_run_events = {
 static void on_signal(void *ctx, int signo)
 {
     struct cluster_run *r = ctx;
+    bool is_waited_for = r->daemonize.fd >= 0;
     bool is_background =
-        options_bool(r->cli->options, "IPClusterEngines.daemonize") && r->phase != RUN_STARTING;
+        options_bool(r->cli->options, "IPClusterEngines.daemonize") && !is_waited_for;
     switch (signo) {
     case SIGUSR1:
     case SIGUSR2:
@@ -264,7 +267,7 @@ static void on_signal(void *ctx, int signo)
         }
         break;
     case SIGINT:
-        if (!r->with_controller && r->phase == RUN_UP) {
+        if (!r->with_controller && r->phase == RUN_UP && !is_waited_for) {
             cluster_signal_engines(&r->cluster, signo);
             return;
         }
@@ -325,6 +328,7 @@ static void close_run(struct cluster_run *r)
     if (!r->loop)
         return;
     follow_fini(&r->follow);
+    hub_watch_fini(&r->hub);
     cluster_close(&r->cluster);
     int signos[N_SIGNALS + 1];
     list_signals(signos);
@@ -333,6 +337,7 @@ static void close_run(struct cluster_run *r)
     signals_close(&r->signals);
     loop_free(r->loop);
     free(r->engine_file);
+    free(r->controller_output);
 }
 
 static void run(struct cluster_run *r)

@@ -114,6 +114,7 @@ static int claim_controller(struct cluster_run *r, struct ersa_error *err)
     if (rc < 0 && rc != ERSA_ENOENT)
         return rc;
     if (rc == 0 && cluster_has_controller(&r->cluster)) {
+        r->n_before = (size_t)cluster_n_engines(&r->cluster);
         const char *ours = cluster_spec_launcher(r->cli, "Cluster.engine_launcher_class")->name;
         if (json_object_size(r->cluster.file.engine_sets) &&
             strcmp(ours, r->cluster.file.engines_class) != 0)

@@ -27,7 +27,8 @@ const struct option_def options_cluster[] = {
     {RUNS, "Cluster", "delay", OPT_SECONDS, .alias = "delay", .preset = "0", .max = 1e6,
      .help = "Pause between the controller's start and the engines'"},
     {RUNS, "Cluster", "engine_timeout", OPT_SECONDS, .preset = "60", .max = 1e9,
-     .help = "How long to wait for engines to register"},
+     .help = "How long to wait for engines to register: --daemonize leaves when they have, and "
+             "fails when none has by then; 0: does not wait"},
     {RUNS, "Cluster", "send_engines_connection_env", OPT_BOOL, .preset = "true",
      .help = "Hand the connection file to engines in their environment; false: they look for "
              "the file"},
@@ -36,7 +37,7 @@ const struct option_def options_cluster[] = {
     {RUNS, "Cluster", "shutdown_atexit", OPT_BOOL, .preset = "true", .inert = true,
      .help = "Stop the cluster when its Python process ends"},
     {RUNS, "IPClusterEngines", "daemonize", OPT_BOOL, .alias = "daemonize",
-     .flags = "daemonize=true", .preset = "false", .help = "Leave once everything is started"},
+     .flags = "daemonize=true", .preset = "false", .help = "Leave once the cluster is up"},
     {RUNS, "IPClusterEngines", "early_shutdown", OPT_SECONDS, .preset = "30", .max = 1e9,
      .help = "Time in which the end of all engines is a failure; 0: never"},
     {PROG_CLUSTER_STOP, "IPClusterStop", "signal", OPT_INT, .alias = "signal", .preset = "15",

@@ -266,3 +266,56 @@ def test_terminal_of_a_daemon_is_left(profile):
     owner = profile.owner()
     assert os.getsid(owner) == owner and is_alive(owner)
     profile.ipcluster("stop")
+
+
+def test_daemonize_tells_of_engines_that_fail_after_their_start(profile, configure):
+    """The reason and the log's name, also where only what ends the program is logged."""
+    text = 'while [ ! -e "$IPP_PROFILE_DIR"/security/ipcontroller-client.json ]; do sleep 0.02; done; sleep 0.3; echo no luck; exit 3'
+    configure(LocalEngineSetLauncher={"engine_cmd": script(text)})
+    done = profile.ipcluster("start", "-n", 2, "--daemonize", "--quiet", code=14)
+    assert "Engines shutdown early" in done.stderr and f"{profile.dir}/log/ipengine--" in done.stderr
+    assert "no luck" in profile.ipcluster("start", "-n", 2, "--daemonize", code=14).stderr
+    profile.wait_gone()
+    assert not profile.file().exists() and not profile.pid_file().exists()
+
+
+def test_daemonize_leaves_when_the_engines_have_registered(profile):
+    done = profile.ipcluster("start", "-n", 2, "--daemonize")
+    assert "2 of 2 engines have registered" in done.stderr
+    for log in (profile.dir / "log").glob("ipengine-*.log"):
+        assert "Completed registration" in log.read_text()
+    done = profile.ipcluster("engines", "-n", 1, "--daemonize")
+    assert "1 of 1 engines have registered" in done.stderr
+    profile.ipcluster("stop")
+
+
+def test_daemonize_with_a_python_that_cannot_serve(profile):
+    done = profile.ipcluster("start", "-n", 2, "--daemonize", "--IPEngine.python=/bin/false", code=14)
+    assert "/bin/false" in done.stderr
+    profile.wait_gone()
+
+
+@pytest.mark.parametrize("seconds, code", [("300ms", 14), ("0", 0)])
+def test_engine_timeout(profile, configure, seconds, code):
+    """Engines that run, but never register."""
+    configure(LocalEngineSetLauncher={"engine_cmd": script("exec sleep 600")})
+    done = profile.ipcluster("start", "-n", 2, "--daemonize", f"--Cluster.engine_timeout={seconds}", code=code)
+    if code:
+        assert "0 of 2 engines have registered within 0.3 seconds" in done.stderr and "/log/ipengine--" in done.stderr
+        profile.wait_gone()
+    profile.ipcluster("stop", code=0 if not code else 11)
+
+
+def test_engine_timeout_in_the_foreground_is_a_warning(profile, configure):
+    configure(LocalEngineSetLauncher={"engine_cmd": script("exec sleep 600")})
+    program = profile.foreground("-n", 1, "--Cluster.engine_timeout=0.2")
+    wait_until(lambda: "0 of 1 engines have registered" in program.output(), "a warning")
+    assert program.is_running()
+    os.kill(program.pid, signal.SIGTERM)
+    assert program.wait() == 143
+
+
+def test_daemonize_waits_where_all_is_encrypted(profile):
+    done = profile.ipcluster("start", "-n", 1, "--daemonize", "--IPController.enable_curve=True")
+    assert "1 of 1 engines have registered" in done.stderr
+    profile.ipcluster("stop")
