@@ -4,8 +4,11 @@
  * and say so, and beyond PENDING_MAX the oldest changes are lost and counted: submission is
  * never held back. Reading waits for what was written before, and fails at once while the
  * server doesn't answer. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "store/mongo_impl.h"
 #include "util/clock.h"
@@ -378,6 +381,15 @@ static void limit_waiting(mongoc_uri_t *uri)
     for (int i = 0; i < 3; i++)
         if (!mongoc_uri_has_option(uri, names[i]))
             mongoc_uri_set_option_as_int32(uri, names[i], TIMEOUT_MS);
+}
+
+/* The library shows its counters in shared memory from the moment it is loaded, whatever the
+ * store is. Nobody looks at ours, and a process that is killed would leave the name behind. */
+__attribute__((constructor)) static void hide_counters(void)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "/mongoc-%d", (int)getpid());
+    shm_unlink(name);
 }
 
 /* It can't be started again once it was cleaned up. */
