@@ -114,7 +114,7 @@ static void on_connection(struct watch *watch, unsigned events)
     }
 }
 
-int port_bind(struct port *p, const char *text, char ret_endpoint[PORT_ENDPOINT_MAX],
+int port_bind(struct port *p, const char *endpoint, char ret_endpoint[PORT_ENDPOINT_MAX],
               struct ersa_error *err)
 {
     struct listener *l = calloc(1, sizeof(*l));
@@ -123,8 +123,8 @@ int port_bind(struct port *p, const char *text, char ret_endpoint[PORT_ENDPOINT_
     l->port = p;
     l->watch.fn = on_connection;
     l->pause.fn = on_pause_end;
-    int rc = endpoint_parse(&l->at, text, true, err);
-    int fd = rc < 0 ? rc : endpoint_listen(&l->at, text, err);
+    int rc = endpoint_parse(&l->at, endpoint, true, err);
+    int fd = rc < 0 ? rc : endpoint_listen(&l->at, endpoint, err);
     if (fd < 0) {
         free(l);
         return fd;
@@ -133,7 +133,7 @@ int port_bind(struct port *p, const char *text, char ret_endpoint[PORT_ENDPOINT_
     if (rc < 0) {
         close(fd);
         free(l);
-        return err_set(err, rc, "%s: %s", text, ersa_strerror(rc));
+        return err_set(err, rc, "%s: %s", endpoint, ersa_strerror(rc));
     }
     list_push_back(&p->listeners, &l->link);
     if (ret_endpoint)
@@ -184,12 +184,12 @@ void port_connection_lost(struct port *p, struct connector *k)
     loop_after(p->wire->loop, &k->retry, ns);
 }
 
-int port_connect(struct port *p, const char *text, struct ersa_error *err)
+int port_connect(struct port *p, const char *endpoint, struct ersa_error *err)
 {
     struct connector *k = calloc(1, sizeof(*k));
     if (!k)
         return err_set(err, ERSA_ENOMEM, "out of memory");
-    int rc = endpoint_parse(&k->to, text, false, err);
+    int rc = endpoint_parse(&k->to, endpoint, false, err);
     if (rc < 0) {
         free(k);
         return rc;

@@ -198,7 +198,7 @@ int peer_send_raw(struct peer *p, const void *data, size_t len);
 void peer_free(struct peer *p);
 
 /* port.c */
-void port_connection_lost(struct port *p, struct connector *from);
+void port_connection_lost(struct port *p, struct connector *k);
 /* A connection of a closed port has written everything. */
 void port_wind_up(struct port *p, struct conn *c);
 /* Drops what was unsent. */
