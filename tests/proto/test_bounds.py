@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import json
 import os
+import resource
 import socket
 import sqlite3
 import struct
@@ -282,6 +283,28 @@ def test_many_subscribers_that_are_slow(start, witness, size):
                     w.client.iopub.recv_multipart()
         assert controller.metric('ersa_dropped_messages_total{reason="slow_output_client"}') > 0
     w.check()
+
+
+def test_disk_that_is_full(start, witness, tmp_path):
+    """Changes wait for room to a bound, then the oldest are lost and counted; tasks go on."""
+    controller = start("--sqlitedb", f"--SQLiteDB.location={tmp_path}")
+    peers, w = witness(controller)
+    client, worker = peers.client(), peers.attached()
+    w.client.wait_engines(2)
+    _, hard = resource.prlimit(controller.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(controller.process.pid, resource.RLIMIT_FSIZE, (1 << 20, hard))
+    payload = os.urandom(MB)
+    lost = 0
+    with w:
+        end = time.monotonic() + 4 * PATIENCE_S
+        while lost < 300 and time.monotonic() < end:
+            for _ in range(50):
+                client.submit(metadata={"targets": [worker.uuid]}, buffers=[payload])
+                worker.answer(worker.recv(), buffers=[payload])
+                client.recv(client.task)
+            lost = controller.metric("ersa_store_lost_changes_total")
+    w.check()
+    assert lost >= 300, lost
 
 
 def test_memory_of_a_burst_is_given_back(start, make_peers):
