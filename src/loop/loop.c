@@ -13,7 +13,7 @@
 #include "ersa/error.h"
 #include "util/clock.h"
 
-#define EVENTS_A_TURN 256
+#define EVENTS_A_TURN 64 /* what a turn touches fits a cache */
 
 struct slot {
     struct watch *watch; /* borrowed; NULL: free */

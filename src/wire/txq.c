@@ -52,6 +52,8 @@ static void chunk_unref(struct chunk_pool *p, struct chunk *c)
 
 void chunk_pool_fini(struct chunk_pool *p)
 {
+    chunk_unref(p, p->shared);
+    p->shared = NULL;
     while (p->free) {
         struct chunk *c = p->free;
         p->free = c->next;
@@ -195,31 +197,62 @@ static int put_frame(struct txq *q, struct chunk_pool *p, const struct frame *f,
     return f->len < WIRE_COPY_MAX ? put_small(q, p, f->data, f->len) : put_large(q, p, f);
 }
 
-/* The last segment gets room for `size` octets behind it, in the chunk that is being filled or
- * in a fresh one. */
-static bool open_room(struct txq *q, struct chunk_pool *p, size_t size)
+/* A chunk with room for `size` octets in which a queue may have its first message: thousands of
+ * peers that are sent one each share a few chunks. From the start again when it is all
+ * written. */
+static struct chunk *shared_chunk(struct chunk_pool *p, size_t size)
 {
-    if (!q->fill || size > CHUNK_SIZE - q->fill->used) {
-        struct chunk *c = size <= CHUNK_SIZE / 4 || !q->fill ? chunk_get(p) : NULL;
-        if (!c)
-            return false;
-        drop_fill(q, p);
-        q->fill = c;
-    }
-    struct chunk *c = q->fill;
+    struct chunk *c = p->shared;
+    if (c && c->refs == 1)
+        c->used = 0;
+    if (c && size <= CHUNK_SIZE - c->used)
+        return c;
+    c = chunk_get(p);
+    if (!c)
+        return NULL;
+    chunk_unref(p, p->shared);
+    p->shared = c;
+    return c;
+}
+
+/* The queue's own chunk, or a fresh one where that has no room. */
+static struct chunk *own_chunk(struct txq *q, struct chunk_pool *p, size_t size)
+{
+    if (q->fill && size <= CHUNK_SIZE - q->fill->used)
+        return q->fill;
+    struct chunk *c = size <= CHUNK_SIZE / 4 || !q->fill ? chunk_get(p) : NULL;
+    if (!c)
+        return NULL;
+    drop_fill(q, p);
+    q->fill = c;
+    return c;
+}
+
+static bool ends_in(const struct seg *s, const struct chunk *c)
+{
+    return s && c && s->chunk == c && s->data + s->len == c->data + c->used;
+}
+
+/* A chunk with room for `size` octets, in which the last segment of the queue ends; or NULL. */
+static struct chunk *open_room(struct txq *q, struct chunk_pool *p, size_t size)
+{
     const struct seg *last = q->n ? seg_at(q, q->n - 1) : NULL;
-    if (last && last->chunk == c && last->data + last->len == c->data + c->used)
-        return true;
+    bool goes_on = !q->fill && ends_in(last, p->shared) && size <= CHUNK_SIZE - p->shared->used;
+    if (goes_on)
+        return p->shared;
+    bool is_first = !last && !q->fill && size <= CHUNK_SIZE / 4;
+    struct chunk *c = is_first ? shared_chunk(p, size) : own_chunk(q, p, size);
+    if (!c || ends_in(last, c))
+        return c;
     if (push_seg(q, &(struct seg){.data = c->data + c->used, .chunk = c}) < 0)
-        return false;
+        return NULL;
     c->refs++;
-    return true;
+    return c;
 }
 
 /* The usual case: a small message, into the room that was made for it. */
-static void put_at_once(struct txq *q, const struct frame *frames, unsigned n)
+static void put_at_once(struct txq *q, struct chunk *c, const struct frame *frames, unsigned n)
 {
-    struct chunk *c = q->fill;
     uint8_t *start = c->data + c->used, *at = start;
     for (unsigned i = 0; i < n; i++) {
         at += zmtp_put_head(at, i + 1 < n ? ZMTP_MORE : 0, frames[i].len);
@@ -237,8 +270,9 @@ int txq_put(struct txq *q, struct chunk_pool *p, const struct frame *frames, uns
     size_t before = q->bytes, size = 0;
     for (unsigned i = 0; i < n && size <= CHUNK_SIZE; i++)
         size += frames[i].len < CHUNK_SIZE ? ZMTP_HEAD_MAX + frames[i].len : CHUNK_SIZE + 1;
-    if (n && size <= CHUNK_SIZE && open_room(q, p, size)) {
-        put_at_once(q, frames, n);
+    struct chunk *c = n && size <= CHUNK_SIZE ? open_room(q, p, size) : NULL;
+    if (c) {
+        put_at_once(q, c, frames, n);
         return 0;
     }
     for (unsigned i = 0; i < n; i++) {

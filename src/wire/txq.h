@@ -18,6 +18,7 @@ struct chunk;
 struct chunk_pool {
     struct chunk *free; /* owned */
     unsigned n_free;
+    struct chunk *shared;      /* owned; where queues that were empty have their first octets */
     struct block_pool *blocks; /* borrowed: for large frames that come without a block */
 };
 void chunk_pool_fini(struct chunk_pool *p);

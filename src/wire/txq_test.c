@@ -149,6 +149,81 @@ static void test_raw(void **state)
     chunk_pool_fini(&p);
 }
 
+/* What the test knows of a queue among many: each octet is its number. */
+struct among {
+    struct txq q;
+    size_t queued; /* octets, with heads */
+    uint8_t mark;
+};
+
+static void take_some(struct among *a, struct chunk_pool *p, size_t max)
+{
+    struct iovec iov[8];
+    size_t got = 0;
+    unsigned n = txq_peek(&a->q, iov, 8);
+    for (unsigned i = 0; i < n && got < max; i++) {
+        const uint8_t *data = iov[i].iov_base;
+        size_t k = iov[i].iov_len < max - got ? iov[i].iov_len : max - got;
+        for (size_t j = 0; j < k; j++) /* heads are 0 and a length, which is `mark` as well */
+            assert_true(data[j] == a->mark || data[j] == 0);
+        got += k;
+    }
+    a->queued -= got;
+    txq_advance(&a->q, p, got);
+}
+
+static void test_queues_side_by_side(void **state)
+{
+    enum { N = 50 };
+    static struct among all[N];
+    struct chunk_pool p = {0};
+    uint8_t data[N];
+    for (unsigned i = 0; i < N; i++)
+        all[i] = (struct among){.mark = (uint8_t)(i + 1)};
+    for (int turn = 0; turn < 20000; turn++) {
+        struct among *a = &all[rand_u64() % N];
+        memset(data, a->mark, a->mark);
+        if (rand_u64() % 3) {
+            assert_int_equal(txq_put(&a->q, &p, &(struct frame){data, a->mark, NULL}, 1), 0);
+            a->queued += 2u + a->mark;
+        } else {
+            take_some(a, &p, rand_u64() % 2 ? SIZE_MAX : rand_u64() % 100);
+        }
+        assert_int_equal(a->q.bytes, a->queued);
+    }
+    for (unsigned i = 0; i < N; i++) {
+        while (all[i].q.bytes)
+            take_some(&all[i], &p, SIZE_MAX);
+        assert_int_equal(all[i].queued, 0);
+        txq_fini(&all[i].q, &p);
+    }
+    chunk_pool_fini(&p);
+}
+
+/* A ping for each of a thousand engines. */
+static void test_one_message_each_takes_little_memory(void **state)
+{
+    enum { N = 1000 };
+    static struct txq q[N];
+    struct chunk_pool p = {0};
+    const struct chunk *last = NULL;
+    unsigned chunks = 0;
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < N; i++) {
+            assert_int_equal(txq_put(&q[i], &p, &(struct frame)FRAME_LIT("hb 12345.678"), 1),
+                             0);
+            chunks += q[i].segs[q[i].first].chunk != last;
+            last = q[i].segs[q[i].first].chunk;
+        }
+        for (unsigned i = 0; i < N; i++)
+            txq_advance(&q[i], &p, q[i].bytes);
+    }
+    assert_true(chunks <= 2);
+    for (unsigned i = 0; i < N; i++)
+        txq_fini(&q[i], &p);
+    chunk_pool_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +231,8 @@ int main(void)
         cmocka_unit_test(test_rewind_starts_the_message_again),
         cmocka_unit_test(test_large_frame_without_a_block_gets_one),
         cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_queues_side_by_side),
+        cmocka_unit_test(test_one_message_each_takes_little_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
