@@ -19,7 +19,7 @@ struct engine_setup {
 
 /* ERSA_ENOENT (the file did not come in time, no Python), ERSA_EPARSE, ERSA_EINVAL,
  * ERSA_EUNSUPPORTED, ERSA_ENOMEM. `argv` becomes that of user code. */
-int engine_setup(struct engine_setup *ret, const struct cli *c, int argc, char *const *argv,
+int engine_setup(struct engine_setup *s, const struct cli *c, int argc, char *const *argv,
                  struct ersa_error *err);
 void engine_setup_end(struct engine_setup *s);
 

@@ -12,6 +12,8 @@
 
 #include "config/test_dir.h"
 
+#define NAMES_MAX 256
+
 static const char expected[] =
     "{\"cluster\": {\"cluster_id\": \"\", \"controller_args\": [], \"controller_ip\": \"\","
     "\"controller_location\": \"\", \"delay\": 1.0, \"n\": 2, \"profile_dir\": "
@@ -113,14 +115,14 @@ static void test_bad_files(void **state)
 
 static int count(void *ctx, const char *path)
 {
-    strcat(ctx, strrchr(path, '/') + 1);
-    strcat(ctx, ";");
+    size_t len = strlen(ctx);
+    snprintf((char *)ctx + len, NAMES_MAX - len, "%s;", strrchr(path, '/') + 1);
     return 0;
 }
 
 static void test_each(void **state)
 {
-    char seen[256] = "";
+    char seen[NAMES_MAX] = "";
     put_file(in_test_dir("cluster-b.json"), "{}");
     put_file(in_test_dir("cluster-.json"), "{}");
     put_file(in_test_dir("ipcontroller-client.json"), "{}");

@@ -20,8 +20,6 @@
 
 #define ANSWER_MAX ((size_t)16 << 20)
 
-extern char **environ;
-
 static const char program[] =
     "import sys\n"
     "if sys.path and sys.path[0] == '':\n"
@@ -225,7 +223,7 @@ int config_eval(const struct profile *p, const char *configured_python, const ch
 {
     CLEANUP(free_ptr) char *python = NULL;
     struct ersa_error why = {0};
-    pid_t pid;
+    pid_t pid = -1;
     CLEANUP(close_fd) int fd = -1;
     if (python_find(configured_python, &python, NULL, &why) < 0 ||
         start(python, path, p->ipython_dir, &pid, &fd, &why) < 0)
