@@ -283,7 +283,7 @@ static void record_reply(struct router *r, const struct link *l, const struct pa
     struct jfield session = {.key = "session"}, id = {.key = "msg_id"};
     char buf[2][ID_MAX];
     struct slice uuid, msg_id;
-    if (jscan(p->header, &session, 1) < 0 || jscan(p->parent, &id, 1) < 0 ||
+    if (jscan(p->header, &session, 1) < 0 || jscan_one(p->parent, &id) < 0 ||
         jscan_string(&session, buf[0], ID_MAX, &uuid) < 0 ||
         jscan_string(&id, buf[1], ID_MAX, &msg_id) < 0)
         return;

@@ -36,7 +36,7 @@ static void record_output(struct router *r, const struct engine *e, const struct
     struct jfield id = {.key = "msg_id"};
     char buf[TEXT_MAX];
     struct slice msg_id;
-    if (jscan(p->parent, &id, 1) < 0 || jscan_string(&id, buf, sizeof(buf), &msg_id) < 0)
+    if (jscan_one(p->parent, &id) < 0 || jscan_string(&id, buf, sizeof(buf), &msg_id) < 0)
         return;
     struct letter letter = {
         .type = MAIL_IOPUB,

@@ -367,7 +367,7 @@ static int read_answer(struct answer *a)
     struct jfield meta[] = {{.key = "status"}, {.key = "is_coalescing"}};
     int rc = jscan(p->header, &session, 1);
     if (rc == 0)
-        rc = jscan(p->parent, &id, 1);
+        rc = jscan_one(p->parent, &id);
     if (rc == 0)
         rc = jscan(p->metadata, meta, 2);
     if (rc == 0)

@@ -266,7 +266,7 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
     if (rc < 0)
         return rc;
     struct sched_engine *author = find_author(s, e, p.header, session);
-    if (!author || p.n_idents == 0 || jscan(p.parent, &parent, 1) < 0 ||
+    if (!author || p.n_idents == 0 || jscan_one(p.parent, &parent) < 0 ||
         jscan_string(&parent, buf, sizeof(buf), &id) < 0) {
         s->counts.dropped_bad++;
         return author ? ERSA_EPARSE : ERSA_ENOENT;

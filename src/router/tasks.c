@@ -81,7 +81,7 @@ static bool on_begun(struct link *l, const struct parts *p)
     struct jfield id = {.key = "msg_id"};
     char buf[ID_MAX];
     struct slice msg_id;
-    if (jscan(p->parent, &id, 1) < 0 || jscan_string(&id, buf, sizeof(buf), &msg_id) < 0)
+    if (jscan_one(p->parent, &id) < 0 || jscan_string(&id, buf, sizeof(buf), &msg_id) < 0)
         return false;
     sched_begun(l->router->sched, &l->engine->task, msg_id);
     return true;

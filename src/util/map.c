@@ -5,6 +5,7 @@
 #include "util/map.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,8 +65,14 @@ uint64_t map_hash(const void *key, size_t len)
         v[0] ^= word;
     }
     word = (uint64_t)len << 56;
-    for (size_t i = 0; i < left; i++)
-        word |= (uint64_t)p[i] << (8 * i);
+    if (len >= 8 && left) { /* the last eight octets, without those that were read */
+        uint64_t last;
+        memcpy(&last, p + left - 8, 8);
+        word |= le64toh(last) >> (8 * (8 - left));
+    } else {
+        for (size_t i = 0; i < left; i++)
+            word |= (uint64_t)p[i] << (8 * i);
+    }
     v[3] ^= word;
     sip_round(v);
     v[0] ^= word;

@@ -450,13 +450,17 @@ static inline const char *scan_member(const char *p, const char *end, const stru
     return scan_value(past_space(p + 1, end), end, f ? f : &ignored);
 }
 
-/* Behind the opening brace; returns what is behind the closing one, or NULL. */
-static const char *scan_members(const char *p, const char *end, const struct wanted *w)
+/* Behind the opening brace; returns what is behind the closing one, or NULL. Stops, and returns
+ * where, behind `until` when that has been filled in. */
+static inline const char *scan_members(const char *p, const char *end, const struct wanted *w,
+                                       const struct jfield *until)
 {
     p = past_space(p, end);
     if (p < end && *p == '}')
         return p + 1;
     while ((p = scan_member(p, end, w))) {
+        if (until && until->type != J_ABSENT)
+            return p;
         p = past_space(p, end);
         if (p == end)
             return NULL;
@@ -478,19 +482,28 @@ static void forget(struct wanted *w)
     }
 }
 
-int jscan(struct slice text, struct jfield *fields, unsigned n)
+static inline int scan(struct slice text, struct wanted *w, const struct jfield *until)
 {
-    struct wanted w = {.fields = fields, .n = n};
     const char *end = text.data + text.len;
     const char *p = text.data ? past_space(text.data, end) : end;
-    forget(&w);
+    forget(w);
     if (text.data && p < end && *p == '{') {
-        p = scan_members(p + 1, end, &w);
-        if (p && past_space(p, end) == end)
+        p = scan_members(p + 1, end, w, until);
+        if (p && ((until && until->type != J_ABSENT) || past_space(p, end) == end))
             return 0;
     }
-    forget(&w);
+    forget(w);
     return ERSA_EPARSE;
+}
+
+int jscan(struct slice text, struct jfield *fields, unsigned n)
+{
+    return scan(text, &(struct wanted){.fields = fields, .n = n}, NULL);
+}
+
+int jscan_one(struct slice text, struct jfield *field)
+{
+    return scan(text, &(struct wanted){.fields = field, .n = 1}, field);
 }
 
 int jscan_string(const struct jfield *f, char *out, size_t cap, struct slice *ret)

@@ -135,6 +135,24 @@ static void test_string_ends_anywhere(void **state)
     }
 }
 
+static void test_one_field(void **state)
+{
+    struct jfield f = {.key = "msg_id"};
+    assert_int_equal(jscan_one(TEXT(" { \"a\": [1], \"msg_id\" : \"x\", \"msg_id\": 2"), &f),
+                     0);
+    assert_raw(&f, J_STRING, "x");
+    assert_int_equal(jscan_one(TEXT("{\"a\": 1}"), &f), 0);
+    assert_int_equal(f.type, J_ABSENT);
+    static const char *const broken[] = {
+        "",          "{",           "[]",           "{\"msg_id\"",       "{\"msg_id\": \"x",
+        "{\"a\": 1", "{\"a\": 1,}", "{\"a\": 1} x", "{a, \"msg_id\": 1}"};
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        assert_int_equal(jscan_one((struct slice){broken[i], strlen(broken[i])}, &f),
+                         ERSA_EPARSE);
+        assert_int_equal(f.type, J_ABSENT);
+    }
+}
+
 static void test_refuses(void **state)
 {
     static const char *const bad[] = {
@@ -245,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_string_ends_anywhere),
+        cmocka_unit_test(test_one_field),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_depth_is_bounded),
         cmocka_unit_test(test_walks_an_array),
