@@ -14,7 +14,6 @@
 #include "wire/json.h"
 
 #define ID_MAX 512 /* octets of a message id or type */
-#define ABORT_IDS_MAX 100000
 
 struct waiting {
     struct list link; /* in the engine's list, by age */
@@ -69,20 +68,30 @@ static void record_request(struct router *r, struct engine *e, const struct part
 /* The scheduler answers tasks that it still holds; engines see to the others. */
 static void tell_scheduler_of_abort(struct router *r, const struct parts *p)
 {
-    json_t *content = json_parse(p->content, NULL);
-    const json_t *ids = json_object_get(content, "msg_ids");
-    size_t n = json_array_size(ids);
-    struct slice *list = n && n <= ABORT_IDS_MAX ? calloc(n, sizeof(*list)) : NULL;
-    unsigned n_list = 0;
-    for (size_t i = 0; list && i < n; i++) {
-        const json_t *id = json_array_get(ids, i);
-        if (json_is_string(id))
-            list[n_list++] = (struct slice){json_string_value(id), json_string_length(id)};
+    struct jfield ids = {.key = "msg_ids"}, item;
+    struct slice *list = NULL, id;
+    char buf[ID_MAX];
+    size_t n = 0, cap = 0, pos = 0;
+    if (jscan(p->content, &ids, 1) < 0 || ids.type != J_ARRAY)
+        return;
+    while (jscan_next(&ids, &pos, &item)) {
+        if (jscan_string(&item, buf, sizeof(buf), &id) < 0)
+            continue;
+        if (id.data == buf) { /* one with escapes */
+            sched_abort(r->sched, &id, 1);
+            continue;
+        }
+        if (n == cap) {
+            cap = cap ? 2 * cap : 16;
+            struct slice *grown = reallocarray(list, cap, sizeof(*list));
+            if (!grown)
+                break;
+            list = grown;
+        }
+        list[n++] = id;
     }
-    if (n_list)
-        sched_abort(r->sched, list, n_list);
+    sched_abort(r->sched, list, (unsigned)n);
     free(list);
-    json_decref(content);
 }
 
 static void refuse(struct router *r, enum channel ch, struct slice client, struct slice uuid,

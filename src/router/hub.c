@@ -273,6 +273,12 @@ void hub_reply(const struct query *q, const char *msg_type, json_t *content)
     send_content(q, msg_type, q->parent, content);
 }
 
+void hub_reply_text(const struct query *q, const char *msg_type, struct slice content)
+{
+    struct outgoing o = {.msg_type = msg_type, .parent = q->parent, .content = content};
+    send_reply(q->r, q->link, q->parts.idents, q->parts.n_idents, &o, NULL, 0);
+}
+
 void hub_reply_orphan(const struct query *q, const char *msg_type, json_t *content)
 {
     send_content(q, msg_type, (struct slice){NULL, 0}, content);

@@ -35,6 +35,8 @@ void hub_on_answer(void *ctx, void *item);
 
 /* Replies to the query; take the reference to `content`. */
 void hub_reply(const struct query *q, const char *msg_type, json_t *content);
+/* The same with content that is JSON text. */
+void hub_reply_text(const struct query *q, const char *msg_type, struct slice content);
 /* The same with {} as parent (registration, controller.md 7). */
 void hub_reply_orphan(const struct query *q, const char *msg_type, json_t *content);
 void hub_error(const struct query *q, const char *ename, const char *evalue);

@@ -9,8 +9,9 @@
 #include "wire/json.h"
 
 #define EVALUE_MAX 4096
+#define LISTS_MAX ((size_t)1 << 30)
 
-/* The engines that `targets` names; they are borrowed. */
+/* The engines that `targets` names, each once; they are borrowed. */
 struct selection {
     struct engine **engines; /* owned array */
     size_t n;
@@ -61,6 +62,8 @@ static int select_listed(const struct query *q, const json_t *list, struct selec
     size_t i;
     json_t *target;
     json_t *bad = json_array();
+    struct map seen;
+    map_init(&seen);
     ret->engines = calloc(json_array_size(list) + 1, sizeof(*ret->engines));
     if (!ret->engines) {
         json_decref(bad);
@@ -69,11 +72,14 @@ static int select_listed(const struct query *q, const json_t *list, struct selec
     json_array_foreach(list, i, target)
     {
         struct engine *e = select_one(q->r, target);
-        if (e)
-            ret->engines[ret->n++] = e;
-        else
+        if (!e)
             json_array_append(bad, target);
+        else if (!map_get(&seen, &e, sizeof(e))) {
+            ret->engines[ret->n] = e;
+            map_put(&seen, &ret->engines[ret->n++], sizeof(e), e);
+        }
     }
+    map_fini(&seen);
     int rc = json_array_size(bad) ? ERSA_ENOENT : 0;
     if (rc < 0)
         refuse_targets(q, bad);
@@ -113,56 +119,87 @@ static const char *id_key(const struct engine *e, char out[24])
     return out;
 }
 
-static void append_id(void *ctx, struct slice msg_id)
+/* A hundred thousand ids may be listed: they are written down at once, without a tree. */
+struct listing {
+    struct buf text;
+    bool has_items;
+    int rc;
+};
+
+static void put(struct listing *l, const char *text)
 {
-    json_array_append_new(ctx, json_stringn(msg_id.data, msg_id.len));
+    if (l->rc == 0)
+        l->rc = buf_puts(&l->text, text);
 }
 
-/* One task of the scheduler: to its engine's list, or to the unassigned ones. */
-static void append_task(void *ctx, struct slice msg_id, struct sched_engine *task)
+static void put_id(void *ctx, struct slice msg_id)
 {
-    struct engine *e = task ? container_of(task, struct engine, task) : NULL;
-    json_t *reply = ctx;
+    struct listing *l = ctx;
+    put(l, l->has_items ? ", " : "");
+    l->has_items = true;
+    if (l->rc == 0)
+        l->rc = buf_put_json(&l->text, msg_id.data, msg_id.len);
+}
+
+static void begin_list(struct listing *l, const char *key)
+{
+    put(l, key);
+    l->has_items = false;
+}
+
+static void list_engine(struct listing *l, struct engine *e)
+{
     char key[24];
-    json_t *list = e ? json_object_get(json_object_get(reply, id_key(e, key)), "tasks")
-                     : json_object_get(reply, "unassigned");
-    json_array_append_new(list, json_stringn(msg_id.data, msg_id.len));
+    put(l, ", \"");
+    put(l, id_key(e, key));
+    begin_list(l, "\": {\"queue\": [");
+    ledger_walk_open(e, put_id, l);
+    begin_list(l, "], \"completed\": [");
+    ledger_walk_completed(e, put_id, l);
+    begin_list(l, "], \"tasks\": [");
+    sched_walk(e->task.sched, &e->task, put_id, l);
+    put(l, "]}");
 }
 
-static json_t *count_engine(const struct engine *e)
+static void reply_lists(const struct query *q, const struct selection *sel)
 {
-    return json_pack("{s:I, s:I, s:I}", "queue", (json_int_t)e->n_queue, "completed",
-                     (json_int_t)e->n_completed, "tasks", (json_int_t)e->task.load);
+    struct listing l = {0};
+    buf_init(&l.text, LISTS_MAX);
+    put(&l, "{\"status\": \"ok\"");
+    for (size_t i = 0; i < sel->n; i++)
+        list_engine(&l, sel->engines[i]);
+    begin_list(&l, ", \"unassigned\": [");
+    sched_walk(q->r->sched, NULL, put_id, &l);
+    put(&l, "]}");
+    if (l.rc == 0)
+        hub_reply_text(q, "queue_reply", (struct slice){(const char *)l.text.data, l.text.len});
+    else
+        hub_error(q, "MemoryError", "the lists are too long");
+    buf_fini(&l.text);
 }
 
-static json_t *list_engine(const struct engine *e)
+static void reply_counts(const struct query *q, const struct selection *sel)
 {
-    json_t *queue = json_array(), *completed = json_array();
-    ledger_walk_open(e, append_id, queue);
-    ledger_walk_completed(e, append_id, completed);
-    return json_pack("{s:o, s:o, s:[]}", "queue", queue, "completed", completed, "tasks");
+    char key[24];
+    json_t *reply = json_pack("{s:s}", "status", "ok");
+    for (size_t i = 0; i < sel->n; i++) {
+        const struct engine *e = sel->engines[i];
+        json_object_set_new(reply, id_key(e, key),
+                            json_pack("{s:I, s:I, s:I}", "queue", (json_int_t)e->n_queue,
+                                      "completed", (json_int_t)e->n_completed, "tasks",
+                                      (json_int_t)e->task.load));
+    }
+    json_object_set_new(reply, "unassigned",
+                        json_integer((json_int_t)sched_counts(q->r->sched)->waiting));
+    hub_reply(q, "queue_reply", reply);
 }
 
 void hub_queue_request(struct query *q)
 {
     struct selection sel;
-    bool is_verbose = json_is_true(json_object_get(q->content, "verbose"));
-    char key[24];
     if (read_targets(q, &sel) == 0) {
-        json_t *reply = json_pack("{s:s}", "status", "ok");
-        for (size_t i = 0; i < sel.n; i++)
-            if (!json_object_get(reply, id_key(sel.engines[i], key)))
-                json_object_set_new(reply, key,
-                                    is_verbose ? list_engine(sel.engines[i])
-                                               : count_engine(sel.engines[i]));
-        if (is_verbose) {
-            json_object_set_new(reply, "unassigned", json_array());
-            sched_walk(q->r->sched, append_task, reply);
-        } else {
-            json_object_set_new(reply, "unassigned",
-                                json_integer((json_int_t)sched_counts(q->r->sched)->waiting));
-        }
-        hub_reply(q, "queue_reply", reply);
+        bool is_verbose = json_is_true(json_object_get(q->content, "verbose"));
+        (is_verbose ? reply_lists : reply_counts)(q, &sel);
     }
     free(sel.engines);
 }

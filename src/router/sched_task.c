@@ -310,10 +310,12 @@ void sched_abort(struct sched *s, const struct slice *msg_ids, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         struct task *t = map_get(&s->tasks, msg_ids[i].data, msg_ids[i].len);
-        if (t && t->where != AT_ENGINE)
-            task_event(s, t, TE_ABORT, NULL);
-        else if (t)
-            t->is_unwanted = true;
+        if (!t)
+            continue;
+        t->is_unwanted = true;
+        struct terms *terms = t->where == AT_ENGINE ? NULL : terms_of(s, t);
+        if (terms)
+            sched_decide(s, terms);
     }
     sched_settle(s);
 }
@@ -323,29 +325,4 @@ void sched_abort(struct sched *s, const struct slice *msg_ids, unsigned n)
 const struct sched_counts *sched_counts(const struct sched *s)
 {
     return &s->counts;
-}
-
-static void walk_list(const struct list *tasks, struct sched_engine *e,
-                      void (*fn)(void *ctx, struct slice msg_id, struct sched_engine *e),
-                      void *ctx)
-{
-    list_for_each (tasks, it) {
-        const struct task *t = container_of(it, struct task, link);
-        if (t->state != TASK_SPENT)
-            fn(ctx, t->msg_id, e);
-    }
-}
-
-void sched_walk(struct sched *s,
-                void (*fn)(void *ctx, struct slice msg_id, struct sched_engine *e), void *ctx)
-{
-    walk_list(&s->line.resumed, NULL, fn, ctx);
-    walk_list(&s->waiting, NULL, fn, ctx);
-    walk_list(&s->line.choosy, NULL, fn, ctx);
-    walk_list(&s->line.wary, NULL, fn, ctx);
-    walk_list(&s->line.plain, NULL, fn, ctx);
-    list_for_each (&s->engines, it) {
-        struct sched_engine *e = container_of(it, struct sched_engine, link);
-        walk_list(&e->sent, e, fn, ctx);
-    }
 }

@@ -125,8 +125,9 @@ struct sched_counts {
     struct stats_hist queue_time, engine_time, total_time;
 };
 const struct sched_counts *sched_counts(const struct sched *s);
-/* For queue_request: calls fn for each id waiting (engine NULL) or sent, oldest first. */
-void sched_walk(struct sched *s,
-                void (*fn)(void *ctx, struct slice msg_id, struct sched_engine *e), void *ctx);
+/* For queue_request: calls fn for each task that waits (engine NULL) or is at the engine, oldest
+ * first. */
+void sched_walk(struct sched *s, struct sched_engine *e,
+                void (*fn)(void *ctx, struct slice msg_id), void *ctx);
 
 #endif

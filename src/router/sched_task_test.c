@@ -467,11 +467,11 @@ static void test_id_with_escapes(void **state)
     rig_expect_reply(r, 0, "q\\\"uote");
 }
 
-static void note_walk(void *ctx, struct slice id, struct sched_engine *e)
+static void note_walk(void *ctx, struct slice id)
 {
     char *text = ctx;
     size_t len = strlen(text);
-    snprintf(text + len, 64 - len, "%.*s%s ", SLICE_FMT(id), e ? "!" : "");
+    snprintf(text + len, 64 - len, "%.*s ", SLICE_FMT(id));
 }
 
 static void test_walk(void **state)
@@ -481,8 +481,14 @@ static void test_walk(void **state)
     rig_add(r, 0);
     for (int i = 0; i < 3; i++)
         rig_submit(r, (const char *const[]){"a", "b", "c"}[i], "{}");
-    sched_walk(r->s, note_walk, text);
-    assert_string_equal(text, "b c a! ");
+    rig_submit(r, "d", "{\"targets\": [\"U0\"]}");
+    rig_submit(r, "e", "{}");
+    rig_submit(r, "f", "{\"after\": [\"b\"]}");
+    rig_submit(r, "g", "{}");
+    sched_walk(r->s, &r->engines[0].e, note_walk, text);
+    assert_string_equal(text, "a ");
+    sched_walk(r->s, NULL, note_walk, text);
+    assert_string_equal(text, "a b c d e f g ");
 }
 
 /* Many clients and engines, in a random order of events: every task ends exactly once. */

@@ -40,7 +40,9 @@ static void decide(struct sched *s, struct terms *terms)
 {
     struct verdict late = {.ename = "TaskTimeout", .evalue = ""};
     struct task *t = terms->task;
-    if (terms->is_late)
+    if (t->is_unwanted && t->where != AT_ENGINE)
+        task_event(s, t, TE_ABORT, NULL);
+    else if (terms->is_late)
         task_event(s, t, TE_TIMED_OUT, &late);
     else if (t->state == TASK_WAITING || t->state == TASK_NEW)
         sched_judge(s, t);

@@ -67,7 +67,7 @@ struct task {
     enum task_state state;
     enum task_place where;
     bool begun;            /* its engine has begun it, or would not tell */
-    bool is_unwanted;      /* an abort went by while it was at an engine */
+    bool is_unwanted;      /* a client does not want it any more */
     bool resumed;          /* has waited its time already: before those that have not */
     struct packed request; /* [client, identities..., <IDS|MSG>, ...]; must be the last */
 };

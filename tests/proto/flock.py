@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tasks by the hundred thousand: a client that submits them quickly and reads their answers, an engine that answers them, another
+client that wants to be served meanwhile, and the controller's CPU time."""
+import json
+import os
+import threading
+import time
+
+import pytest
+
+import harness
+from harness import DELIMITER, PATIENCE_S, header_of, raw_recv
+
+MANY = 100_000
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture
+def start(start_controller, make_peers, monkeypatch):
+    """(controller, client, engine): one engine that takes whatever comes."""
+    plain = harness.ROOT / "build" / "bin"
+    if "san" in str(harness.BIN) and (plain / "ipcontroller").exists():
+        monkeypatch.setattr(harness, "BIN", plain)
+
+    def go(*args, engines=1):
+        controller = start_controller("--ping=1000", "--log-level=30", "--hwm=0", "--nodb", *args)
+        peers = make_peers(controller)
+        client = peers.client()
+        made = [peers.attached() for _ in range(engines)]
+        client.wait_engines(engines)
+        return controller, client, made[0] if made else None
+
+    return go
+
+
+def cpu_s(controller):
+    fields = open(f"/proc/{controller.process.pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_S
+
+
+class Flock:
+    """Task ids of a client in great numbers, and their answers."""
+
+    def __init__(self, client):
+        self.client, self.session = client, client.session
+        self.ids, self.answers, self.errors = [], {}, {}
+
+    def id(self, number):
+        return f"{self.session.id}_7_{number}"
+
+    def submit(self, metadata):
+        text = json.dumps(metadata).encode()
+        msg_id = self.id(len(self.ids))
+        header = (f'{{"msg_id": "{msg_id}", "msg_type": "apply_request", "username": "t", "session": "{self.session.id}", '
+                  '"date": "2026-01-01T00:00:00.000000Z", "version": "5.3"}').encode()
+        self.ids.append(msg_id)
+        self.client.task.send_multipart(self.session.pack_raw(header, b"{}", text, b"{}", [b"work"]))
+        return msg_id
+
+    def collect(self, n, timeout=60):
+        """Reads until n answers are there."""
+        while len(self.answers) < n:
+            frames = raw_recv(self.client.task, timeout)
+            at = frames.index(DELIMITER)
+            parent, content = json.loads(frames[at + 3]), json.loads(frames[at + 5])
+            assert parent["msg_id"] not in self.answers, "answered twice"
+            name = content.get("ename", content["status"])
+            self.answers[parent["msg_id"]] = name
+            self.errors[name] = self.errors.get(name, 0) + 1
+
+
+class Worker(threading.Thread):
+    """Answers the engine's tasks until it is told to stop."""
+
+    def __init__(self, engine, status="ok"):
+        super().__init__(daemon=True)
+        self.engine, self.status, self.order = engine, status, []
+        self.stopping = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.stopping.is_set():
+            try:
+                request = self.engine.recv(timeout=0.1)
+            except harness.Silence:
+                continue
+            self.order.append(header_of(request)["msg_id"])
+            content = {"status": "ok"} if self.status == "ok" else {"status": "error", "ename": "Wrong", "evalue": "", "traceback": []}
+            self.engine.answer(request, content=content, metadata={"status": self.status})
+
+    def stop(self):
+        self.stopping.set()
+        self.join(PATIENCE_S)
+
+
+class Witness(threading.Thread):
+    """Another client that wants to be served all the time: how long it had to wait at most."""
+
+    def __init__(self, client):
+        super().__init__(daemon=True)
+        self.client, self.slowest_s, self.served = client, 0, 0
+        self.stopping = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.stopping.wait(0.005):
+            begin = time.monotonic()
+            self.client.query("queue_request", {"targets": None})
+            self.slowest_s = max(self.slowest_s, time.monotonic() - begin)
+            self.served += 1
+
+    def stop(self):
+        self.stopping.set()
+        self.join(PATIENCE_S)
+
+
+def fail_head(engine):
+    request = engine.recv()
+    engine.answer(request, content={"status": "error", "ename": "Wrong", "evalue": "", "traceback": []},
+                  metadata={"status": "error"})
