@@ -116,10 +116,20 @@ static int admit(struct sched *s, const struct msg *m, struct parts *ret)
     return rc;
 }
 
+/* Everything else gets no reply (comm messages), and would keep its place at an engine for
+ * ever.
+ */
+static bool is_request(struct slice type)
+{
+    static const char suffix[] = "_request";
+    size_t len = sizeof(suffix) - 1;
+    return type.len > len && memcmp(type.data + type.len - len, suffix, len) == 0;
+}
+
 static bool read_msg_id(struct slice header, char buf[ID_MAX], struct slice *ret)
 {
     struct jfield f[] = {{.key = "msg_id"}, {.key = "msg_type"}};
-    return jscan(header, f, 2) == 0 && f[1].type == J_STRING &&
+    return jscan(header, f, 2) == 0 && f[1].type == J_STRING && is_request(f[1].raw) &&
            jscan_string(&f[0], buf, ID_MAX, ret) == 0;
 }
 

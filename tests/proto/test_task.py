@@ -188,6 +188,17 @@ def test_failed_task_with_retries_runs_on_other_engines(client, peers):
     assert reply.content["ename"] == "ValueError" and reply.idents == [engine.uuid.encode()]
 
 
+def test_message_that_gets_no_reply_takes_no_place(client, peers):
+    engine = peers.stock()
+    client.wait_engines(1)
+    client.submit({"comm_id": "x", "data": {}}, msg_type="comm_msg")
+    header = client.submit()
+    request = engine.recv()
+    assert header_of(request) == header
+    engine.answer(request)
+    assert client.recv(client.task).parent == header
+
+
 def test_unmet_dependency_goes_to_another_engine(client, peers):
     engines = [peers.attached(), peers.attached()]
     client.wait_engines(2)
