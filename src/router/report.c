@@ -33,6 +33,7 @@ static void put_tasks(struct stats_sheet *s, const struct router *r)
         {STATS_TASKS_ENDED, "failed", c->failed},
         {STATS_TASKS_ENDED, "aborted", c->aborted},
         {STATS_TASKS_RETRIED, NULL, c->retried},
+        {STATS_TASK_RECALLS, NULL, c->recalls},
         {STATS_TASKS_RECALLED, NULL, c->recalled},
         {STATS_TASKS_REFUSED, "known", c->refused_known},
         {STATS_TASKS_REFUSED, "full", c->refused_full},
@@ -44,6 +45,17 @@ static void put_tasks(struct stats_sheet *s, const struct router *r)
     stats_put_hist(s, STATS_TASK_QUEUE, &c->queue_time);
     stats_put_hist(s, STATS_TASK_ENGINE, &c->engine_time);
     stats_put_hist(s, STATS_TASK_TOTAL, &c->total_time);
+}
+
+static void put_broadcasts(struct stats_sheet *s, const struct router *r)
+{
+    struct broadcast_counts c = broadcast_counts(r->broadcast);
+    stats_put(s, STATS_BROADCASTS, (double)c.requests);
+    stats_put(s, STATS_BROADCASTS_REFUSED, (double)c.refused);
+    stats_put(s, STATS_BROADCASTS_OPEN, (double)c.gathering);
+    stats_put_label(s, STATS_BROADCAST_PARTS, "sent", (double)c.sent);
+    stats_put_label(s, STATS_BROADCAST_PARTS, "answered", (double)c.replies);
+    stats_put_label(s, STATS_BROADCAST_PARTS, "late", (double)c.late_replies);
 }
 
 static void put_engines(struct stats_sheet *s, const struct router *r)
@@ -123,6 +135,7 @@ static void fill(void *ctx, struct stats_sheet *s)
 {
     const struct router *r = ctx;
     put_tasks(s, r);
+    put_broadcasts(s, r);
     put_engines(s, r);
     put_connections(s, r);
     put_wire(s, r);

@@ -15,6 +15,8 @@ import urllib.parse
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import test_broadcast as broadcasts
+import test_recall
 from harness import BIN, PATIENCE_S, Controller, wait_until
 
 KINDS = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
@@ -285,6 +287,39 @@ def test_direct_requests(metrics, client, peers):
     client.recv(client.mux)
     values = metrics.read()
     assert values["ersa_direct_requests",] == 0 and values["ersa_direct_seconds_count",] == 1
+
+
+def test_broadcasts(metrics, client, peers):
+    engines = [peers.attached(), peers.stock()]
+    client.wait_engines(2)
+    broadcasts.send(client, engines)
+    broadcasts.send(client, engines, coalescing=True)
+    broadcasts.send(client, [], metadata={"targets": 5})
+    client.recv(client.broadcast)
+    values = metrics.read()
+    assert values["ersa_broadcasts_total",] == 3 and values["ersa_broadcasts_coalescing",] == 1
+    assert values["ersa_broadcast_parts_total", "sent"] == 4 and values["ersa_broadcasts_refused_total",] == 1
+    assert values["ersa_broadcast_parts_total", "answered"] == 0
+    for engine in engines:
+        for _ in range(2):
+            broadcasts.answer(engine, broadcasts.receive(engine))
+    for _ in range(3):
+        client.recv(client.broadcast)
+    values = metrics.read()
+    assert values["ersa_broadcasts_coalescing",] == 0 and values["ersa_broadcast_parts_total", "answered"] == 4
+
+
+def test_recalls(start_controller, make_peers):
+    controller = start_controller("--ping=1000", "--metrics-port=0")
+    peers = make_peers(controller)
+    client = peers.client()
+    worker = test_recall.Worker(client, peers.attached())
+    worker.begin(worker.hold(5)[0])
+    peers.attached()
+    recall, asked = worker.recv_recall()
+    worker.give_back(recall, asked)
+    values = Metrics(controller).wait(lambda v: v["ersa_tasks_recalled_total",] == len(asked), "its answer")
+    assert values["ersa_task_recalls_total",] >= 1
 
 
 @pytest.mark.parametrize("end", ["unregister", "disconnected", "heart_failed"])
