@@ -22,14 +22,16 @@ static const struct program_def programs[] = {
      "ipengine --python=/opt/science/bin/python3\n"},
     {PROG_CLUSTER_START, "ipcluster start", "IPClusterStart", "ipcluster_config",
      "Starts a cluster: a controller and engines. Options of their classes "
-     "(--IPEngine.python=..., --TaskScheduler.hwm=...) are handed on to them, words behind -- to "
+     "(--IPEngine.python=..., --TaskScheduler.hwm=...) are handed on to them, words behind -- "
+     "to "
      "the controller.",
      "ipcluster start -n 4\n"
      "ipcluster start --profile=mycluster --daemonize\n"
      "ipcluster start -n 4 --IPEngine.python=/opt/science/bin/python3\n"
      "ipcluster start -n 4 -- --nodb\n"},
     {PROG_CLUSTER_ENGINES, "ipcluster engines", "IPClusterEngines", "ipcluster_config",
-     "Starts engines for a controller that runs. Options of their class (--IPEngine.python=...) "
+     "Starts engines for a controller that runs. Options of their class "
+     "(--IPEngine.python=...) "
      "are handed on to them.",
      "ipcluster engines -n 4\n"},
     {PROG_CLUSTER_STOP, "ipcluster stop", "IPClusterStop", "ipcluster_config",
