@@ -14,6 +14,7 @@
 #include "router/task.h"
 #include "util/buf.h"
 #include "util/map.h"
+#include "util/slab.h"
 
 /* What a client has queued and unanswered; exists as long as there is any. */
 struct account {
@@ -54,8 +55,8 @@ struct sched {
     bool settling;
     struct defer settle_rest;
 
-    struct task_pool pool;
-    struct frame *vec; /* owned; sched_vec(): never smaller than any task's message */
+    struct slabs slabs; /* tasks */
+    struct frame *vec;  /* owned; sched_vec(): never smaller than any task's message */
     size_t vec_cap;
     struct sched_engine **candidates; /* owned; assign.c */
     size_t candidates_cap;

@@ -45,6 +45,7 @@ int sched_new(struct sched **ret, struct loop *l, struct session *session,
     s->cfg = *cfg;
     s->ops = ops;
     s->ctx = ctx;
+    slabs_init(&s->slabs);
     map_init(&s->tasks);
     map_init(&s->accounts);
     map_init(&s->by_uuid);
@@ -82,7 +83,7 @@ void sched_free(struct sched *s)
     sched_engines_fini(s);
     loop_undefer(&s->settle_rest);
     policy_close(s->policy);
-    task_pool_trim(&s->pool);
+    slabs_fini(&s->slabs);
     map_fini(&s->tasks);
     map_fini(&s->accounts);
     map_fini(&s->by_uuid);
@@ -99,7 +100,7 @@ void sched_free(struct sched *s)
 
 void sched_trim(struct sched *s)
 {
-    task_pool_trim(&s->pool);
+    slabs_trim(&s->slabs);
     map_trim(&s->tasks);
     map_trim(&s->accounts);
 }

@@ -63,12 +63,12 @@ struct task {
     struct slice msg_id; /* in `request`, or (an id with escapes) behind it */
     unsigned retries;    /* left */
     unsigned n_front;    /* frames of `request` before the delimiter */
-    uint16_t class;      /* task_memory.c: its size */
     enum task_state state;
     enum task_place where;
     bool begun;            /* its engine has begun it, or would not tell */
     bool is_unwanted;      /* a client does not want it any more */
     bool resumed;          /* has waited its time already: before those that have not */
+    bool is_large;         /* task_memory.c: in no slab */
     struct packed request; /* [client, identities..., <IDS|MSG>, ...]; must be the last */
 };
 
@@ -93,15 +93,6 @@ struct slice task_client(const struct task *t);
 /* Its `request.n` frames, valid until the next sched_vec(), which they share the memory with.
  */
 const struct frame *task_frames(struct sched *s, const struct task *t);
-
-/* Memory of ended tasks, kept for the next ones. */
-#define TASK_CLASSES 256
-struct free_piece;
-struct task_pool {
-    struct free_piece *free[TASK_CLASSES]; /* owned; by size */
-    size_t n;
-};
-void task_pool_trim(struct task_pool *pool);
 
 /* Applies the table. An unlisted pair is logged, counted and changes nothing; returns whether
  * it was listed. The task may be gone afterwards; what follows for others is done by

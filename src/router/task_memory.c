@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A task is one piece of memory, its message included: a million of them may wait. Pieces of
- * the usual sizes are kept for the next tasks, by size, until a burst is over (idle.h). */
+/* A task is one piece of memory, its message included: a million of them may wait. What is
+ * given back serves the next tasks until a burst is over (idle.h). */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,59 +9,22 @@
 #include "router/task.h"
 #include "router/terms.h"
 
-#define KEPT_MAX 1024
-#define STEP 16 /* malloc's: what it gives for a request is 8 less than a multiple */
-
-struct free_piece {
-    struct free_piece *next;
-};
-
-/* The class of so many octets; 0: too large to be kept. */
-static uint16_t class_of(size_t size)
+/* From a slab; what is too large for one, from the heap. */
+static struct task *take_piece(struct sched *s, size_t size)
 {
-    size_t class = (size + 8 + STEP - 1) / STEP;
-    return class < TASK_CLASSES ? (uint16_t) class : 0;
-}
-
-static struct task *take_piece(struct task_pool *pool, size_t size)
-{
-    uint16_t class = class_of(size);
-    struct free_piece *kept = pool->free[class];
-    struct task *t = (struct task *)kept;
-    if (kept) {
-        pool->free[class] = kept->next;
-        pool->n--;
-    } else {
-        t = malloc(class ? (size_t) class * STEP - 8 : size);
-    }
+    bool is_large = size > SLAB_PIECE_MAX;
+    struct task *t = is_large ? malloc(size) : slabs_get(&s->slabs, size);
     if (t)
-        *t = (struct task){.class = class};
+        *t = (struct task){.is_large = is_large};
     return t;
 }
 
-static void keep_piece(struct task_pool *pool, struct task *t)
+static void give_piece(struct sched *s, struct task *t)
 {
-    uint16_t class = t->class;
-    if (!class || pool->n == KEPT_MAX) {
+    if (t->is_large)
         free(t);
-        return;
-    }
-    struct free_piece *piece = (struct free_piece *)t;
-    piece->next = pool->free[class];
-    pool->free[class] = piece;
-    pool->n++;
-}
-
-void task_pool_trim(struct task_pool *pool)
-{
-    for (size_t i = 0; i < TASK_CLASSES && pool->n; i++) {
-        struct free_piece *piece;
-        while ((piece = pool->free[i])) {
-            pool->free[i] = piece->next;
-            pool->n--;
-            free(piece);
-        }
-    }
+    else
+        slabs_put(&s->slabs, t);
 }
 
 /* Accounts */
@@ -131,7 +94,7 @@ struct task *task_new(struct sched *s, const struct frame *frames, unsigned n, u
 {
     size_t size = offsetof(struct task, request) + packed_size(frames, n);
     bool is_plain_id = is_within(msg_id, header);
-    struct task *t = take_piece(&s->pool, size + (is_plain_id ? 0 : msg_id.len));
+    struct task *t = take_piece(s, size + (is_plain_id ? 0 : msg_id.len));
     if (!t)
         return NULL;
     list_init(&t->link);
@@ -148,7 +111,7 @@ struct task *task_new(struct sched *s, const struct frame *frames, unsigned n, u
     t->msg_id.len = msg_id.len;
     if (map_put(&s->tasks, t->msg_id.data, t->msg_id.len, t) < 0) {
         packed_fini(&t->request);
-        keep_piece(&s->pool, t);
+        give_piece(s, t);
         return NULL;
     }
     struct account *a = account_of(s, frame_slice(&frames[0]));
@@ -168,5 +131,5 @@ void task_free(struct sched *s, struct task *t)
     terms_free(s, t);
     discharge(s, t);
     packed_fini(&t->request);
-    keep_piece(&s->pool, t);
+    give_piece(s, t);
 }
