@@ -307,6 +307,7 @@ void pending_wrote(struct pending *p, struct pending_entry *e)
 {
     e->dirty = 0;
     e->is_written = true;
+    e->is_new = false;
     for (int i = 0; i < 2; i++)
         e->stream_written[i] = e->streams[i].len;
     list_remove(&e->all);

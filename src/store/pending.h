@@ -23,7 +23,7 @@ struct pending_entry {
     struct store_record rec; /* what changed; texts of streams are below */
     uint32_t dirty;          /* of rec.set: not written yet */
     int64_t row;             /* the database's number for it; 0: not known */
-    bool creates;            /* the record is made where there is none */
+    bool creates, is_new;    /* the record is made where there is none; there is likely none */
     bool is_written, stripped;
     struct buf streams[2]; /* of stdout, stderr: to be added, or, if `rec` has it set, all */
     size_t stream_written[2];

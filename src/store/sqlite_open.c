@@ -86,12 +86,13 @@ int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *c
         return sqlite_error(s, err, cfg->path);
     sqlite3_busy_timeout(s->db, BUSY_MS);
     /* Large pages: fewer system calls; of a new file only. */
-    rc = sqlite_run(s, "PRAGMA page_size=16384", err);
+    rc = sqlite_run(s, "PRAGMA page_size=32768", err);
     if (rc == 0)
         rc = set_journal(s, cfg->path, err);
     if (rc == 0)
+        /* Freed octets are not overwritten: who may read the file may read the records. */
         rc = sqlite_run(s,
-                        "PRAGMA synchronous=NORMAL; "
+                        "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF; "
                         "PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-32768;"
                         "PRAGMA temp_store=MEMORY",
                         err);

@@ -20,6 +20,7 @@
 #define KEY_UPDATE ((uint64_t)1 << 33)
 #define KEY_SELECT ((uint64_t)1 << 34)
 #define KEY_ROW ((uint64_t)1 << 37) /* by its number: one search less */
+#define KEY_INSERT ((uint64_t)1 << 38)
 #define ROW_PARAMETER (F_MAX + 1)
 #define KEY_SUFFIX(i) ((uint64_t)1 << (35 + (i)))
 
@@ -87,7 +88,7 @@ static int put_update(struct buf *b, const struct sqlite_store *s, uint64_t key)
     return rc < 0 ? rc : buf_printf(b, " msg_id=?%u", F_msg_id + 1);
 }
 
-static int put_upsert(struct buf *b, const struct sqlite_store *s, uint64_t key)
+static int put_insert(struct buf *b, const struct sqlite_store *s, uint64_t key)
 {
     uint32_t fields = (uint32_t)key | STORE_FIELD(F_msg_id) | STREAMS;
     int rc = buf_printf(b, "INSERT INTO %s(", s->table);
@@ -99,7 +100,10 @@ static int put_upsert(struct buf *b, const struct sqlite_store *s, uint64_t key)
         if (fields & STORE_FIELD(f))
             rc = buf_printf(b, "%s?%u", f ? "," : "", f + 1);
     if (rc == 0)
-        rc = buf_puts(b, ") ON CONFLICT(msg_id) DO ");
+        rc = buf_putc(b, ')');
+    if (rc < 0 || key & KEY_INSERT)
+        return rc;
+    rc = buf_puts(b, " ON CONFLICT(msg_id) DO ");
     size_t before = b->len;
     if (rc == 0)
         rc = buf_puts(b, "UPDATE SET ");
@@ -130,9 +134,9 @@ static sqlite3_stmt *statement(struct sqlite_store *s, uint64_t key)
             return s->statements[i].stmt;
     struct buf sql;
     buf_init(&sql, SQL_MAX);
-    int rc = (key & KEY_UPSERT)   ? put_upsert(&sql, s, key)
-             : (key & KEY_UPDATE) ? put_update(&sql, s, key)
-                                  : put_select(&sql, s, key);
+    int rc = (key & (KEY_INSERT | KEY_UPSERT)) ? put_insert(&sql, s, key)
+             : (key & KEY_UPDATE)              ? put_update(&sql, s, key)
+                                               : put_select(&sql, s, key);
     sqlite3_stmt *stmt = rc == 0 ? prepare(s, key, &sql) : NULL;
     buf_fini(&sql);
     return stmt;
@@ -182,16 +186,15 @@ static int bind_json(sqlite3_stmt *stmt, unsigned f, struct slice text)
     return bind_text(stmt, (int)f + 1, text);
 }
 
+/* What is bound stays where it is until the statement is run: dates in `dates`. */
 static int bind_field(struct sqlite_store *s, sqlite3_stmt *stmt, unsigned f,
-                      const union store_value *v)
+                      const union store_value *v, char date[SQL_DATE_MAX])
 {
-    char date[SQL_DATE_MAX];
     switch (store_fields[f].kind) {
     case 'b':
         return bind_list(s, stmt, f, &v->binary);
     case 'd':
-        return sqlite3_bind_text64(stmt, (int)f + 1, date, sql_date(v->date, date),
-                                   SQLITE_TRANSIENT, SQLITE_UTF8);
+        return bind_text(stmt, (int)f + 1, (struct slice){date, sql_date(v->date, date)});
     case 'j':
         return bind_json(stmt, f, v->text);
     default:
@@ -207,33 +210,52 @@ static void let_go(struct buf *b)
     buf_init(b, BLOB_MAX);
 }
 
-int sqlite_write(struct sqlite_store *s, const struct pending_entry *e)
+/* Every parameter of the statement is bound anew each time, so none needs to be cleared. */
+static int write_with(struct sqlite_store *s, const struct pending_entry *e, uint64_t key)
 {
-    uint64_t key = (e->dirty & ~STORE_FIELD(F_msg_id)) | (e->creates ? KEY_UPSERT : KEY_UPDATE);
-    if (e->row && !e->creates)
-        key |= KEY_ROW;
-    for (int i = 0; i < 2; i++)
-        if (pending_suffix(e, i).len)
-            key |= KEY_SUFFIX(i);
+    char dates[4][SQL_DATE_MAX];
+    unsigned n_dates = 0;
     sqlite3_stmt *stmt = statement(s, key);
     if (!stmt)
         return SQLITE_ERROR;
     int rc = bind_text(stmt, F_msg_id + 1, pending_id(e));
     if (rc == SQLITE_OK && key & KEY_ROW)
         rc = sqlite3_bind_int64(stmt, ROW_PARAMETER, e->row);
-    for (unsigned f = 0; f < F_MAX && rc == SQLITE_OK; f++)
-        if (f != F_msg_id && (e->dirty & STORE_FIELD(f) & ~STREAMS))
-            rc = bind_field(s, stmt, f, &e->rec.v[f]);
+    uint32_t fields = (uint32_t)key & STORE_ALL & ~STREAMS;
+    for (unsigned f = 0; f < F_MAX && rc == SQLITE_OK; f++) {
+        if (!(fields & STORE_FIELD(f)))
+            continue;
+        rc = bind_field(s, stmt, f, &e->rec.v[f], dates[n_dates]);
+        n_dates += store_fields[f].kind == 'd';
+    }
     for (int i = 0; i < 2 && rc == SQLITE_OK; i++)
         if (e->creates || key & (KEY_SUFFIX(i) | STORE_FIELD(F_stdout + i)))
             rc = bind_text(stmt, F_stdout + i + 1, pending_suffix(e, i));
     if (rc == SQLITE_OK)
         rc = sqlite3_step(stmt);
     sqlite3_reset(stmt);
-    sqlite3_clear_bindings(stmt);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* What this life has not written is most likely new, and a plain INSERT needs one search less;
+ * where it is in the table already, from an earlier life, it merges. */
+int sqlite_write(struct sqlite_store *s, const struct pending_entry *e)
+{
+    uint64_t key = e->dirty & ~STORE_FIELD(F_msg_id);
+    for (int i = 0; i < 2; i++)
+        if (pending_suffix(e, i).len)
+            key |= KEY_SUFFIX(i);
+    int rc = SQLITE_CONSTRAINT;
+    if (e->creates && e->is_new)
+        rc = write_with(s, e, (key & STORE_ALL) | KEY_INSERT);
+    if (rc == SQLITE_CONSTRAINT)
+        rc = write_with(s, e,
+                        key | (e->creates ? KEY_UPSERT
+                               : e->row   ? KEY_UPDATE | KEY_ROW
+                                          : KEY_UPDATE));
     let_go(&s->blobs[0]);
     let_go(&s->blobs[1]);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return rc;
 }
 
 /* Reading */

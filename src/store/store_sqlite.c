@@ -290,10 +290,15 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
 {
     struct sqlite_store *s = sqlite_of(st);
     keep_free(&s->kept);
-    seen_set(&s->known, r->v[F_msg_id].text, SEEN_OPEN);
-    struct pending_entry *e = pending_entry(&s->pending, r->v[F_msg_id].text, true);
+    struct slice id = r->v[F_msg_id].text;
+    bool is_known = seen_get(&s->known, id) != SEEN_NEVER;
+    struct pending_entry *e = pending_entry(&s->pending, id, true);
     if (!e || pending_merge(&s->pending, e, r) < 0)
         return err_set(err, ERSA_ENOMEM, "out of memory");
+    if (!is_known) {
+        e->is_new = true;
+        seen_set(&s->known, id, SEEN_OPEN);
+    }
     return bound_pending(s, err);
 }
 

@@ -186,7 +186,7 @@ static void test_full_disk(void **state)
     struct slice buffer = {data, sizeof(data)};
     struct ersa_error err = {0};
     remove_database();
-    struct store *st = open_again(NULL, 24);
+    struct store *st = open_again(NULL, 16);
     int rc = 0, n = 0;
     for (; rc >= 0 && n < 1000; n++) {
         char id[16];
