@@ -73,6 +73,11 @@ void channels_publish(struct channels *c, struct frame *frames, unsigned n)
     c->set->publish(c, frames, n);
 }
 
+int channels_write_out(struct channels *c, enum channel ch, const struct frame *route)
+{
+    return c->set->write_out(c, ch, route);
+}
+
 bool channels_is_full(const struct channels *c)
 {
     return c->set->is_full(c);

@@ -29,6 +29,9 @@ struct channels_ops {
     void (*message)(void *ctx, enum channel ch, const struct frame *frames, unsigned n);
     /* There is room again. */
     void (*drained)(void *ctx);
+    /* What channels_write_out() could not write, or had nowhere to write to, can be tried
+     * again. */
+    void (*written)(void *ctx);
 };
 
 enum stock_port { SP_QUERY, SP_SHELL, SP_CONTROL, SP_IOPUB, SP_PING, SP_PONG, SP_MAX };
@@ -70,6 +73,12 @@ bool channels_is_served(const struct channels *c); /* likewise ops.served */
 void channels_query(struct channels *c, struct frame *frames, unsigned n);
 void channels_reply(struct channels *c, enum channel ch, struct frame *frames, unsigned n);
 void channels_publish(struct channels *c, struct frame *frames, unsigned n);
+
+/* Writes at once what is queued for the way that replies take to this route. 0: the
+ * controller's kernel gets it, whatever becomes of us, and had not closed the connection by
+ * then. ERSA_EAGAIN: ops.written comes; ERSA_ECLOSED: there is no connection, ops.down or
+ * ops.written comes. */
+int channels_write_out(struct channels *c, enum channel ch, const struct frame *route);
 
 /* More is queued than is good: hold back what makes output. */
 bool channels_is_full(const struct channels *c);

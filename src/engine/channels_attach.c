@@ -63,8 +63,17 @@ static void on_drained(void *ctx, struct peer *p)
     c->ops->drained(c->ctx);
 }
 
-static const struct port_ops ops = {
-    .peer_up = on_up, .peer_down = on_down, .message = on_message, .drained = on_drained};
+static void on_written(void *ctx, struct peer *p)
+{
+    struct channels *c = ctx;
+    c->ops->written(c->ctx);
+}
+
+static const struct port_ops ops = {.peer_up = on_up,
+                                    .peer_down = on_down,
+                                    .message = on_message,
+                                    .drained = on_drained,
+                                    .written = on_written};
 
 static int open_set(struct channels *c, struct ersa_error *err)
 {
@@ -105,6 +114,11 @@ static void publish(struct channels *c, struct frame *frames, unsigned n)
     send_all(c, frames, n);
 }
 
+static int write_out(struct channels *c, enum channel ch, const struct frame *route)
+{
+    return c->attached ? peer_write_out(c->attached) : ERSA_ECLOSED;
+}
+
 static bool is_full(const struct channels *c)
 {
     return c->attached && peer_is_full(c->attached);
@@ -129,6 +143,7 @@ const struct channel_set channels_attach = {
     .query = query,
     .reply = reply,
     .publish = publish,
+    .write_out = write_out,
     .is_full = is_full,
     .is_task = is_task,
     .query_port = query_port,

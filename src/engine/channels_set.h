@@ -16,6 +16,7 @@ struct channel_set {
     void (*query)(struct channels *c, struct frame *frames, unsigned n);
     void (*reply)(struct channels *c, enum channel ch, struct frame *frames, unsigned n);
     void (*publish)(struct channels *c, struct frame *frames, unsigned n);
+    int (*write_out)(struct channels *c, enum channel ch, const struct frame *route);
     bool (*is_full)(const struct channels *c);
     bool (*is_task)(const struct frame *route);
     int (*query_port)(const struct connection_info *conn);

@@ -70,10 +70,27 @@ static void on_drained(void *ctx, struct peer *p)
     c->ops->drained(c->ctx);
 }
 
+/* A connection that was away is one to write to again. */
+static void on_shell_up(void *ctx, struct peer *p)
+{
+    struct channels *c = ctx;
+    on_up(c, p);
+    c->ops->written(c->ctx);
+}
+
+static void on_written(void *ctx, struct peer *p)
+{
+    struct channels *c = ctx;
+    c->ops->written(c->ctx);
+}
+
 static const struct port_ops query_ops = {
     .peer_up = on_query_up, .peer_down = on_down, .message = on_query};
-static const struct port_ops shell_ops = {
-    .peer_up = on_up, .peer_down = on_down, .message = on_shell, .drained = on_drained};
+static const struct port_ops shell_ops = {.peer_up = on_shell_up,
+                                          .peer_down = on_down,
+                                          .message = on_shell,
+                                          .drained = on_drained,
+                                          .written = on_written};
 static const struct port_ops control_ops = {
     .peer_up = on_up, .peer_down = on_down, .message = on_control};
 static const struct port_ops ping_ops = {
@@ -142,10 +159,22 @@ static void query(struct channels *c, struct frame *frames, unsigned n)
         port_send(c->ports[SP_QUERY], frames + 1, n - 1);
 }
 
+static struct peer *find_peer(const struct channels *c, enum channel ch,
+                              const struct frame *route)
+{
+    const struct port *port = c->ports[ch == CHAN_CONTROL ? SP_CONTROL : SP_SHELL];
+    return port ? port_find(port, route->data, route->len) : NULL;
+}
+
+static int write_out(struct channels *c, enum channel ch, const struct frame *route)
+{
+    struct peer *p = find_peer(c, ch, route);
+    return p ? peer_write_out(p) : ERSA_ECLOSED;
+}
+
 static void reply(struct channels *c, enum channel ch, struct frame *frames, unsigned n)
 {
-    struct port *port = c->ports[ch == CHAN_CONTROL ? SP_CONTROL : SP_SHELL];
-    struct peer *p = port ? port_find(port, frames[0].data, frames[0].len) : NULL;
+    struct peer *p = find_peer(c, ch, &frames[0]);
     if (p)
         peer_send(p, frames + 1, n - 1);
 }
@@ -189,6 +218,7 @@ const struct channel_set channels_stock = {
     .query = query,
     .reply = reply,
     .publish = publish,
+    .write_out = write_out,
     .is_full = is_full,
     .is_task = is_task,
     .query_port = query_port,

@@ -41,12 +41,15 @@ struct engine {
     int64_t id;              /* -1: none yet */
     unsigned caps;           /* in force */
     struct request *current; /* with the runtime; NULL: it is free */
+    struct request *next;    /* is with it as soon as it is written that this one begins */
+    bool is_next_told;       /* that is queued */
     bool is_held_back;       /* output waits for room */
     bool has_complained;     /* of what a peer sent */
     uint64_t rejected;
     struct timer tidy; /* gives memory of large requests back when none came for a while */
 
     struct buf scratch, metadata, text; /* engine_send_*() */
+    struct buf last_begun;              /* the id of the last task said to begin */
     struct frame *vec;
     unsigned vec_cap;
 };

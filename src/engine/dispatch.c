@@ -8,6 +8,7 @@
 
 #include "engine/recall.h"
 #include "engine/requests.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "wire/reply.h"
@@ -77,7 +78,8 @@ static void answer_error(struct engine *e, struct request *r, const char *ename,
     json_t *content = error_content(ename, evalue);
     char *text = content ? json_dumps(content, JSON_COMPACT) : NULL;
     r->started_us = clock_utc_us();
-    publish_busy(e, r);
+    if (r->published == 0)
+        publish_busy(e, r);
     if (text)
         engine_send_reply(e, r, SLICE_LIT("error"), false, (struct slice){text, strlen(text)},
                           NULL, 0);
@@ -101,6 +103,13 @@ static void enqueue(struct engine *e, struct request *r)
     dispatch_next(e);
 }
 
+/* The controller has given an engine up whose connection was lost. What it had queued for it
+ * may come by the next one, and belongs to others by now. */
+static bool is_left_over(const struct engine *e, enum channel ch)
+{
+    return ch == CHAN_SHELL && e->id >= 0 && e->life.state < LIFE_SERVING;
+}
+
 void dispatch_message(struct engine *e, enum channel ch, const struct frame *frames, unsigned n)
 {
     struct request r;
@@ -114,6 +123,9 @@ void dispatch_message(struct engine *e, enum channel ch, const struct frame *fra
     }
     if (session_verify(e->session, &r.parts) < 0) {
         engine_reject(e, "its signature is wrong");
+    } else if (is_left_over(e, ch)) {
+        log_debug("dropped %.*s: it was for the connection before this one",
+                  SLICE_FMT(r.msg_id));
     } else if (replay_check(e->replay, r.parts.signature) < 0) {
         engine_reject(e, "it was received before");
     } else {
@@ -132,36 +144,37 @@ void dispatch_message(struct engine *e, enum channel ch, const struct frame *fra
 }
 
 /* Says that this one is under way before it is: what has not been said to be begun when the
- * engine dies goes elsewhere (extensions.md 4). */
-static void send_begun(struct engine *e, const struct request *r)
+ * engine dies goes elsewhere (extensions.md 4). 0 when that is written, or need not be:
+ * whatever becomes of us now, or has become of our connection while we were stopped, it runs
+ * once. */
+static int tell_begun(struct engine *e, const struct request *r)
 {
-    if (!(e->caps & CAP_begun) || !channels_is_task(&e->channels, &r->parts.idents[0]))
-        return;
+    if (!(e->caps & CAP_begun) || r->is_answered ||
+        !channels_is_task(&e->channels, &r->parts.idents[0]))
+        return 0;
+    buf_reset(&e->last_begun);
     buf_reset(&e->text);
-    if (buf_puts(&e->text, "{\"msg_id\": ") < 0 ||
+    if (buf_append(&e->last_begun, r->msg_id.data, r->msg_id.len) < 0 ||
+        buf_puts(&e->text, "{\"msg_id\": ") < 0 ||
         buf_put_json(&e->text, r->msg_id.data, r->msg_id.len) < 0 ||
         buf_putc(&e->text, '}') < 0)
-        return;
+        return ERSA_ENOMEM;
     struct outgoing o = {.msg_type = "ersa_begun", .parent = buf_slice(&e->text)};
     unsigned n_idents = r->parts.n_idents;
     struct frame *vec = engine_vec(e, n_idents + SESSION_FRAMES);
     if (!vec || session_frames(e->session, &o, &e->scratch, vec + n_idents) < 0)
-        return;
+        return ERSA_ENOMEM;
     memcpy(vec, r->parts.idents, n_idents * sizeof(*vec));
     channels_reply(&e->channels, r->channel, vec, n_idents + SESSION_FRAMES);
+    return channels_write_out(&e->channels, r->channel, &r->parts.idents[0]);
 }
 
 /* False: the runtime could not be given it, and it was answered. */
-static bool start(struct engine *e, struct request *r)
+static bool run(struct engine *e, struct request *r)
 {
-    log_debug("Handling %.*s: %.*s", SLICE_FMT(r->msg_type), SLICE_FMT(r->msg_id));
-    r->started_us = clock_utc_us();
     int rc = runtime_run(e, r);
     if (rc == 0) {
         e->current = r;
-        if (!r->is_answered)
-            publish_busy(e, r);
-        send_begun(e, r);
         return true;
     }
     answer_error(e, r, rc == ERSA_EFULL ? "ValueError" : "MemoryError",
@@ -171,10 +184,30 @@ static bool start(struct engine *e, struct request *r)
     return false;
 }
 
+/* False: it was answered. */
+static bool start(struct engine *e, struct request *r)
+{
+    log_debug("Handling %.*s: %.*s", SLICE_FMT(r->msg_type), SLICE_FMT(r->msg_id));
+    r->started_us = clock_utc_us();
+    if (!r->is_answered)
+        publish_busy(e, r);
+    int rc = tell_begun(e, r);
+    if (rc == ERSA_EAGAIN || rc == ERSA_ECLOSED) {
+        e->next = r;
+        e->is_next_told = rc == ERSA_EAGAIN;
+        return true;
+    }
+    if (rc == 0)
+        return run(e, r);
+    answer_error(e, r, "MemoryError", "the engine has no memory to begin this request");
+    request_free(r);
+    return false;
+}
+
 void dispatch_next(struct engine *e)
 {
     struct request *r;
-    while (!e->current && life_is_serving(e) && runtime_is_free(e) &&
+    while (!e->current && !e->next && life_is_serving(e) && runtime_is_free(e) &&
            (r = queue_pop(&e->queue))) {
         if (queue_is_aborted(&e->queue, r))
             answer_aborted(e, r);
@@ -186,6 +219,40 @@ void dispatch_next(struct engine *e)
             continue;
         request_free(r);
     }
+}
+
+void dispatch_written(struct engine *e)
+{
+    struct request *r = e->next;
+    if (!r || !life_is_serving(e) || !runtime_is_free(e))
+        return;
+    int rc = e->is_next_told ? channels_write_out(&e->channels, r->channel, &r->parts.idents[0])
+                             : tell_begun(e, r);
+    e->is_next_told = rc == 0 || rc == ERSA_EAGAIN;
+    if (rc < 0)
+        return;
+    e->next = NULL;
+    if (!run(e, r))
+        dispatch_next(e);
+}
+
+static void drop(struct engine *e, struct request *r)
+{
+    replay_forget(e->replay, r->parts.signature);
+    request_free(r);
+}
+
+size_t dispatch_drop(struct engine *e)
+{
+    size_t n = 0;
+    struct request *r;
+    for (; (r = queue_pop(&e->queue)); n++)
+        drop(e, r);
+    if (e->next) {
+        drop(e, TAKE_PTR(e->next));
+        n++;
+    }
+    return n;
 }
 
 void dispatch_first(struct engine *e, const struct request *r)

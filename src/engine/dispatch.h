@@ -35,6 +35,10 @@ void dispatch_message(struct engine *e, enum channel ch, const struct frame *fra
                       unsigned n);
 /* Gives the runtime its next request, if it is free and there is one. */
 void dispatch_next(struct engine *e);
+/* What was to be written before e->next begins has been, or can be tried again. */
+void dispatch_written(struct engine *e);
+/* Forgets what waits, as if it had never come; returns how many requests. */
+size_t dispatch_drop(struct engine *e);
 /* The runtime's answer to e->current; content data NULL: only the status. */
 void dispatch_reply(struct engine *e, struct slice status, struct slice flags,
                     struct slice content, const struct frame *buffers, unsigned n_buffers);

@@ -160,6 +160,11 @@ static void on_drained(void *ctx)
     engine_balance(ctx);
 }
 
+static void on_written(void *ctx)
+{
+    dispatch_written(ctx);
+}
+
 static void on_message(void *ctx, enum channel ch, const struct frame *frames, unsigned n)
 {
     struct engine *e = ctx;
@@ -175,6 +180,7 @@ static const struct channels_ops channel_ops = {
     .down = on_down,
     .message = on_message,
     .drained = on_drained,
+    .written = on_written,
 };
 
 /* What user code left behind comes to us when it ends (PR_SET_CHILD_SUBREAPER). */
@@ -236,6 +242,7 @@ static void init(struct engine *e, const struct engine_config *cfg)
     buf_init(&e->scratch, TEXT_MAX);
     buf_init(&e->metadata, TEXT_MAX);
     buf_init(&e->text, TEXT_MAX);
+    buf_init(&e->last_begun, TEXT_MAX);
     e->tidy.fn = on_tidy;
     registration_init(e);
     life_init(e);
@@ -254,12 +261,14 @@ static void fini(struct engine *e)
         signals_close(&e->signals);
     }
     request_free(e->current);
+    request_free(e->next);
     queue_fini(&e->queue);
     publish_fini(&e->publish);
     reply_self_fini(&e->self);
     buf_fini(&e->scratch);
     buf_fini(&e->metadata);
     buf_fini(&e->text);
+    buf_fini(&e->last_begun);
     free(e->vec);
     if (e->wire)
         wire_free(e->wire);

@@ -106,6 +106,36 @@ static void test_lost_connection(void **state)
     (void)a;
 }
 
+/* It is stopped while one task runs and another waits, and its connection is reset: the other
+ * is somebody else's by then. Woken, it says what it has begun. */
+static void test_tasks_taken_away_while_stopped(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = ask(f, "task", "nap"), b = ask(f, "task", "print");
+    expect(f, "task", "ersa_begun");
+    ask_with(f, "control", "connect_request", "{}", "{}", NULL);
+    expect(f, "control", "connect_reply"); /* so both have arrived */
+    kill(f->pid, SIGSTOP);
+    usleep(300000); /* the first one is done meanwhile */
+    peer_reset(f->engine);
+    kill(f->pid, SIGCONT);
+    struct got g = expect(f, "query", "registration_request");
+    json_t *content = json_parse(g.parts.content, NULL);
+    const json_t *begun = json_object_get(json_object_get(content, "ersa"), "begun");
+    assert_int_equal(json_array_size(begun), 1);
+    assert_string_equal(json_string_value(json_array_get(begun, 0)), a.id);
+    json_decref(content);
+    struct asked left = ask(f, "task", "print"); /* was queued for the connection before */
+    tell(f, "registration_reply", REGISTERED);
+    expect(f, "query", "ersa_ready");
+    struct asked c = ask(f, "task", "echo");
+    expect_reply(f, "task", c);
+    assert_int_equal(count(f, "iopub", "stream"), 0);
+    assert_int_equal(count(f, "task", "ersa_begun"), 2);
+    (void)b;
+    (void)left;
+}
+
 static void test_refused(void **state)
 {
     struct fixture *f = *state;
@@ -126,6 +156,7 @@ int main(int argc, char **argv)
         TEST(test_exit_of_user_code),
         TEST(test_sigterm),
         TEST(test_lost_connection),
+        TEST(test_tasks_taken_away_while_stopped),
         cmocka_unit_test_setup_teardown(test_refused, setup_unregistered, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,8 @@ static inline void rt_obey(const struct rt_message *m)
         _exit(7);
     if (strcmp(word, "garbage") == 0)
         send(rt_fd, "garbage, garbage, garbage", 25, MSG_NOSIGNAL);
+    if (strcmp(word, "nap") == 0)
+        usleep(200000);
     if (strcmp(word, "print") == 0)
         rt_say("before\n");
     if (strcmp(word, "publish") == 0) {

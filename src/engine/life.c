@@ -53,7 +53,7 @@ static void begin_service(struct engine *e)
  * can't be called back; its reply finds nobody. */
 static void lose_connection(struct engine *e)
 {
-    size_t n = queue_drop(&e->queue);
+    size_t n = dispatch_drop(e);
     if (e->current)
         e->current->is_answered = true;
     log_warn("the connection to the controller is lost, %zu requests that waited are dropped; "
@@ -72,7 +72,7 @@ static void on_refused(struct engine *e)
 static void begin_stop(struct engine *e)
 {
     struct life *l = &e->life;
-    queue_drop(&e->queue);
+    dispatch_drop(e);
     registration_fini(e);
     if (l->stop == STOP_UNREGISTERED)
         registration_leave(e, NULL);
@@ -96,7 +96,7 @@ static void begin_end(struct engine *e)
     heart_stop(e);
     loop_cancel(e->loop, &e->life.interrupt);
     loop_cancel(e->loop, &e->life.kill);
-    queue_drop(&e->queue);
+    dispatch_drop(e);
     int64_t now = loop_now_ns(e->loop);
     e->life.leave_at_ns = now;
     if (e->life.last_reply_ns && !e->current && !e->life.is_unregistered)

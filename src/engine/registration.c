@@ -37,8 +37,13 @@ void registration_send(struct engine *e)
     json_t *content = json_pack("{s:s}", "uuid", session_id(e->session));
     if (wish(e) >= 0)
         json_object_set_new(content, "id", json_integer(wish(e)));
-    if (e->cfg.conn->is_ersa)
-        json_object_set_new(content, "ersa", caps_json(e->cfg.caps));
+    if (e->cfg.conn->is_ersa) {
+        json_t *ersa = caps_json(e->cfg.caps);
+        if (e->last_begun.len) /* which the connection that was lost may not have told */
+            json_object_set_new(ersa, "begun",
+                                json_pack("[o]", json_lossy(buf_slice(&e->last_begun))));
+        json_object_set_new(content, "ersa", ersa);
+    }
     send_json(e, "registration_request", content);
 }
 

@@ -285,8 +285,9 @@ void direct_on_gone(struct router *r, struct engine *e, bool was_alive)
 
 /* Replies */
 
-/* The engine of a reply is the one that signed it, whatever connection it came by. */
-static void record_reply(struct router *r, const struct link *l, const struct parts *p,
+/* The engine of a reply is the one that signed it, whatever connection it came by. False: its
+ * client was told that the engine is gone, and has failed the request. */
+static bool record_reply(struct router *r, const struct link *l, const struct parts *p,
                          struct link *source)
 {
     struct jfield session = {.key = "session"}, id = {.key = "msg_id"};
@@ -295,12 +296,12 @@ static void record_reply(struct router *r, const struct link *l, const struct pa
     if (jscan(p->header, &session, 1) < 0 || jscan_one(p->parent, &id) < 0 ||
         jscan_string(&session, buf[0], ID_MAX, &uuid) < 0 ||
         jscan_string(&id, buf[1], ID_MAX, &msg_id) < 0)
-        return;
+        return true;
     struct engine *e = l->engine && slice_eq(l->engine->uuid, uuid)
                            ? l->engine
                            : registry_by_uuid(&r->registry, uuid);
     if (!e)
-        return;
+        return true;
     struct letter letter = {
         .type = MAIL_RESULT,
         .queue = 'm',
@@ -310,8 +311,10 @@ static void record_reply(struct router *r, const struct link *l, const struct pa
         .n = p->n_wire,
     };
     mailer_post(r, &letter, source);
-    if (ledger_answer(&r->ledger, e, msg_id))
+    bool was_open = ledger_answer(&r->ledger, e, msg_id);
+    if (was_open)
         ledger_complete(e, msg_id);
+    return e->state != ENGINE_GONE && (was_open || !e->is_revived);
 }
 
 void direct_from_attached(struct link *l, enum channel ch, const struct msg *m)
@@ -324,8 +327,8 @@ void direct_from_attached(struct link *l, enum channel ch, const struct msg *m)
         link_reject(l, REJECT_MALFORMED);
         return;
     }
-    if (ch == CH_MUX)
-        record_reply(r, l, &p, l);
+    if (ch == CH_MUX && !record_reply(r, l, &p, l))
+        return;
     struct link *to = ports_find(r, client_route(ch), frame_slice(&p.idents[0]));
     if (!to)
         return;

@@ -114,8 +114,12 @@ static void retire(struct engine *e, enum engine_event ev)
 {
     cancel_timers(e);
     /* After the end of all its connections nothing can be under way any more. */
-    e->reported = ev != EV_HEART_FAILED;
-    int64_t ms = e->reported ? e->env->linger_reported_ms : e->env->linger_lost_ms;
+    e->is_silent = ev == EV_HEART_FAILED;
+    e->is_cut = e->is_cut && ev == EV_DISCONNECTED;
+    e->reported = !e->is_silent && !e->is_cut;
+    int64_t ms = e->is_silent ? e->env->linger_lost_ms
+                 : e->is_cut  ? e->env->linger_cut_ms
+                              : e->env->linger_reported_ms;
     loop_after(e->env->loop, &e->linger, MS_TO_NS(ms));
     e->env->ops->gone(e->env->ctx, e, true);
 }
@@ -287,12 +291,14 @@ void engine_connected(struct engine *e)
     settle_registration(e);
 }
 
-void engine_disconnected(struct engine *e, bool attached)
+void engine_disconnected(struct engine *e, bool attached, bool is_cut)
 {
     if (e->state == ENGINE_GONE || e->state == ENGINE_ABSENT)
         return;
+    e->is_cut = attached && is_cut;
     if (attached)
-        engine_end(e, EV_DISCONNECTED, "its connection is closed");
+        engine_end(e, EV_DISCONNECTED,
+                   is_cut ? "its connection broke" : "its connection is closed");
     else if (!is_process_connected(e))
         loop_after(e->env->loop, &e->lost, MS_TO_NS(e->env->lost_ms));
 }

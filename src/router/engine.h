@@ -72,6 +72,7 @@ struct engine_env { /* the same for all engines of a router */
     int64_t lost_ms;            /* from the end of its last connection */
     int64_t linger_reported_ms; /* from its end: late replies to direct requests */
     int64_t linger_lost_ms;
+    int64_t linger_cut_ms;
     uint64_t events[EV_MAX];           /* that the table had */
     size_t in_state[ENGINE_STATE_MAX]; /* ABSENT is not counted */
     uint64_t unlisted_events;          /* pairs that the table does not have */
@@ -91,11 +92,14 @@ struct engine {
     struct link *attach;        /* borrowed; stands for all of them */
 
     bool restored;   /* of an earlier run's state file, and not registered since */
+    bool is_revived; /* its heart had stopped, and its clients had been told */
     bool heard;      /* a message came since the last tick of the heart */
     uint64_t moved;  /* by its connections, when the heart last looked */
     bool has_beaten; /* ever: first beat, or `ready` */
     unsigned misses; /* ticks in a row */
-    bool reported;   /* end known from itself or its supervisor, not from silence */
+    bool reported;   /* end known from itself or its supervisor, not guessed */
+    bool is_cut;     /* its connection broke, or was replaced: it may be back soon */
+    bool is_silent;  /* its heartbeat stopped */
     char *cause;     /* owned; why it ended, NULL: unknown */
 
     struct timer stall;  /* PENDING: registration_timeout */
@@ -136,8 +140,9 @@ void engine_beat(struct engine *e);
 void engine_ready(struct engine *e);
 /* A connection came: may end the registration. */
 void engine_connected(struct engine *e);
-/* A connection went: may be the engine's end. `attached`: it was the one for all channels. */
-void engine_disconnected(struct engine *e, bool attached);
+/* A connection went: may be the engine's end. `attached`: it was the one for all channels.
+ * `is_cut`: it was not closed by the engine. */
+void engine_disconnected(struct engine *e, bool attached, bool is_cut);
 /* Ends it by EV_UNREGISTER, EV_HEART_FAILED or EV_DISCONNECTED; `cause` (may be NULL) is
  * copied. No-op when it has ended. */
 void engine_end(struct engine *e, enum engine_event ev, const char *cause);

@@ -94,7 +94,7 @@ static void connect_stock(struct engine *e)
 static void disconnect_all(struct engine *e)
 {
     memset(e->links, 0, sizeof(e->links));
-    engine_disconnected(e, false);
+    engine_disconnected(e, false, false);
 }
 
 /* What each pair leads to; '-' is unlisted. */
@@ -263,7 +263,7 @@ static void test_end_of_attached_connection(void **state)
     engine_connected(w->e);
     engine_beat(w->e);
     w->e->attach = NULL;
-    engine_disconnected(w->e, true);
+    engine_disconnected(w->e, true, false);
     assert_int_equal(w->e->state, ENGINE_GONE);
     assert_true(w->e->reported);
 }

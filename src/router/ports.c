@@ -91,7 +91,7 @@ static void on_peer_down(void *ctx, struct peer *p, enum peer_down why)
     peer_set_user(p, NULL);
     link_free(l);
     if (e)
-        engine_disconnected(e, attached);
+        engine_disconnected(e, attached, why == DOWN_BROKEN);
 }
 
 /* An attached engine that connects anew has lost its former connection, and with it its place:
@@ -99,8 +99,11 @@ static void on_peer_down(void *ctx, struct peer *p, enum peer_down why)
 static void on_taken_over(void *ctx, struct peer *p)
 {
     struct link *l = peer_user(p);
-    if (l && l->engine && link_is_attached(l))
-        engine_end(l->engine, EV_DISCONNECTED, "its connection was replaced");
+    if (!l || !l->engine || !link_is_attached(l))
+        return;
+    l->engine->is_cut = true;
+    engine_end(l->engine, EV_DISCONNECTED, "its connection was replaced");
+    link_unbind(l);
 }
 
 static void on_message(void *ctx, struct peer *p, const struct msg *m)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "wire/caps.h"
+#include "router/comeback.h"
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/notify.h"
@@ -92,9 +93,27 @@ static void strand_request(void *ctx, struct engine *e, struct slice msg_id)
     mailer_post(r, &letter, NULL);
 }
 
+/* What an engine that is silent has not begun goes to others. So it must not begin it when it
+ * wakes up: it writes a note before (extensions.md 4), and can't any more when its connection
+ * is reset. On stock sockets it can, and where its host does not acknowledge what is sent,
+ * nobody knows what it has written. */
+static void take_tasks_away(struct engine *e)
+{
+    bool is_unsure = !(e->caps & CAP_attach);
+    if (e->attach) {
+        struct peer *p = e->attach->peer;
+        is_unsure = peer_unacknowledged(p) > 0;
+        peer_reset(p);
+    }
+    if (is_unsure)
+        comeback_unsure(&e->task);
+}
+
 static void on_strand(void *ctx, struct engine *e)
 {
     struct router *r = ctx;
+    if (e->is_silent)
+        take_tasks_away(e);
     ledger_close(&r->ledger, e, strand_request, r);
 }
 
@@ -175,6 +194,15 @@ int registration_restore(struct router *r, struct slice uuid, int64_t id,
     return rc;
 }
 
+/* Of an engine that was registered before: the last task that it began. */
+static struct slice last_begun(const json_t *content)
+{
+    const json_t *ids = json_object_get(json_object_get(content, "ersa"), "begun");
+    const json_t *id = json_array_get(ids, json_array_size(ids) - 1);
+    return json_is_string(id) ? (struct slice){json_string_value(id), json_string_length(id)}
+                              : SLICE_LIT("");
+}
+
 void registration_on_request(struct query *q)
 {
     struct router *r = q->r;
@@ -198,6 +226,7 @@ void registration_on_request(struct query *q)
     }
 
     struct slice id = {json_string_value(uuid), json_string_length(uuid)};
+    comeback_tells(r->sched, id, last_begun(q->content));
     unsigned caps = r->cfg.caps & caps_read(q->content);
     struct engine *e;
     struct ersa_error err = {0};
@@ -295,6 +324,8 @@ void registration_revive(struct link *l)
     struct engine *e;
     int64_t id;
     unsigned caps;
+    if (link_is_attached(l) && !l->engine)
+        return; /* a new connection: it registers anew */
     if (registry_by_uuid(&r->registry, uuid) ||
         !registry_lost_heart(&r->registry, uuid, &id, &caps))
         return;
@@ -302,5 +333,6 @@ void registration_revive(struct link *l)
         return;
     log_warn("heartbeat::the heart of engine %" PRId64 ":%.*s beats again", e->id,
              SLICE_FMT(uuid));
+    e->is_revived = true;
     engine_ready(e);
 }

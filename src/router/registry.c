@@ -70,7 +70,7 @@ static void on_gone(void *ctx, struct engine *e, bool was_alive)
     list_push_back(&r->leaving, &e->link);
     if (was_alive) {
         r->n_live--;
-        remember_past(r, e, !e->reported);
+        remember_past(r, e, e->is_silent);
     } else {
         r->n_pending--;
         if (e->restored)
@@ -151,6 +151,7 @@ void registry_init(struct registry *r, struct loop *l, const struct registry_lim
                 .linger_reported_ms =
                     limits->linger_reported_ms ? limits->linger_reported_ms : 200,
                 .linger_lost_ms = limits->linger_lost_ms ? limits->linger_lost_ms : 5000,
+                .linger_cut_ms = limits->linger_cut_ms ? limits->linger_cut_ms : 2000,
             },
         .sweep.fn = sweep_dead,
         .ops = ops,

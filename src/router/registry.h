@@ -33,6 +33,7 @@ struct registry_limits {
     int64_t lost_ms;            /* 0: 5,000 */
     int64_t linger_reported_ms; /* 0: 200 */
     int64_t linger_lost_ms;     /* 0: 5,000 */
+    int64_t linger_cut_ms;      /* 0: 2,000 */
 };
 
 /* `ops` (all set) are called after the registry has done its own part; `absent` just before the

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "router/comeback.h"
 #include "router/recall.h"
 #include "router/sched_core.h"
 #include "router/seats.h"
@@ -64,12 +65,13 @@ static void let_go(struct sched *s, struct sched_engine *e)
 }
 
 /* What it still owes. */
-static void judge_tasks(struct sched *s, struct sched_engine *e)
+void sched_engine_judge(struct sched *s, struct sched_engine *e)
 {
     while (!list_is_empty(&e->sent)) {
         struct task *t = container_of(e->sent.next, struct task, link);
         struct verdict v = {.engine = e};
-        enum task_event ev = !t->begun ? TE_DEAD_FRESH : t->retries ? TE_DEAD_RETRY : TE_DEAD;
+        bool has_begun = t->begun || e->is_unsure;
+        enum task_event ev = !has_begun ? TE_DEAD_FRESH : t->retries ? TE_DEAD_RETRY : TE_DEAD;
         task_event(s, t, ev, &v);
     }
     sched_settle(s);
@@ -79,7 +81,7 @@ static void judge_tasks(struct sched *s, struct sched_engine *e)
 static void on_grace(struct timer *t)
 {
     struct sched_engine *e = container_of(t, struct sched_engine, grace);
-    judge_tasks(e->sched, e);
+    sched_engine_judge(e->sched, e);
 }
 
 void sched_engine_init(struct sched *s, struct sched_engine *e, struct slice uuid,
@@ -99,7 +101,8 @@ int sched_engine_add(struct sched *s, struct sched_engine *e)
     uint32_t former = recall_number(s, e->uuid);
     e->number = former ? former : ++s->last_number;
     e->turn = --s->front_turn;
-    map_remove(&s->by_uuid, e->uuid.data, e->uuid.len); /* one of that name that is leaving */
+    struct sched_engine *leaving = map_get(&s->by_uuid, e->uuid.data, e->uuid.len);
+    map_remove(&s->by_uuid, e->uuid.data, e->uuid.len);
     int rc = map_put(&s->by_uuid, e->uuid.data, e->uuid.len, e);
     if (rc == 0)
         rc = map_put(&s->by_number, &e->number, sizeof(e->number), e);
@@ -114,6 +117,8 @@ int sched_engine_add(struct sched *s, struct sched_engine *e)
     list_push_back(&s->engines, &e->link);
     s->n_live++;
     e->live = true;
+    if (leaving)
+        comeback_adopt(s, leaving, e);
     if (former)
         seats_reopen(s, e);
     sched_engine_eased(s, e);
@@ -144,7 +149,7 @@ void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
     if (list_is_empty(&e->sent))
         let_go(s, e);
     else if (loop_after(s->loop, &e->grace, MS_TO_NS(ms)) < 0)
-        judge_tasks(s, e);
+        sched_engine_judge(s, e);
 }
 
 void sched_engines_fini(struct sched *s)

@@ -31,6 +31,7 @@ struct sched_engine {
     struct pace pace;      /* with hwm=auto */
     bool reported;         /* its end is known, not guessed from silence */
     uint32_t number;       /* of that uuid and of no other; 0: not added yet */
+    bool is_unsure;        /* it may still begin what it has */
     struct list sent;      /* those tasks, oldest first */
     struct list offers;    /* seats.c: of tasks that may start, and may do so here ... */
     struct list watchers;  /* ... and of those that can't start yet */

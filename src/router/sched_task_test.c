@@ -354,8 +354,9 @@ static void test_revived_engine_stays_excluded(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{}");
+    rig_submit(r, "a", "{\"retries\": 1}");
     rig_expect_sent(r, 0, "a");
+    sched_begun(r->s, &r->engines[0].e, SLICE_LIT("a"));
     rig_gone(r, 0, false, NULL);
     rig_pass_ms(r, 5001);
     rig_add(r, 0);

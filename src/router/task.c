@@ -157,11 +157,11 @@ static bool exclude_engine(struct sched *s, struct task *t)
     return terms && terms_exclude(terms, t->engine->number) == 0;
 }
 
-static void go_elsewhere(struct sched *s, struct task *t, bool is_resumed)
+static void go_elsewhere(struct sched *s, struct task *t)
 {
     bool is_excluded = exclude_engine(s, t);
     leave(s, t);
-    t->resumed = is_resumed;
+    t->resumed = false;
     if (is_excluded) {
         assign_or_wait(s, t);
         return;
@@ -175,7 +175,7 @@ static void try_elsewhere(struct sched *s, struct task *t, const struct verdict 
 {
     t->seq = s->next_seq++;
     s->counts.retried++;
-    go_elsewhere(s, t, false);
+    go_elsewhere(s, t);
 }
 
 static void use_retry(struct sched *s, struct task *t, const struct verdict *v)
@@ -190,11 +190,6 @@ static void note_unmet(struct sched *s, struct task *t, const struct verdict *v)
     if (terms)
         terms->is_unmet = true;
     try_elsewhere(s, t, v);
-}
-
-static void reroute(struct sched *s, struct task *t, const struct verdict *v)
-{
-    go_elsewhere(s, t, true);
 }
 
 /* As if it had never been there. */
@@ -306,7 +301,7 @@ static const struct step steps[TASK_STATE_MAX][TE_MAX] =
                 [TE_ELSEWHERE] = TO(SPENT, answer_and_stay),
                 [TE_RECALLED] = TO(READY, take_back),
                 [TE_DEAD_RETRY] = TO(READY, use_retry),
-                [TE_DEAD_FRESH] = TO(READY, reroute),
+                [TE_DEAD_FRESH] = TO(READY, take_back),
                 [TE_DEAD] = TO(FAILED, fail_with_engine),
             },
         [TASK_SPENT] =

@@ -458,8 +458,8 @@ class RawEngine(Engine):
     """An attached engine on a bare socket, for what libzmq does not do: to read slowly or not at all, to send a
     message in pieces. It beats only when told to."""
 
-    def __init__(self, controller, receive_buffer=65536):
-        super().__init__(controller)
+    def __init__(self, controller, receive_buffer=65536, name=None):
+        super().__init__(controller, name)
         host, port = controller.url("attach", "engine").removeprefix("tcp://").split(":")
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Engines that were given up and are there again, at the socket (extensions.md 2 and 4): what they had runs once."""
+import socket
+import struct
+
+import pytest
+
+from harness import CAPS, DELIMITER, Silence, header_of, silence
+
+SETTLE_S = 12  # a heart that stops, and the grace behind it
+
+
+@pytest.fixture
+def controller(start_controller):
+    return start_controller("--ping=100", "--HeartMonitor.max_heartmonitor_misses=3", "--hwm=3")
+
+
+@pytest.fixture
+def client(peers):
+    client = peers.client()
+    client.wait_subscribed()
+    return client
+
+
+def begin(engine, request):
+    at = request.index(DELIMITER)
+    engine.send("task", request[:at] + engine.session.pack("ersa_begun", parent={"msg_id": header_of(request)["msg_id"]}))
+
+
+def hold(client, engine):
+    """Three tasks that the engine holds, the first of which it has begun: their requests."""
+    client.wait_engines(1)
+    for _ in range(3):
+        client.submit()
+    requests = [engine.recv_channel("task") for _ in range(3)]
+    begin(engine, requests[0])
+    return requests
+
+
+def ids(requests):
+    return [header_of(r)["msg_id"] for r in requests]
+
+
+def expect_lost(client, msg_ids):
+    replies = [client.recv(client.task, SETTLE_S) for _ in msg_ids]
+    assert sorted(r.parent["msg_id"] for r in replies) == sorted(msg_ids)
+    assert {r.content["ename"] for r in replies} == {"EngineError"}
+
+
+def test_connection_of_a_silent_engine_is_reset_before_others_get_its_tasks(client, peers):
+    """So it can't tell any more that it begins one, and begins none, when it wakes up."""
+    engine = peers.raw()
+    requests = hold(client, engine)
+    other = peers.attached()
+    with pytest.raises(ConnectionResetError):
+        while engine.socket.recv(65536):
+            with pytest.raises(Silence):
+                other.recv(timeout=0.001)
+    got = [other.recv(timeout=SETTLE_S) for _ in range(2)]
+    assert ids(got) == ids(requests)[1:]
+    expect_lost(client, ids(requests)[:1])
+
+
+def come_back(engine, peers, controller, begun):
+    """Its connection is reset, and it comes by a new one."""
+    engine.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    engine.close()
+    again = type(engine)(controller, name=engine.uuid)
+    again.send("query", again.session.pack("registration_request", {
+        "uuid": again.uuid, "id": engine.id, "ersa": {"v": 1, "caps": CAPS, "begun": begun}}))
+    reply = again.session.unpack(again.recv_channel("query"))
+    assert reply.content["status"] == "ok" and reply.content["id"] == engine.id
+    return again
+
+
+def test_engine_whose_connection_broke_tells_what_it_has_begun(client, peers, controller):
+    """The note about the second task was lost with the connection."""
+    engine = peers.raw()
+    requests = hold(client, engine)
+    other = peers.attached()
+    again = come_back(engine, peers, controller, ids(requests)[1:2])
+    expect_lost(client, ids(requests)[:2])
+    assert ids([other.recv()]) == ids(requests)[2:]
+    with pytest.raises(Silence):
+        other.recv(timeout=0.3)
+    again.close()
+
+
+def test_it_may_be_given_again_what_it_had_not_begun(client, peers, controller):
+    engine = peers.raw()
+    requests = hold(client, engine)
+    again = come_back(engine, peers, controller, ids(requests)[:1])
+    again.send("query", again.session.pack("ersa_ready", {"id": again.id}))
+    expect_lost(client, ids(requests)[:1])
+    assert ids([again.recv_channel("task") for _ in range(2)]) == ids(requests)[1:]
+    again.close()
+
+
+@pytest.mark.parametrize("begun", [[], ["unknown"], "all", {"a": 1}, [1], [None]])
+def test_strange_tales(client, peers, controller, begun):
+    """Only the note that came counts."""
+    engine = peers.raw()
+    requests = hold(client, engine)
+    other = peers.attached()
+    come_back(engine, peers, controller, begun).close()
+    expect_lost(client, ids(requests)[:1])
+    assert ids([other.recv() for _ in range(2)]) == ids(requests)[1:]
+
+
+def test_heart_that_beats_again_in_time_keeps_its_tasks(client, peers):
+    engine = peers.attached(beat=False)
+    requests = hold(client, engine)
+    other = peers.attached()
+    assert client.wait_notified("unregistration_notification").content["uuid"] == engine.uuid
+    engine.beat = True
+    client.wait_engines(2)
+    begin(engine, requests[1])
+    engine.answer(requests[0], content={"status": "error", "ename": "E", "evalue": ""}, metadata={"status": "error"})
+    engine.answer(requests[1])
+    replies = [client.recv(client.task) for _ in range(2)]
+    assert [(r.parent["msg_id"], r.content["status"]) for r in replies] == list(zip(ids(requests), ["error", "ok"]))
+    with pytest.raises(Silence):
+        other.recv(timeout=6)
+    engine.answer(requests[2])
+    assert client.recv(client.task).parent["msg_id"] == ids(requests)[2]
+
+
+def test_late_direct_reply_is_not_a_second_outcome(client, peers):
+    """Clients fail what they sent to an engine when they hear of its end."""
+    engine = peers.attached(beat=False)
+    client.wait_engines(1)
+    client.send_mux(engine.uuid)
+    request = engine.recv(channel="mux")
+    client.wait_notified("unregistration_notification")
+    with silence(client.mux):
+        engine.answer(request, channel="mux")
+        engine.beat = True
+        client.wait_engines(1)
+        engine.answer(request, channel="mux")
+    header = client.send_mux(engine.uuid)
+    engine.answer(engine.recv(channel="mux"), channel="mux")
+    assert client.recv(client.mux).parent["msg_id"] == header["msg_id"]
