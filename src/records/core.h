@@ -21,6 +21,7 @@ struct records {
     struct ring *in, *out; /* borrowed */
     bool keeps;            /* the store does keep something */
     bool stopping;         /* answers have no reader any more */
+    bool is_held;          /* the store is full: the ring is not read until it has room */
     int stop_fd;           /* owned; an eventfd */
     struct watch stop;
     struct seen

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The thread: one loop that reads the ring. While an answer waits for room in the other ring,
  * nothing is read, so that what waits is bounded; the router always reads on, so the wait ends.
+ * Nor is it while the store is full: then the router holds back whoever has something to tell.
  */
 #include "records/records.h"
 
@@ -20,6 +21,27 @@
 #define TEXT_MAX ((size_t)1 << 30)
 #define TEXT_KEEP ((size_t)1 << 20)
 
+static void on_mail(void *ctx, void *item);
+
+/* Reads the ring again, if nothing stands against it. */
+static int listen_again(struct records *r)
+{
+    if (r->n_stuck || r->is_held)
+        return 0;
+    return ring_watch(r->in, r->loop, on_mail, r, MAILS_A_TURN);
+}
+
+static void hold_while_full(struct records *r)
+{
+    if (r->stopping || r->is_held == r->st->is_full)
+        return;
+    if (r->st->is_full)
+        ring_unwatch(r->in);
+    r->is_held = r->st->is_full;
+    if (listen_again(r) < 0)
+        r->is_held = true; /* until the next tick */
+}
+
 /* As long as something waits, often; and now and then, since records grow old. */
 static void on_tick(struct timer *t)
 {
@@ -28,7 +50,8 @@ static void on_tick(struct timer *t)
     int rc = r->st->ops->tick(r->st, &err);
     if (rc < 0)
         records_complain(r, &err);
-    loop_after(r->loop, t, MS_TO_NS(rc ? STORE_TICK_MS : IDLE_TICK_MS));
+    hold_while_full(r);
+    loop_after(r->loop, t, MS_TO_NS(rc || r->is_held ? STORE_TICK_MS : IDLE_TICK_MS));
 }
 
 static void want_tick(struct records *r)
@@ -62,6 +85,7 @@ static void on_mail(void *ctx, void *item)
     if (weight)
         ring_unload(r->in, weight);
     want_tick(r);
+    hold_while_full(r);
     if (r->text.cap > TEXT_KEEP) {
         buf_fini(&r->text);
         buf_init(&r->text, TEXT_MAX);
@@ -93,7 +117,7 @@ static void on_retry(struct timer *t)
     ring_flush(r->out);
     r->n_stuck -= n;
     memmove(r->stuck, r->stuck + n, r->n_stuck * sizeof(*r->stuck));
-    if (r->n_stuck || ring_watch(r->in, r->loop, on_mail, r, MAILS_A_TURN) < 0)
+    if (r->n_stuck || listen_again(r) < 0)
         loop_after(r->loop, t, MS_TO_NS(RETRY_MS));
 }
 

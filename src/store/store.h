@@ -119,6 +119,7 @@ struct store {
     const struct store_ops *ops;
     struct store_counts counts;
     const struct pending *pending; /* borrowed: changes not written yet; NULL: there are none */
+    bool is_full; /* further changes would be lost: none is to be made until ticks made room */
 };
 
 /* Dropped is what is done first (and what was never requested: output of a broadcast), then

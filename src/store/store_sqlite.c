@@ -4,7 +4,8 @@
  * whoever makes them. Reading writes first what it could miss.
  *
  * When writing fails (the disk is full) the transaction is rolled back, its changes wait again,
- * and it is tried once a second; beyond PENDING_MAX the oldest are lost, and counted. */
+ * and it is tried once a second. From PENDING_FULL on the store says that it is full, so that
+ * nobody makes more; beyond PENDING_LOSE the oldest are lost, and counted. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@
 #include "util/log.h"
 
 #define PENDING_MAX ((size_t)32 << 20)
+#define PENDING_FULL (PENDING_MAX / 2)
+#define PENDING_LOSE (2 * PENDING_MAX)
 #define RETRY_MS 1000
 #define AGE_PERIOD_MS 1000
 #define DROP_ROWS 512     /* in one statement */
@@ -139,22 +142,29 @@ static int write_due(struct sqlite_store *s, bool all, struct ersa_error *err)
 static void lose_oldest(struct sqlite_store *s)
 {
     struct pending_entry *e;
-    while (s->pending.bytes > PENDING_MAX / 2 && (e = pending_due(&s->pending, 0, true))) {
+    while (s->pending.bytes > PENDING_MAX && (e = pending_due(&s->pending, 0, true))) {
         pending_drop(&s->pending, e);
         s->base.counts.lost++;
     }
 }
 
+static void look_for_room(struct sqlite_store *s)
+{
+    s->base.is_full = s->is_failing && s->pending.bytes > PENDING_FULL;
+}
+
 /* After a change. */
 static int bound_pending(struct sqlite_store *s, struct ersa_error *err)
 {
-    if (s->pending.bytes <= PENDING_MAX)
-        return 0;
-    int rc = write_due(s, true, err);
-    if (rc == 0)
-        rc = commit(s, err);
-    if (s->pending.bytes > PENDING_MAX)
+    int rc = 0;
+    if (s->pending.bytes > PENDING_MAX) {
+        rc = write_due(s, true, err);
+        if (rc == 0)
+            rc = commit(s, err);
+    }
+    if (s->pending.bytes > PENDING_LOSE)
         lose_oldest(s);
+    look_for_room(s);
     return rc == ERSA_EAGAIN ? 0 : rc;
 }
 
@@ -282,6 +292,7 @@ static int on_tick(struct store *st, struct ersa_error *err)
         return 1;
     if (rc == 0)
         rc = commit(s, err);
+    look_for_room(s);
     int more = rc == 0 ? keep_limits(s, err) : rc;
     return more < 0 ? more : more || map_size(&s->pending.by_id);
 }

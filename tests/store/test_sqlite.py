@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """SQLite databases across programs and lives: what the reference wrote, what it reads of ours, restarts, a
 full disk."""
+import contextlib
 import datetime
 import json
 import os
@@ -182,33 +183,63 @@ def test_unusable_database(tmp_path):
         pass
 
 
-def test_what_cannot_be_written_in_time_is_held_back(tmp_path):
-    """Somebody else holds the lock: submission waits, memory is bounded, nothing is lost."""
+@contextlib.contextmanager
+def load_under_way(folder, n):
+    """A controller with SQLite, and a load generator that is ready for n tasks."""
     build = pathlib.Path(os.environ.get("ERSA_BUILD", ROOT / "build"))
-    n = 60_000
-    with Cluster("ours-ours", tmp_path, engines=0,
-                 controller_args=["--sqlitedb", f"--SQLiteDB.location={tmp_path}", "--HeartMonitor.period=60000"]) as c:
+    with Cluster("ours-ours", folder, engines=0,
+                 controller_args=["--sqlitedb", f"--SQLiteDB.location={folder}", "--HeartMonitor.period=60000"]) as c:
         files = [str(c.profile / "security" / f"ipcontroller-{side}.json") for side in ("client", "engine")]
         load = subprocess.Popen([str(build / "tests/bench/loadgen"), *files, "--engines=4", f"--tasks={n}"],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             assert load.stdout.readline() == "ready\n"
-            lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
-            lock.execute("BEGIN IMMEDIATE")
-            load.stdin.write("go\n")
-            load.stdin.flush()
-            wait_until(lambda: stands_still(c.controller.pid) or load.poll() is not None, "a pause", 8)
-            assert load.poll() is None
-            if "asan" not in str(build) and "tsan" not in str(build):
-                assert resident_mb(c.controller.pid) < 200
-            lock.execute("ROLLBACK")
-            lock.close()
-            out, _ = load.communicate(timeout=120)
+            yield c.controller, load
         finally:
             load.kill()
-        assert json.loads(out)["tasks"] == n
-        wait_until(lambda: count(tmp_path) == n, "all records")
-        assert "lost" not in c.controller.output()
+
+
+def held_back(controller, load):
+    wait_until(lambda: stands_still(controller.pid) or load.poll() is not None, "a pause", 20)
+    assert load.poll() is None
+    if not any(kind in os.environ.get("ERSA_BUILD", "") for kind in ("asan", "tsan")):
+        assert resident_mb(controller.pid) < 200
+
+
+def goes_on(controller, load, folder, n):
+    out, _ = load.communicate(timeout=120)
+    assert json.loads(out)["tasks"] == n
+    wait_until(lambda: count(folder) == n, "all records", 30)
+    assert "lost" not in controller.output()
+
+
+def test_what_cannot_be_written_in_time_is_held_back(tmp_path):
+    """Somebody else holds the lock: submission waits, memory is bounded, nothing is lost."""
+    n = 60_000
+    with load_under_way(tmp_path, n) as (controller, load):
+        lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        load.stdin.write("go\n")
+        load.stdin.flush()
+        held_back(controller, load)
+        lock.execute("ROLLBACK")
+        lock.close()
+        goes_on(controller, load, tmp_path, n)
+
+
+def test_a_full_disk_holds_submission_back(tmp_path):
+    """However long there is no room: what fits into memory waits, no more is taken, nothing is lost."""
+    n = 60_000
+    with load_under_way(tmp_path, n) as (controller, load):
+        soft, hard = resource.prlimit(controller.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(controller.pid, resource.RLIMIT_FSIZE, (1 << 20, hard))
+        load.stdin.write("go\n")
+        load.stdin.flush()
+        wait_until(lambda: "further ones are only counted" in controller.output(), "a word about it", 20)
+        held_back(controller, load)
+        assert count(tmp_path) < n / 10
+        resource.prlimit(controller.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        goes_on(controller, load, tmp_path, n)
 
 
 def stands_still(pid):
