@@ -39,6 +39,9 @@ fuzz: deps-build ## one libFuzzer target, bounded: make fuzz T=zmtp S=60
 	@tools/build.sh build-fuzz
 	@tools/fuzz.sh "$(T)" $(or $(S),60)
 
+soak: deps all   ## engines die under load: make soak S=300 K=zoo SEED=1 (seconds, configuration, to repeat one)
+	@ERSA_CHAOS_S=$(or $(S),300) ERSA_CHAOS_KINDS=$(or $(K),zoo) ERSA_CHAOS_SEED=$(SEED) .venv/bin/python tools/check.py chaos
+
 map:             ## docs/map.md from the top comments of the files
 	@python3 tools/map.py
 
@@ -51,4 +54,4 @@ lint: deps-build ## formatting, include order, file length, clang-tidy
 clean:           ## remove the build folders (keeps the virtual environments)
 	rm -rf build build-*
 
-.PHONY: help deps deps-build all check unit asan tsan demo bench fuzz map fmt lint clean
+.PHONY: help deps deps-build all check unit asan tsan demo bench fuzz map fmt lint soak clean

@@ -55,6 +55,7 @@ SUITES = [
     Suite("cluster", builds=("build",), args=("tests/cluster",)),
     Suite("store", builds=("build",), args=("tests/store",), python=".venv-ref"),
     Suite("store-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/store",), python=".venv-ref"),
+    Suite("chaos", builds=("build",), args=("tests/chaos",), python=".venv-ref"),
     Suite("interop-new", builds=("build",), args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref"),
     Suite("interop-new-asan", builds=("build-asan", "build"), bindir="build-asan",
           args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref"),

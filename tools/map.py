@@ -62,6 +62,7 @@ FOLDERS = [
     ("tests/runtime", "The Python runtime with a test as its engine.", []),
     ("tests/store", "Stores and the databases they share with the reference.", []),
     ("tests/interop", "The matrix: the reference in every seat.", ["conftest", "functions"]),
+    ("tests/chaos", "Engines are killed, stopped and cut off under load; `make soak`.", ["test_chaos", "trouble", "load", "verdict"]),
     ("tests/cluster", "ipcluster as a user starts and stops it.", []),
     ("tests/fuzz", "Fuzz targets; their corpora are replayed in `make check`.", []),
     ("tests/lint", "Rules of the house.", []),
