@@ -57,7 +57,7 @@ struct rt_message {
 
 static inline void rt_get(struct rt_message *m)
 {
-    struct rt_part table[16];
+    struct rt_part table[16] = {0};
     rt_read(&m->head, sizeof(m->head));
     rt_read(table, m->head.n_parts * sizeof(*table));
     for (uint32_t i = 0; i < m->head.n_parts; i++) {

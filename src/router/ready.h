@@ -8,12 +8,12 @@
 
 int ready_open(struct policy **ret, const struct policy_ops *ops); /* 0 or ERSA_ENOMEM */
 void ready_close(struct policy *p);
-int ready_add(struct policy *p, struct sched_engine *e);
-void ready_remove(struct policy *p, struct sched_engine *e);
-void ready_changed(struct policy *p, struct sched_engine *e);
+int ready_add(struct policy *base, struct sched_engine *e);
+void ready_remove(struct policy *base, struct sched_engine *e);
+void ready_changed(struct policy *base, struct sched_engine *e);
 
 /* One of those with room, each as likely as the others; NULL when there is none. */
-struct sched_engine *ready_draw(struct policy *p);
+struct sched_engine *ready_draw(struct policy *base);
 struct sched_engine *ready_draw_among(struct sched_engine *const *list, size_t n);
 
 #endif

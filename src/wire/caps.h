@@ -23,7 +23,7 @@ enum {
  * one. */
 unsigned caps_read(const json_t *holder);
 /* A new reference to the object for these bits; NULL when out of memory. */
-json_t *caps_json(unsigned caps);
+json_t *caps_json(unsigned bits);
 /* The bit of a name, 0 when there is none. */
 unsigned caps_bit(const char *name);
 
