@@ -45,8 +45,8 @@ struct held {
 struct held *msg_hold(const struct frame *frames, unsigned n);
 void held_free(struct held *h); /* accepts NULL */
 
-/* The same as a part of something larger: octets that it takes, filling them (`at` is aligned
- * for a pointer), and letting go of the blocks. */
+/* The same as a part of something larger: octets that it takes, filling them (`memory` is
+ * aligned for a pointer), and letting go of the blocks. */
 size_t held_size(const struct frame *frames, unsigned n);
 struct held *held_fill(void *memory, const struct frame *frames, unsigned n);
 void held_fini(struct held *h);
