@@ -204,14 +204,14 @@ static void test_queues_side_by_side(void **state)
 static void test_one_message_each_takes_little_memory(void **state)
 {
     enum { N = 1000 };
+    const struct frame beat = FRAME_LIT("hb 12345.678");
     static struct txq q[N];
     struct chunk_pool p = {0};
     const struct chunk *last = NULL;
     unsigned chunks = 0;
     for (unsigned round = 0; round < 2; round++) {
         for (unsigned i = 0; i < N; i++) {
-            assert_int_equal(txq_put(&q[i], &p, &(struct frame)FRAME_LIT("hb 12345.678"), 1),
-                             0);
+            assert_int_equal(txq_put(&q[i], &p, &beat, 1), 0);
             chunks += q[i].segs[q[i].first].chunk != last;
             last = q[i].segs[q[i].first].chunk;
         }
