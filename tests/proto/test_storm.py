@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Many engines of both kinds register at the same moment, and leave at the same moment (controller.md 7; sharp edges 14, 15)."""
+"""Many engines of both kinds register at the same moment, and leave at the same moment (controller.md 7; sharp edges 14, 15); with CURVE, while
+clients submit, while half of them die."""
 import json
+import queue
 
 import pytest
 
@@ -79,3 +81,48 @@ def test_storm_that_breaks_off(client, storm):
     for e in storm:
         e.close()
     wait_until(lambda: not client.engines(), 60, "end of all")
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "CURVE"])
+def test_storm_while_clients_submit_and_half_of_it_dies(start_controller, make_peers, secured):
+    """Every second engine ends before it reads the reply to its registration; no task is lost to one of those."""
+    count = 80
+    controller = start_controller("--ping=200", **({"env": {"IPP_ENABLE_CURVE": "1"}} if secured else {}))
+    peers = make_peers(controller)
+    client = peers.client()
+    client.wait_subscribed()
+    engines = [peers.attached(register=False) for _ in range(count)]
+    tasks = {client.submit()["msg_id"] for _ in range(count)}
+    for e in engines:
+        e.send("query", e.registration(caps=["attach", "ready", "begun"]))
+        tasks.add(client.submit()["msg_id"])
+    for e in engines[1::2]:
+        e.close()
+    survivors = engines[::2]
+    for e in survivors:
+        reply = e.session.unpack(e.recv_channel("query"))
+        assert reply.content["status"] == "ok", reply.content
+        e.id = reply.content["id"]
+        e.ready()
+    assert client.wait_engines(len(survivors), 60) == {e.id: e.uuid for e in survivors}
+
+    left = set(tasks)
+
+    def all_answered():
+        for e in survivors:
+            try:
+                e.answer(e.channels["task"].get_nowait())
+            except queue.Empty:
+                pass
+        while client.task.poll(0):
+            reply = client.recv(client.task)
+            assert reply.content["status"] == "ok", reply.content
+            left.remove(reply.parent["msg_id"])
+        return not left
+
+    wait_until(all_answered, 60, "answers to all tasks")
+    assert client.engines() == {e.id: e.uuid for e in survivors}
+    for e in survivors:  # and each is usable
+        client.send_mux(e.uuid)
+        e.answer(e.recv(channel="mux"), channel="mux")
+    assert {client.recv(client.mux).idents[-1].decode() for _ in survivors} == {e.uuid for e in survivors}
