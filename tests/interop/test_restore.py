@@ -48,3 +48,25 @@ def test_killed_controller_comes_back(cell, tmp_path, transport):
         for left in folder.iterdir():
             left.unlink()
         folder.rmdir()
+
+
+@pytest.mark.ours("controller")
+@pytest.mark.parametrize("how", ["no ready", "CURVE"])
+def test_in_other_ways(cell, tmp_path, how):
+    """Without `ready`, and encrypted with the keys that were kept: the same."""
+    option = {"no ready": "--Ersa.disable=ready", "CURVE": "--IPController.enable_curve=True"}[how]
+    controller_args = ["--restore", option]
+    engine_args = [option] if how == "no ready" and cell.endswith("-ours") else []
+    with Cluster(cell, tmp_path, 2, controller_args, engine_args) as cluster:
+        with cluster.client() as client:
+            pids, engines = client[:].apply_sync(f.pid), dict(client._engines)
+            wait_until(lambda: len(state_of(cluster)) == 2, lambda: f"two engines in {state_of(cluster)}")
+            cluster.controller.process.send_signal(signal.SIGKILL)
+            cluster.controller.wait()
+            cluster.start_controller()
+            with cluster.client() as second:
+                assert dict(second._engines) == engines
+                assert second[:].apply_sync(f.pid) == pids
+                assert second.load_balanced_view().map_sync(f.square, range(50)) == [i * i for i in range(50)]
+            assert client[:].apply_sync(f.pid) == pids
+            assert all(e.is_running() for e in cluster.engines)
