@@ -93,6 +93,8 @@ void sched_load_add(struct sched *s, struct sched_engine *e, size_t bytes);
 void sched_load_drop(struct sched *s, struct sched_engine *e, size_t bytes);
 /* What it may hold, or its load, is another one: says so to those who choose. */
 void sched_load_changed(struct sched *s, struct sched_engine *e);
+/* The verdict on what a leaving engine still owes, and its end here. */
+void sched_engine_judge(struct sched *s, struct sched_engine *e);
 /* The engine has room, or is leaving and perhaps done. */
 void sched_engine_eased(struct sched *s, struct sched_engine *e);
 struct sched_engine *sched_live_by_number(const struct sched *s, uint32_t number);

@@ -15,6 +15,7 @@
 #include "wire/msg.h"
 #include "wire/session.h"
 
+struct jfield;
 struct sched;
 
 /* What the scheduler keeps per engine; embedded in struct engine as `task`. The fields are the
@@ -30,8 +31,8 @@ struct sched_engine {
     bool tells_begun;      /* announced `begun` */
     struct pace pace;      /* with hwm=auto */
     bool reported;         /* its end is known, not guessed from silence */
-    uint32_t number;       /* of that uuid and of no other; 0: not added yet */
     bool is_unsure;        /* it may still begin what it has */
+    uint32_t number;       /* of that uuid and of no other; 0: not added yet */
     struct list sent;      /* those tasks, oldest first */
     struct list offers;    /* seats.c: of tasks that may start, and may do so here ... */
     struct list watchers;  /* ... and of those that can't start yet */
@@ -63,8 +64,6 @@ struct sched_ops {
 };
 
 #define HWM_AUTO UINT_MAX /* about 10 ms of work (pace.h) */
-
-struct jfield;
 
 struct sched_config {
     const char *scheme;      /* "leastload" */
@@ -126,8 +125,8 @@ struct sched_counts {
     struct stats_hist queue_time, engine_time, total_time;
 };
 const struct sched_counts *sched_counts(const struct sched *s);
-/* For queue_request: calls fn for each task that waits (engine NULL) or is at the engine, oldest
- * first. */
+/* For queue_request: calls fn for each task that waits (engine NULL) or is at the engine,
+ * oldest first. */
 void sched_walk(struct sched *s, struct sched_engine *e,
                 void (*fn)(void *ctx, struct slice msg_id), void *ctx);
 
