@@ -211,12 +211,9 @@ static void test_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_load),
-        cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_unwatch_inside),
-        cmocka_unit_test(test_two_threads),
-        cmocka_unit_test(test_no_wake_up_is_lost),
+        cmocka_unit_test(test_bound),       cmocka_unit_test(test_load),
+        cmocka_unit_test(test_batches),     cmocka_unit_test(test_unwatch_inside),
+        cmocka_unit_test(test_two_threads), cmocka_unit_test(test_no_wake_up_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
