@@ -36,8 +36,11 @@ bench: deps all  ## figures side by side with the reference (ONLY=key,key)
 	@.venv-ref/bin/python tests/bench/bench.py $(if $(ONLY),--only $(ONLY))
 
 fuzz: deps-build ## one libFuzzer target, bounded: make fuzz T=zmtp S=60
-	@tools/build.sh build-fuzz
+	@tools/build.sh build-fuzz fuzz-targets
 	@tools/fuzz.sh "$(T)" $(or $(S),60)
+
+coverage: deps-build ## line coverage of the parsers by the fuzz corpora; fails below 90 %
+	@python3 tools/coverage.py
 
 soak: deps all   ## engines die under load: make soak S=300 K=zoo SEED=1 (seconds, configuration, to repeat one)
 	@ERSA_CHAOS_S=$(or $(S),300) ERSA_CHAOS_KINDS=$(or $(K),zoo) ERSA_CHAOS_SEED=$(SEED) .venv/bin/python tools/check.py chaos
@@ -54,4 +57,4 @@ lint: deps-build ## formatting, include order, file length, clang-tidy
 clean:           ## remove the build folders (keeps the virtual environments)
 	rm -rf build build-*
 
-.PHONY: help deps deps-build all check unit asan tsan demo bench fuzz map fmt lint soak clean
+.PHONY: help deps deps-build all check unit asan tsan demo bench fuzz coverage soak map fmt lint clean

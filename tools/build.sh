@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Configures (once) and builds one of the build folders; quiet when there is nothing to do.
 #
-#     tools/build.sh build | build-clang | build-asan | build-tsan | build-bench | build-fuzz
+#     tools/build.sh build | build-clang | build-asan | build-tsan | build-bench | build-fuzz | build-cov
 #     tools/build.sh build-ANYNAME[-asan|-bench]      a folder of your own, built alike
+#     tools/build.sh build-fuzz fuzz-targets          only what is named
 set -eu
 cd "$(dirname "$0")/.."
 dir=$1
+shift # what is left are targets; none: everything
 py=$PWD/.venv/bin/python3
+cov="['-fprofile-instr-generate','-fcoverage-mapping']"
 case $dir in
     build) cc=gcc; opts= ;;
     build-clang) cc=clang; opts=-Dwerror=true ;;
@@ -15,6 +18,7 @@ case $dir in
     build-tsan) cc=gcc; opts='-Db_sanitize=thread -Db_pie=false' ;;
     build-bench | build-*-bench) cc=gcc; opts='--buildtype=release -Db_ndebug=true' ;;
     build-fuzz) cc=clang; opts='-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false' ;;
+    build-cov) cc=clang; opts="-Dc_args=$cov -Dc_link_args=-fprofile-instr-generate" ;;
     build-*) cc=gcc; opts= ;;
     *) echo "build: no such folder: $dir" >&2; exit 2 ;;
 esac
@@ -23,7 +27,7 @@ if [ ! -f "$dir/build.ninja" ]; then
     CC=$cc meson setup "$dir" -Dpython="$py" $opts >"$dir.log" 2>&1 || { cat "$dir.log" >&2; exit 1; }
     mv "$dir.log" "$dir/setup.log"
 fi
-out=$(ninja -C "$dir" 2>&1) || { printf '%s\n' "$out" | tail -n 60 >&2; exit 1; }
+out=$(ninja -C "$dir" "$@" 2>&1) || { printf '%s\n' "$out" | tail -n 60 >&2; exit 1; }
 case $out in
     *"no work to do"*) ;;
     *) printf 'built %s\n' "$dir" ;;

@@ -123,6 +123,13 @@ def query_seeds():
             {"submitted": {"$gt": "2026-01-02T03:04:05.678900Z", "$lte": "2027-01-02T03:04:05+01:00"}},
             {"queue": {"$ne": "task"}, "label": {"$glob": "t*[a-x]?"}}, {"content": {"n": [1, 2.5, None], "t": True}},
             {"engine_uuid": {"$nin": [str(n) for n in range(12)]}}, {"stdout": {"$exists": True}}, {"buffers": {"$mod": [3, 1]}},
+            {"label": {"$glob": "a*b"}}, {"label": {"$in": ["a\0b", None]}}, {"label": {"$nin": ["a\0b"]}}, {"label": {"$nin": ["x", None]}},
+            {"label": {"$glob": "a" + "\u00e9" * 300}}, {"submitted": {"$gt": "0506-01-02T03:04:05Z"}}, {"label": {"$lt": "b", "$gte": "a"}},
+            {"completed": {"$exists": 0, "$ne": "1969-12-31T23:59:59.999Z"}}, {"submitted": {"$eq": 3, "$glob": "x"}}, {"no_field": None},
+            {"stdout": {"$all": ["t", ["text", "2026-01-02T03:04:05Z"], {"text": 1}]}}, {"label": {"$mod": [1]}}, {"label": {"$in": "x"}},
+            {"submitted": {"$all": [["2026-01-02T03:04:05.678901Z"]], "$in": ["2026-01-02T03:04:05.678901Z", 4]}},
+            {"label": {"$glob": "[!a-]]*[x"}}, {"msg_id": {"$glob": "\u00e9[*]"}}, {"msg_id": {"$glob": "~\U0001f600"}}, [], 3,
+            {"buffers": {"$exists": True, "$eq": []}}, {"label": {"$lte": None, "$le": "b", "$ge": "a"}}, {"queue": {"$exists": {"a": 1}}},
             {"header.engine": 3}, {"stderr": {"$regex": "a"}}, {"$or": []}, {"msg_id": {"$all": ["a", "b"]}}]):
         yield f"query-{i}", json.dumps(query).encode()
 
@@ -153,6 +160,209 @@ def rtchannel_seeds():
     yield "half", b"\1" + octets(struct.pack("=IIQ", 17, 3, 10))
     yield "wrong-sum", b"\0" + octets(struct.pack("=IIQ", 17, 1, 9) + struct.pack("=QII", 3, 0, 0) + b"abc")
     yield "unknown", b"\0" + plain(99, b"x")
+
+
+# a router: forms of messages, routes and steps of router_seat.c
+
+SAY, CONNECT, GO, PASS, PONG, DEAF_PEER, LISTEN, RECORDS, RESUBMIT = range(9)
+IDENTITY, RAW, HEADER, PARENT, METADATA, BUFFER, SPOILT, OLD = (1 << n for n in range(8))
+ROUTES = ["query", "control_e", "mux_e", "task_e", "iopub_e", "hb_ping", "hb_pong", "leaf", "control", "mux", "task", "iopub", "notify",
+          "root", "attach"]
+TYPES = ["registration_request", "unregistration_request", "ersa_ready", "connection_request", "queue_request", "load_request",
+         "result_request", "history_request", "db_request", "purge_request", "resubmit_request", "shutdown_request",
+         "become_dask_request", "stop_distributed_request", "apply_request", "apply_reply", "execute_request", "execute_reply",
+         "ersa_begun", "ersa_recalled", "stream", "status", "shutdown_reply", "abort_request", "error", "nonsense_request"]
+CHANNELS = {"query": 0, "mux": 1, "task": 2, "broadcast": 3, "control": 4, "iopub": 5, "hb": 6}
+
+
+def octets(data):
+    return struct.pack(">H", len(data)) + data
+
+
+def text(value):
+    return octets(value if isinstance(value, bytes) else json.dumps(value).encode())
+
+
+def connect(route, identity):
+    return bytes([CONNECT, ROUTES.index(route), identity])
+
+
+def say(slot, kind, content, channel=None, to=None, number=1, parent=1, metadata=None, form=0):
+    form |= (IDENTITY if to is not None else 0) | (METADATA if metadata is not None else 0)
+    out = bytes([SAY, slot, form]) + (bytes([CHANNELS[channel]]) if channel else b"") + (bytes([to]) if to is not None else b"")
+    out += bytes([TYPES.index(kind), number, parent])
+    return out + (text(metadata) if metadata is not None else b"") + text(content)
+
+
+def registration_seeds():
+    caps = {"v": 1, "caps": ["attach", "ready", "begun", "death_cause", "quiet_status", "recall"]}
+    enter = connect("query", 0) + say(0, "registration_request", {"uuid": "e0"})
+    ports = b"".join(connect(r, 0) for r in ("mux_e", "task_e", "control_e", "hb_ping", "hb_pong", "iopub_e", "leaf"))
+    alive = enter + ports + bytes([LISTEN, 4]) + bytes([PASS, 3]) + bytes([PONG, 4]) + bytes([PONG, 5])
+    client = connect("query", 3)
+    for i, content in enumerate([{"uuid": "e0", "id": 7, "ersa": caps}, {}, {"uuid": 3}, {"uuid": ""}, {"uuid": "e0", "id": "x"},
+                                 {"uuid": "e0", "id": -4}, {"uuid": "x" * 300}, {"uuid": "e0", "id": 2 ** 40}, [], b"{", b"3"]):
+        yield f"enter-{i}", b"\0" + connect("query", 0) + say(0, "registration_request", content) + bytes([PASS, 4])
+    yield "twice", b"\0" + enter + say(0, "registration_request", {"uuid": "e0"}) + bytes([PASS, 7, PASS, 7])
+    yield "stock", b"\0" + alive + client + say(8, "connection_request", {}) + say(8, "queue_request", {"targets": None}) + bytes([PASS, 5] * 6)
+    yield "keyed", b"\1" + alive + client + say(8, "connection_request", {}) * 2 + say(8, "load_request", {"targets": 0}, number=3, form=SPOILT)
+    yield "leave", b"\0" + alive + say(0, "unregistration_request", {"id": 0, "ersa": {"begun": ["m1", 3], "cause": "killed"}}) + bytes([PASS, 4])
+    yield "leave-by-id", b"\0" + alive + client + say(8, "unregistration_request", {"id": 0}) + say(8, "unregistration_request", {"id": "x"})
+    yield "silent", b"\0" + alive + bytes([PASS, 5] * 5) + bytes([PONG, 5, PASS, 6])
+    yield "gone", b"\0" + alive + b"".join(bytes([GO, n]) for n in range(8)) + bytes([PASS, 6, PASS, 6])
+    yield "restored", b"\4" + connect("query", 1) + say(0, "registration_request", {"uuid": "e1", "ersa": caps}) + bytes([PASS, 5, PASS, 7])
+    for i, content in enumerate([{"targets": None}, {"targets": [0, "e0"], "verbose": True}, {"targets": ["no", 9, {}, 1.5]}, {"targets": []},
+                                 {"targets": {}}, {}, {"targets": "e0", "verbose": True}]):
+        yield f"queue-{i}", b"\0" + alive + client + say(8, "queue_request", content) + say(8, "load_request", content, number=2)
+    work = alive + connect("mux", 3) + connect("task", 3)
+    apply = say(9, "apply_request", {}, to=0, number=1) + say(8, "apply_request", {}, to=0, number=1) + say(9, "apply_request", {}, number=2)
+    yield "busy", b"\0" + work + client + apply + say(10, "queue_request", {"targets": None, "verbose": True}, number=9)
+    for kind in ("result_request", "history_request", "db_request", "resubmit_request", "become_dask_request", "stop_distributed_request",
+                 "shutdown_request", "nonsense_request"):
+        yield kind, b"\0" + client + say(0, kind, {}, form=OLD) + bytes([RECORDS]) + bytes([PASS, 4])
+    yield "purge", b"\0" + alive + client + say(8, "purge_request", {"engine_ids": [0, 4, "x"]}) + bytes([RECORDS, RESUBMIT, 5])
+    yield "header", b"\0" + client + bytes([SAY, 0, HEADER]) + text({"msg_id": 4}) + b"\1" + text({})
+    yield "raw", b"\0" + client + bytes([SAY, 0, RAW, 1]) + b"\0" + b"\0" + bytes([SAY, 0, RAW, 2]) + b"\3abc\0"
+    yield "notified", b"\0" + connect("notify", 3) + bytes([LISTEN, 0]) + connect("notify", 4) + enter.replace(b"\0\0\0", b"\0\2\0", 1)
+    yield "late-listener", b"\0" + alive + connect("notify", 3) + bytes([LISTEN, 8])
+
+
+def attach_seeds():
+    yield "mux", b"\0" + say(2, "apply_request", {}, to=0) + say(0, "apply_reply", {}, "mux", to=3) + bytes([RECORDS])
+    yield "task", b"\0" + say(3, "apply_request", {}) + say(0, "ersa_begun", {}, "task") + say(0, "apply_reply", {}, "task", to=3, metadata={
+        "status": "ok"}) + say(1, "apply_reply", {}, "task", to=3, metadata={"status": "aborted"})
+    yield "recalled", b"\0" + b"".join(say(3, "apply_request", {}, number=n) for n in range(20)) + say(
+        0, "ersa_recalled", {"msg_ids": ["m1", "m2", 4]}, "task") + say(0, "ersa_recalled", {}, "task") + bytes([PASS, 3])
+    yield "broadcast", b"\0" + say(4, "apply_request", {}, metadata={"targets": ["e0", "e1"], "is_coalescing": True, "is_broadcast": True}) + say(
+        0, "apply_reply", {}, "broadcast", to=3) + say(1, "apply_reply", {}, "broadcast", to=3)
+    yield "control", b"\0" + say(5, "abort_request", {"msg_ids": ["m1", 2]}, to=0) + say(0, "shutdown_reply", {}, "control", to=3)
+    yield "iopub", b"\0" + connect("iopub", 3) + bytes([LISTEN, 6]) + b"".join(
+        say(0, kind, {"name": "stdout", "text": "x"}, "iopub", to=0) for kind in ("stream", "status", "error", "shutdown_reply"))
+    yield "pong", b"\0" + bytes([PASS, 5, PONG, 0, PONG, 1, PASS, 5, PASS, 5, PASS, 5, PASS, 5])
+    yield "channel", b"\0" + bytes([SAY, 0, 0, 7]) + octets(b"nonsense") + bytes([0, 0, 0]) + bytes([SAY, 0, RAW, 7]) + octets(b"mux") + b"\0\0"
+    yield "stranger", b"\0" + connect("attach", 2) + b"".join(
+        say(6, "apply_reply", {}, ch, to=3) for ch in ("mux", "task", "control", "iopub", "broadcast")) + say(6, "ersa_ready", {}, "query")
+    yield "unreachable", b"\0" + say(2, "apply_request", {}, to=2) + bytes([GO, 0]) + say(2, "apply_request", {}, to=0) + bytes([PASS, 6])
+    yield "waits", b"\0" + connect("query", 2) + say(6, "registration_request", {"uuid": "e2"}) + say(2, "apply_request", {}, to=2) + say(
+        5, "execute_request", {}, to=2) + bytes([PASS, 6, PASS, 7]) + connect("mux_e", 2) + say(2, "apply_request", {}, to=2)
+    yield "replaced", b"\0" + connect("attach", 0) + bytes([PASS, 1]) + say(0, "apply_reply", {}, "mux", to=3)
+    full = say(2, "apply_request", {"x": "y" * 3000}, to=0) * 3
+    yield "deaf", b"\0" + bytes([DEAF_PEER, 0, 1]) + full + bytes([PASS, 7, DEAF_PEER, 0, 0])
+    yield "deaf-client", b"\0" + bytes([DEAF_PEER, 2, 1]) + say(0, "apply_reply", {"x": "y" * 3000}, "mux", to=3) * 3 + bytes([PASS, 4] * 3 + [PASS, 7] * 2)
+    yield "keyed", b"\1" + say(2, "apply_request", {}, to=0) + say(0, "apply_reply", {}, "mux", to=3, form=SPOILT | BUFFER)
+    yield "malformed", b"\0" + say(2, "apply_request", {}) + bytes([SAY, 2, HEADER | IDENTITY, 0]) + text({}) + b"\1" + text({})
+    yield "parents", b"\0" + b"".join(bytes([SAY, 0, PARENT, CHANNELS[ch], TYPES.index(kind), 1]) + text(parent) + text({}) for ch, kind, parent in (
+        ("task", "ersa_begun", {}), ("task", "apply_reply", [1]), ("mux", "apply_reply", {"msg_id": 3}), ("iopub", "stream", {})))
+    yield "leaves", b"\0" + say(0, "unregistration_request", {"ersa": {"cause": "memory"}}, "query") + bytes([PASS, 3, PASS, 6])
+    yield "records-full", b"\0" + b"".join(say(2, "apply_request", {}, to=0, number=n) for n in range(40)) + bytes([PASS, 1, RECORDS, PASS, 1, RECORDS])
+
+
+def depend_seeds():
+    submit, raw, reply, come, leave, wait, note, _ = range(8)
+    engines = bytes([come, 0, 1, come, 1, 0])
+
+    def ask(task, after=None, follow=None, targets=None, limits=None):
+        what = (after is not None) | (follow is not None) << 1 | (targets is not None) << 2 | (limits is not None) << 3
+        return bytes([submit, task, what, *(after or []), *(follow or []), *([targets] if targets is not None else []), *(limits or [])])
+
+    def meta(value):
+        return bytes([raw, 9]) + text(value)
+
+    yield "plain", b"\0" + engines + ask(0) + bytes([reply, 0, 0, 0, reply, 1, 0, 0])
+    yield "chain", b"\0" + engines + ask(0) + b"".join(ask(n, after=[3, 1, n - 1]) for n in range(1, 6)) + b"".join(
+        bytes([reply, e, n, 0]) for n in range(6) for e in (0, 1))
+    for flags in range(16):
+        yield f"flags-{flags}", b"\1" + engines + ask(0) + ask(1) + ask(2, after=[flags, 2, 0, 1], follow=[flags, 2, 0, 1]) + bytes(
+            [reply, 0, 0, 0, reply, 1, 0, 0, reply, 1, 1, flags % 2, reply, 0, 1, flags % 2, reply, 0, 2, 0])
+    yield "targets", b"\0" + engines + ask(0, targets=2) + ask(1, targets=8) + ask(2, targets=0) + bytes([leave, 1, 0, wait, 100])
+    yield "timeout", b"\0" + ask(0, limits=[1, 2]) + ask(1, after=[3, 1, 0], limits=[2, 0]) + bytes([wait, 30, wait, 30])
+    yield "retries", b"\0" + engines + ask(0, limits=[0, 3]) + bytes([reply, 0, 0, 1, reply, 1, 0, 1, reply, 0, 0, 2, reply, 1, 0, 2])
+    yield "unknown", b"\0" + engines + ask(0, after=[3, 1, 200]) + ask(1, follow=[11, 1, 1])
+    yield "abort", b"\1" + engines + b"".join(ask(n) for n in range(9)) + bytes([note, 0, 0, 8, note, 0, 1, 0, note, 0, 2, 3, leave, 0, 1, wait, 9])
+    for i, value in enumerate([
+            {"after": "t0", "follow": ["t0"], "targets": ["e0", "no"], "retries": 2.5, "timeout": "3.5"}, {"after": 3}, {"follow": {"all": 3}},
+            {"after": {"dependencies": ["t0"], "success": False, "failure": False}}, {"targets": "e0"}, {"targets": [3]}, {"retries": "x"},
+            {"timeout": []}, {"timeout": "x"}, {"timeout": ""}, {"timeout": -1}, {"timeout": 1e300}, {"after": None, "follow": []},
+            {"after": {"dependencies": [4]}}, {"follow": "x" * 600}, {"retries": 1e12}, {"timeout": "1" * 90}, [], b"{", {"follow": ["t\u0030", "t9"]},
+            {"after": {"dependencies": "t\u00e9"}}, b'{"timeout": NaN}', b'{"retries": NaN}', b'{"after": "t\\u0030"}']):
+        yield f"meta-{i}", b"\0" + engines + ask(0) + meta(value) + bytes([reply, 0, 0, 0, reply, 1, 0, 0, wait, 255])
+
+
+def records_seeds():
+    kinds = ["apply", "request", "assigned", "apply_reply", "result", "lost", "stream", "execute_result", "iopub", "db", "result_request",
+             "history", "purge", "resubmit", "query"]
+
+    def mail(kind, task, content, metadata=None, header=None):
+        task |= 0x20 if metadata is not None else 0
+        out = bytes([kinds.index(kind), task]) + (text(header) if header is not None else b"")
+        return out + (text(metadata) if metadata is not None else b"") + text(content)
+
+    tasks = b"".join(mail("apply", n | (n & 1) << 3 | 0x40, {}, {"label": "l\u00e9"}) for n in range(4))
+    done = mail("assigned", 0, {}) + mail("apply_reply", 0x40, {"status": "ok"}, {"started": "2026-01-02T03:04:06Z"}) + mail("lost", 9, {})
+    out = mail("stream", 1, {"name": "stdout", "text": "hello"}) + mail("stream", 2, {"name": "no"}) + mail("execute_result", 1, {"data": {}})
+    out += b"".join(mail("iopub", 1, content, header={"msg_type": kind}) for kind, content in (
+        ("error", {"ename": "E"}), ("execute_input", {"code": "1"}), ("display_data", {}), ("stream", b"[")))
+    for mode in (b"\0", b"\1"):
+        some = mode + tasks + done + out
+        for i, content in enumerate([{}, {"query": {"msg_id": "t0"}, "keys": ["buffers", "result_buffers", "label"]}, {"keys": "label"}, {"keys": 3},
+                                     {"keys": [3]}, {"keys": ["no"]}, {"query": {"a": {"$x": 1}}}, {"query": 3}, {"query": None, "keys": []}, []]):
+            yield f"db-{i}-{mode[0]}", some + mail("db", 0, content)
+        for i, content in enumerate([{"msg_ids": ["t1", "t0", "t0", "t3"]}, {"msg_ids": ["t2", "no"]}, {"msg_ids": ["t0", "t3"], "status_only": True},
+                                     {}, {"msg_ids": 3}, {"msg_ids": [3]}, {"msg_ids": ["no"], "status_only": True}]):
+            yield f"result-{i}-{mode[0]}", some + mail("result_request", 0, content)
+        for i, content in enumerate([{"msg_ids": "all"}, {"msg_ids": ["t0"]}, {"msg_ids": ["t3"]}, {"msg_ids": ["no"]}, {"msg_ids": 3}, {"msg_ids": [3]},
+                                     {"engine_ids": [0, 1]}, {"engine_ids": [1]}, {"engine_ids": 3}, {}]):
+            for engines in (0, 8, 16, 24):
+                yield f"purge-{i}-{engines}-{mode[0]}", some + mail("purge", engines, content) + mail("history", 0, {})
+        for i, content in enumerate([{"msg_ids": ["t0", "t1"]}, {"msg_ids": ["t0", "t0"]}, {"msg_ids": ["no", 3]}, {}, {"msg_ids": 3}, {"msg_ids": []}]):
+            yield f"resubmit-{i}-{mode[0]}", some + mail("resubmit", 0, content) + mail("apply", 0, {}) + mail("db", 0, {})
+        yield f"odd-{mode[0]}", some + mail("query", 0, {}, header={"msg_type": "x"}) + mail("query", 0, b"[", header={"msg_type": "db_request"}) + mail(
+            "request", 4, b"[", {"label": 3}, {"date": 3, "session": "\u00e9"}) + mail("request", 5, {}, header=b"[") + mail(
+            "result", 4, b"[", {"started": "x"}, {"date": "x"}) + mail("resubmit", 0, {"msg_ids": ["t5"]}) + mail("result_request", 0, {"msg_ids": ["t4"]})
+
+
+def files_seeds():
+    both = {"ssh": "", "interface": "tcp://127.0.0.1", "registration": 10101, "control": 10102, "mux": 10103, "task": 10104, "iopub": 10105,
+            "key": "0123", "curve_serverkey": None, "location": "here", "pack": "json", "unpack": "json", "signature_scheme": "hmac-sha256"}
+    client = dict(both, task_scheme="leastload", notification=10106, broadcast=10107,
+                  ersa={"v": 1, "caps": ["attach"], "metrics": "http://127.0.0.1:9"})
+    engine = dict(both, hb_ping=10106, hb_pong=10107, broadcast=[10108, 10109], curve_serverkey="x", ersa={"v": 1, "caps": [], "attach": 10110})
+    for i, change in enumerate([{}, {"ssh": None, "curve_serverkey": ""}, {"mux": 0}, {"mux": "x"}, {"key": 3}, {"interface": "x"}, {"pack": None}, {"ersa": 3},
+                                {"broadcast": None}, {"broadcast": [0]}, {"broadcast": 70000}, {"interface": "ipc:///tmp/x"}]):
+        yield f"client-{i}", b"\0" + json.dumps(dict(client, **change)).encode()
+        yield f"engine-{i}", b"\1" + json.dumps(dict(engine, **change)).encode()
+    yield "short", b"\0" + b"{}"
+    yield "list", b"\1[]"
+    cluster = {"cluster": {"cluster_id": "x", "profile_dir": "/x", "controller_ip": "", "controller_location": None, "controller_args": ["--x"],
+                           "delay": 1.5, "n": 4, "class": "ipyparallel.cluster.cluster.Cluster"},
+               "controller": {"class": "local", "state": {"pid": 4}}, "engines": {"class": "local", "sets": {"1": {"n": 4}}}}
+    yield "cluster", b"\2" + json.dumps(cluster).encode()
+    for i, (part, change) in enumerate([("cluster", {"n": None}), ("cluster", {"n": 2e9}), ("cluster", {"controller_args": 3}), ("cluster", {"cluster_id": None}),
+                                        ("controller", {"class": 3}), ("controller", {"state": 3}), ("engines", {"class": 3}), ("engines", {"sets": []}),
+                                        ("cluster", {"profile_dir": 3}), ("cluster", {"controller_ip": 3}), ("cluster", {"controller_location": 3}), ("cluster", {"class": 3})]):
+        yield f"cluster-{i}", b"\2" + json.dumps(dict(cluster, **{part: dict(cluster[part], **change)})).encode()
+    yield "cluster-empty", b"\2" + json.dumps({"cluster": cluster["cluster"]}).encode()
+    yield "cluster-none", b"\2{}"
+    config = {"IPController": {"ports": "10101-10105"}, "HubFactory": {"engine_ip": "*"}, "BaseIPythonApplication": {"log_level": 10}, "Foreign": {"x": [1]}}
+    for program in (0, 1, 2, 8, 16):
+        for i, value in enumerate([config, dict(config, version=1), dict(config, version=2), {"IPController": 3}, [], b"{", {"HubFactory": {"no": 1}}]):
+            octets_of = value if isinstance(value, bytes) else json.dumps(value).encode()
+            yield f"config-{program}-{i}", bytes([3 | program << 3]) + octets_of
+            yield f"extra-{program}-{i}", bytes([6 | program << 3]) + octets_of
+        yield f"extra-{program}-none", bytes([6 | program << 3 | 0x18 << 3 & 0xff]) + b"{}"
+    for form in range(4):
+        yield f"extra-form-{form}", bytes([6 | form << 6]) + b"{}"
+    for i, python in enumerate([b"# nothing\n\nc = get_config()  # so far\n", b"c.X.y = 1\n", b"c = get_config(); c.X.y = 1\n", b" \t\r\f\n#", b"\0"]):
+        yield f"python-{i}", b"\4" + python
+        yield f"python-suppressed-{i}", bytes([4 | 16 << 3]) + python
+    change = {"insert": [[0, "a"], [-9, "b"], [99, "c"]], "prepend": ["d"], "extend": ["e"]}
+    for i, entries in enumerate([[["IPController", "ports", "value", "10101", "f.py", 3]], [["Foreign", "x", "value", [1], "f.py", 3], ["Foreign", "x", "change", change, "f.py", 4]],
+                                 [["IPController", "ip", "opaque", "<x>", "f.py", 1]], [["Foreign", "x", "opaque", "<x>", "f.py", 1]], [[1, 2]], 3,
+                                 [["Foreign", "d", "value", {"a": 1}, "f", 1], ["Foreign", "d", "change", {"update": [{"b": 2}]}, "f", 2]],
+                                 [["ControllerLauncher", "controller_args", "value", ["--a"], "f", 1], ["ControllerLauncher", "controller_args", "change", change, "f", 2]],
+                                 [["IPController", "ports", "value", {}, "f", 1]], [["Foreign", "d", "change", {"update": [{"b": 2}]}, "f", 2]]]):
+        for program in range(5):
+            yield f"entries-{i}-{program}", bytes([5 | program << 3]) + json.dumps(entries).encode()
 
 
 def options_seeds():
@@ -196,13 +406,17 @@ def curve_seeds():
     yield "cut", b"\0" + up + big(0, 300_000)[:3] + hang_up
 
 
+SEEDS = {"attach": attach_seeds, "curve": curve_seeds, "depend": depend_seeds, "files": files_seeds, "header": header_seeds,
+         "jscan": jscan_seeds, "options": options_seeds, "query": query_seeds, "records": records_seeds,
+         "registration": registration_seeds, "rtchannel": rtchannel_seeds, "zmtp": zmtp_seeds}
+
+
 def main(folder):
-    for name, seeds in {"zmtp": zmtp_seeds, "curve": curve_seeds, "header": header_seeds, "jscan": jscan_seeds, "query": query_seeds,
-                        "rtchannel": rtchannel_seeds, "options": options_seeds}.items():
+    for name, seeds in SEEDS.items():
         into = pathlib.Path(folder) / name
         into.mkdir(parents=True, exist_ok=True)
-        for seed, octets in seeds():
-            (into / seed).write_bytes(octets)
+        for seed, octets_of in seeds():
+            (into / seed).write_bytes(octets_of)
 
 
 if __name__ == "__main__":
