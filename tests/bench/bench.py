@@ -17,6 +17,7 @@ import sys
 from measure import KEYS, run_key
 import keys_controller  # noqa: F401  (registers its keys)
 import keys_cluster  # noqa: F401
+import keys_memory  # noqa: F401
 import keys_scale  # noqa: F401
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

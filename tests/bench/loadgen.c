@@ -3,18 +3,21 @@
  * process, and a subscriber that counts iopub. Prints one JSON object.
  *
  *     loadgen CLIENT_FILE ENGINE_FILE --engines M --clients N --tasks T [--window W] [--iopub]
- * [--rtt] [--attach]
+ * [--rtt] [--attach] [--hold]
  *
  * Against a controller all tasks are submitted at once (the scheduler keeps the window);
  * against the broker W tasks are outstanding per engine, 0 for all at once. --rtt: one task in
  * flight at a time, T round trips. --attach: engines like ours instead of stock ones.
- * --engines 0: none of its own, against a controller that has engines already. Prints
+ * --engines 0: none of its own, against a controller that has engines already. --hold: tells
+ * when the controller has read all tasks, and stays until told to go; nobody waits for an
+ * answer. Prints
  * `ready` on a line of its own and waits for a line on standard input before it starts, so that
  * whoever measures can read the clocks of the other processes. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "sim.h"
 #include "util/clock.h"
@@ -32,7 +35,7 @@ struct run {
     struct wire *wire;
     struct sim_target target;
     unsigned n_engines, n_clients, window;
-    bool iopub, rtt, attach;
+    bool iopub, rtt, attach, hold;
     uint64_t tasks, submitted, answered, wrong, published, announced;
     struct sim_engine *engines[ENGINES_MAX];
     struct map by_uuid;        /* value: number + 1 */
@@ -46,6 +49,8 @@ struct run {
     bool probing, running;
     int64_t start_ns, end_ns, sent_ns;
     int64_t *trips_ns; /* rtt: one per task */
+    double start_cpu;
+    uint64_t start_bytes;
 };
 
 /* One more task; the broker's client names the engine by its number. */
@@ -58,6 +63,18 @@ static void submit_one(struct run *r, unsigned engine_no)
     }
     r->submitted++;
     r->sent_ns = clock_mono_ns();
+}
+
+/* A request that makes no sense, so it is answered at once: then all before it were read. */
+static void submit_fence(struct run *r)
+{
+    struct outgoing o = {.msg_type = "apply_request", .metadata = SLICE_LIT("[]")};
+    struct frame frames[SESSION_FRAMES];
+    if (session_frames(r->session, &o, &r->scratch, frames) ||
+        port_send(r->clients[0], frames, SESSION_FRAMES)) {
+        fprintf(stderr, "loadgen: could not submit\n");
+        exit(1);
+    }
 }
 
 /* Submits as fast as the kernel takes it, a batch a turn, so that replies are read meanwhile.
@@ -76,6 +93,8 @@ static void on_submit(struct defer *d)
         loop_after(r->loop, &r->pause, MS_TO_NS(SUBMIT_PAUSE_MS));
     else if (r->submitted < r->tasks)
         loop_defer(r->loop, d);
+    else if (r->hold)
+        submit_fence(r);
 }
 
 static void on_pause(struct timer *t)
@@ -117,12 +136,23 @@ static void probe_answered(struct run *r, const struct parts *parts)
     }
 }
 
+static void fence_answered(struct run *r, const struct parts *parts)
+{
+    struct jfield ename = {.key = "ename"};
+    if (jscan(parts->content, &ename, 1) || !slice_is(ename.raw, "ValueError"))
+        r->wrong++;
+    r->end_ns = clock_mono_ns();
+    loop_stop(r->loop);
+}
+
 static void on_reply(void *ctx, struct peer *p, const struct msg *m)
 {
     struct run *r = ctx;
     struct parts parts;
     if (parts_split(m->frames, m->n, &parts))
         r->wrong++;
+    else if (r->hold)
+        fence_answered(r, &parts);
     else if (r->probing)
         probe_answered(r, &parts);
     else if (r->running)
@@ -243,32 +273,53 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* User and system time of this process so far. */
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
 static void report(struct run *r)
 {
     double seconds = (double)(r->end_ns - r->start_ns) / 1e9;
+    uint64_t tasks = r->hold ? r->submitted : r->answered;
     printf("{\"tasks\": %llu, \"wrong\": %llu, \"published\": %llu, \"seconds\": %.6f, "
-           "\"tasks_s\": %.1f",
-           (unsigned long long)r->answered, (unsigned long long)r->wrong,
-           (unsigned long long)r->published, seconds, (double)r->answered / seconds);
+           "\"tasks_s\": %.1f, \"generator_us\": %.3f, \"own_bytes\": %llu",
+           (unsigned long long)tasks, (unsigned long long)r->wrong,
+           (unsigned long long)r->published, seconds, (double)tasks / seconds,
+           (cpu_seconds() - r->start_cpu) / (double)tasks * 1e6,
+           (unsigned long long)(sim_requested_bytes() - r->start_bytes));
     if (r->rtt) {
         qsort(r->trips_ns, r->tasks, sizeof *r->trips_ns, by_value);
         printf(", \"p50_us\": %.1f, \"p99_us\": %.1f", (double)r->trips_ns[r->tasks / 2] / 1e3,
                (double)r->trips_ns[r->tasks * 99 / 100] / 1e3);
     }
     printf("}\n");
+    fflush(stdout);
+}
+
+/* False: there will be no more of them. */
+static bool wait_for_line(void)
+{
+    char line[16];
+    return fgets(line, sizeof line, stdin);
 }
 
 static void measure(struct run *r)
 {
-    char line[16];
     puts("ready");
     fflush(stdout);
-    if (!fgets(line, sizeof line, stdin))
+    if (!wait_for_line())
         exit(1);
     r->submit.fn = on_submit;
     r->pause.fn = on_pause;
     list_init(&r->submit.link);
     r->running = true;
+    r->start_bytes = sim_requested_bytes();
+    r->start_cpu = cpu_seconds();
     r->start_ns = clock_mono_ns();
     if (r->rtt)
         submit_one(r, 0);
@@ -282,11 +333,15 @@ static void measure(struct run *r)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"engines", required_argument, NULL, 'e'}, {"clients", required_argument, NULL, 'c'},
-        {"tasks", required_argument, NULL, 't'},   {"window", required_argument, NULL, 'w'},
-        {"iopub", no_argument, NULL, 'i'},         {"rtt", no_argument, NULL, 'r'},
-        {"attach", no_argument, NULL, 'a'},        {0}};
+    static const struct option options[] = {{"engines", required_argument, NULL, 'e'},
+                                            {"clients", required_argument, NULL, 'c'},
+                                            {"tasks", required_argument, NULL, 't'},
+                                            {"window", required_argument, NULL, 'w'},
+                                            {"iopub", no_argument, NULL, 'i'},
+                                            {"rtt", no_argument, NULL, 'r'},
+                                            {"attach", no_argument, NULL, 'a'},
+                                            {"hold", no_argument, NULL, 'h'},
+                                            {0}};
     static struct run run = {.n_engines = 16, .n_clients = 1, .tasks = 1000, .window = 1};
     struct ersa_error err = {0};
 
@@ -312,6 +367,9 @@ int main(int argc, char **argv)
             break;
         case 'a':
             run.attach = true;
+            break;
+        case 'h':
+            run.hold = true;
             break;
         default:
             return 2;
@@ -341,6 +399,8 @@ int main(int argc, char **argv)
     open_all(&run);
     measure(&run);
     report(&run);
+    if (run.hold)
+        wait_for_line();
     leave(&run);
     close_all(&run);
     return run.wrong != 0;

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, "build-bench")
+BUILD = os.path.join(ROOT, os.environ.get("ERSA_BENCH_BUILD", "build-bench"))
 BIN = os.path.join(BUILD, "bin")
 TOOLS = os.path.join(BUILD, "tests", "bench")
 ENGINE_PYTHON = os.path.join(ROOT, ".venv", "bin", "python")
@@ -89,6 +89,27 @@ def pss_mb(pids):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup") as f:
             total += sum(int(line.split()[1]) for line in f if line.startswith("Pss:"))
     return total * 1024 / 1e6
+
+
+def rss_bytes(pids):
+    """Resident memory of the processes, shared pages in each."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup") as f:
+            total += sum(int(line.split()[1]) for line in f if line.startswith("Rss:"))
+    return total * 1024
+
+
+def settled_rss_bytes(pids, seconds=15):
+    """Resident memory when it has not changed for two and a half seconds: a burst's memory is
+    given back after a second of quiet, by the clock of a tick a second."""
+    deadline, last, since = time.monotonic() + seconds, rss_bytes(pids), time.monotonic()
+    while time.monotonic() - since < 2.5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        now = rss_bytes(pids)
+        if abs(now - last) > 1 << 18:
+            last, since = now, time.monotonic()
+    return rss_bytes(pids)
 
 
 def peak_mb(pids):
@@ -174,19 +195,45 @@ def broker(iopub):
             p.wait(10)
 
 
-def load(side, tasks, *args):
-    """One run of the load generator against a side. Returns its figures plus `cpu_us` a task and `peak_mb`."""
+@contextlib.contextmanager
+def generator(side, tasks, *args):
+    """The load generator, connected and waiting for a line on its standard input."""
     argv = [os.path.join(TOOLS, "loadgen"), side.client_file, side.engine_file, f"--tasks={tasks}", *args]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
-        if p.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"load generator could not reach the {side.name}")
+        try:
+            if p.stdout.readline().strip() != "ready":
+                raise RuntimeError(f"load generator could not reach the {side.name}")
+            yield p
+        finally:
+            p.kill()
+
+
+def checked(side, tasks, out):
+    figures = json.loads(out)
+    if figures["wrong"] or figures["tasks"] != tasks:
+        raise RuntimeError(f"{side.name}: {figures}")
+    return figures
+
+
+def load(side, tasks, *args):
+    """One run of the load generator against a side. Returns its figures (`generator_us`: its own CPU a task,
+    engines and clients together) plus `cpu_us` a task and `peak_mb` of the side."""
+    with generator(side, tasks, *args) as p:
         pids = side.pids
         before = cpu_seconds(pids)
         out, _ = p.communicate("go\n", timeout=120)
         after = cpu_seconds(pids)
-    figures = json.loads(out)
-    if figures["wrong"] or figures["tasks"] != tasks:
-        raise RuntimeError(f"{side.name}: {figures}")
+    figures = checked(side, tasks, out)
     figures["cpu_us"] = (after - before) / tasks * 1e6
     figures["peak_mb"] = peak_mb(pids)
     return figures
+
+
+@contextlib.contextmanager
+def waiting(side, tasks):
+    """So many tasks wait at a controller that has no engines, and their client stays until the end. Yields
+    the octets of their frames."""
+    with generator(side, tasks, "--engines=0", "--hold") as p:
+        p.stdin.write("go\n")
+        p.stdin.flush()
+        yield checked(side, tasks, p.stdout.readline())["own_bytes"]
