@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where schedulers of this protocol are known to stumble (schedulers.md, Sharp edges): tasks
+ * started twice, replies lost, waiting tasks out of order. docs/edges.md lists them all. */
+#include "router/sched_rig.h"
+
+static struct rig *rig_with_hwm(unsigned hwm)
+{
+    struct sched_config cfg = {
+        .scheme = "leastload", .hwm = hwm, .grace_report_ms = 200, .grace_lost_ms = 5000};
+    return rig_new(&cfg);
+}
+
+static int setup(void **state)
+{
+    *state = rig_with_hwm(1);
+    return 0;
+}
+
+static int setup_hwm0(void **state)
+{
+    *state = rig_with_hwm(0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
+static const char not_here[] = "{\"targets\": [\"U0\"]}";
+
+/* Each look at those that wait leaves them in their order, whatever holds them up. */
+static void test_order_of_those_that_wait(void **state)
+{
+    static const char *const ids[] = {"a", "b", "c", "d", "e", "f"};
+    static const char *const terms[] = {
+        not_here, "{\"after\": [\"z\"]}",
+        not_here, "{\"after\": [\"z\"]}",
+        not_here, "{\"after\": [\"z\"], \"targets\": [\"U0\"]}"};
+    static const char *const order[] = {"a", "c", "e"};
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_add(r, 1);
+    rig_submit(r, "y", not_here);
+    rig_expect_sent(r, 0, "y");
+    rig_submit(r, "z", "{\"targets\": [\"U1\"]}");
+    rig_expect_sent(r, 1, "z");
+    for (int i = 0; i < 6; i++)
+        rig_submit(r, ids[i], terms[i]);
+    for (int i = 2; i < RIG_ENGINES; i++) { /* every new engine is a reason to look */
+        rig_add(r, i);
+        rig_gone(r, i, true, NULL);
+    }
+    rig_expect_nothing(r);
+    rig_gone(r, 1, true, NULL); /* z goes back into the queue, has not begun ... */
+    rig_pass_ms(r, 201);
+    rig_expect_error(r, "z", "ImpossibleDependency"); /* ... and has nowhere to go */
+    for (int i = 1; i < 6; i += 2)
+        rig_expect_error(r, ids[i], "ImpossibleDependency");
+    rig_reply(r, 0, "y", RIG_OK);
+    rig_expect_reply(r, 0, "y");
+    for (int i = 0; i < 3; i++) {
+        rig_expect_sent(r, 0, order[i]);
+        rig_reply(r, 0, order[i], RIG_OK);
+        rig_expect_reply(r, 0, order[i]);
+    }
+    rig_expect_nothing(r);
+}
+
+/* What was started by the end of another task is not in the queue any more. */
+static void test_started_once(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 0, "a");
+    rig_submit(r, "b", "{\"after\": [\"a\"]}");
+    rig_submit(r, "c", "{\"follow\": [\"a\"]}");
+    rig_reply(r, 0, "a", RIG_OK);
+    rig_expect_reply(r, 0, "a");
+    rig_expect_sent(r, 0, "b");
+    rig_expect_sent(r, 0, "c");
+    rig_add(r, 1);
+    rig_submit(r, "d", "{}");
+    rig_expect_sent(r, 1, "d");
+    rig_expect_nothing(r);
+    assert_int_equal(sched_counts(r->s)->waiting, 0);
+}
+
+/* Others wait for the same task as one that is refused; all of them hear. */
+static void test_refused_beside_one_that_waits(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_add(r, 1);
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 1, "a");
+    rig_submit(r, "b", "{}");
+    rig_expect_sent(r, 0, "b");
+    rig_submit(r, "waits", "{\"after\": [\"a\"]}");
+    rig_submit(r, "invalid", "{\"after\": [\"a\", \"never\"]}");
+    rig_expect_error(r, "invalid", "InvalidDependency");
+    rig_submit(r, "nowhere", "{\"after\": [\"a\"], \"targets\": [\"nobody\"]}");
+    rig_expect_error(r, "nowhere", "ImpossibleDependency");
+    rig_reply(r, 0, "b", RIG_ERROR);
+    rig_expect_reply(r, 0, "b");
+    rig_submit(r, "hopeless", "{\"after\": [\"a\"], \"follow\": [\"b\"]}");
+    rig_expect_error(r, "hopeless", "ImpossibleDependency");
+    rig_reply(r, 1, "a", RIG_OK);
+    rig_expect_reply(r, 1, "a");
+    rig_expect_sent(r, 1, "waits");
+    rig_expect_nothing(r);
+}
+
+/* What the scheduler itself failed ran nowhere: with `all` nothing can follow it, with any of
+ * several it is no hindrance. */
+static void test_follow_what_ran_nowhere(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_submit(r, "a", "{\"after\": \"never\"}");
+    rig_expect_error(r, "a", "InvalidDependency");
+    rig_submit(r, "all", "{\"follow\": {\"dependencies\": [\"a\"], \"failure\": true}}");
+    rig_expect_error(r, "all", "ImpossibleDependency");
+    rig_submit(r, "b", "{}");
+    rig_expect_sent(r, 0, "b");
+    rig_submit(r, "any",
+               "{\"follow\": {\"dependencies\": [\"a\", \"b\"], \"failure\": true, "
+               "\"all\": false}}");
+    rig_reply(r, 0, "b", RIG_OK);
+    rig_expect_reply(r, 0, "b");
+    rig_expect_sent(r, 0, "any");
+}
+
+/* It waits for the engine where the other one ran, and that engine goes. */
+static void test_follow_an_engine_that_goes(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_add(r, 1);
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 1, "a");
+    rig_reply(r, 1, "a", RIG_OK);
+    rig_expect_reply(r, 1, "a");
+    rig_submit(r, "busy", "{\"targets\": [\"U1\"]}");
+    rig_expect_sent(r, 1, "busy");
+    rig_submit(r, "b", "{\"follow\": [\"a\"]}");
+    rig_submit(r, "c", "{\"after\": [\"b\"]}");
+    rig_expect_nothing(r);
+    rig_gone(r, 1, true, NULL);
+    rig_expect_error(r, "b", "ImpossibleDependency");
+    rig_expect_error(r, "c", "ImpossibleDependency");
+}
+
+/* The same task twice, or again under its id: one place at one engine, which comes free. */
+static void test_sent_again_takes_no_place(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_submit(r, "a", "{}");
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 0, "a");
+    rig_reply(r, 0, "a", RIG_OK);
+    rig_expect_reply(r, 0, "a");
+    rig_submit(r, "a", "{\"retries\": 1}");
+    assert_int_equal(r->engines[0].e.load, 0);
+    rig_submit(r, "b", "{}");
+    rig_expect_sent(r, 0, "b");
+    rig_expect_nothing(r);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_order_of_those_that_wait),
+        cmocka_unit_test_setup_teardown(test_started_once, setup_hwm0, teardown),
+        T(test_refused_beside_one_that_waits),
+        T(test_follow_what_ran_nowhere),
+        T(test_follow_an_engine_that_goes),
+        T(test_sent_again_takes_no_place),
+    };
+    return cmocka_run_group_tests_name("router/sched_edges", tests, NULL, NULL);
+}
