@@ -31,7 +31,7 @@ PARSERS = {
     "jscan": ["wire/jscan.c"],
     "zmtp": ["wire/zmtp.c", "wire/handshake.c", "wire/reading.c", "wire/mech_null.c"],
     "curve": ["wire/mech_curve.c", "wire/curve_box.c", "wire/sealed.c"],
-    "rtchannel": ["engine/rtchannel.c", "engine/rtblocks.c"],
+    "rtchannel": ["engine/rtchannel.c"],
 }
 
 

@@ -3,7 +3,8 @@
  * the tree of each JSON part.
  *
  * The first octet: 1 sign what was made, 2 then spoil the signature, 4 without a delimiter, 8
- * no key. Then frames: a length of two octets, the octets. */
+ * no key, 16 key, scheme, session and user are the last frames, as a connection file may have
+ * them. Then frames: a length of two octets, the octets. */
 #include <string.h>
 
 #include "fuzz.h"
@@ -99,6 +100,39 @@ static void read_message(struct frame *frames, unsigned n, unsigned mode)
     read_tree(p.content);
 }
 
+/* Text up to a NUL of a frame. */
+static char *text_of(const struct frame *f)
+{
+    char *text = calloc(1, f->len + 1);
+    FUZZ_CHECK(text);
+    return f->len ? memcpy(text, f->data, f->len) : text;
+}
+
+static void open_session(const struct frame *frames)
+{
+    struct session *s = NULL;
+    struct ersa_error err = {0};
+    char *scheme = text_of(&frames[1]), *id = text_of(&frames[2]), *user = text_of(&frames[3]);
+    int rc = session_new(&s, (const char *)frames[0].data, frames[0].len, scheme,
+                         *id ? id : NULL, user, &err);
+    FUZZ_CHECK(rc == 0 ? s && *session_id(s) : !s && err.text[0]);
+    struct buf scratch;
+    struct frame out[SESSION_FRAMES];
+    struct parts p;
+    struct outgoing o = {.msg_type = user, .msg_id = id};
+    buf_init(&scratch, 65536);
+    if (s && session_frames(s, &o, &scratch, out) == 0) {
+        FUZZ_CHECK(parts_split(out, SESSION_FRAMES, &p) == 0 && session_verify(s, &p) == 0);
+        FUZZ_CHECK(jscan(p.header, NULL, 0) == 0);
+    }
+    buf_fini(&scratch);
+    session_free(s);
+    free(scheme);
+    free(id);
+    free(user);
+    json_decref(json_lossy(frame_slice(&frames[3])));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, data + size};
@@ -114,6 +148,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const uint8_t *octets = input_piece(&in, input_number(&in), &len);
         frames[n++] = (struct frame){octets, len, NULL};
     }
+    if (mode & 16 && n >= 4)
+        open_session(frames + n - 4);
     read_message(frames, n, mode);
     return 0;
 }

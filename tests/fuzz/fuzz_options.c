@@ -5,7 +5,7 @@
  * as argv, or the JSON of a config file. */
 #include <string.h>
 
-#include "config/options.h"
+#include "config/options_table.h"
 #include "fuzz.h"
 
 #define WORDS_MAX 32
@@ -60,6 +60,13 @@ static void get_all(const struct options *o)
         if (is_ranged)
             FUZZ_CHECK(value >= d->min && value <= d->max);
         FUZZ_CHECK(options_where(o, name));
+    }
+    for (size_t i = 0; i < options_n_defs(); i++) {
+        const struct option_def *d = options_def(i);
+        json_t *j = d->programs & options_program(o) ? value_to_json(options_value(o, i), d)
+                                                     : json_null();
+        FUZZ_CHECK(j);
+        json_decref(j);
     }
 }
 

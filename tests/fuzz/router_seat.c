@@ -60,8 +60,6 @@ static const char *const msg_types[] = {
 struct slot {
     struct peer *peer; /* NULL: free */
     enum route route;
-    char ping[64]; /* the newest that it heard */
-    size_t ping_len;
 };
 
 static struct seat {
@@ -71,6 +69,8 @@ static struct seat {
     struct router *r;
     struct slot slots[SLOTS];
     int64_t now_ns;
+    char ping[64]; /* the newest that anybody heard */
+    size_t ping_len;
     unsigned n_said; /* by seat_say() */
 } seat;
 
@@ -124,7 +124,6 @@ static void check_reply(const struct frame *frames, unsigned n)
 
 static void on_heard(struct peer *p, const struct frame *frames, unsigned n)
 {
-    struct slot *s = slot_of(p);
     const struct link *l = peer_user(p);
     FUZZ_CHECK(l && n > 0 && l->peer == p);
     const struct gate *gates = seat.r->ports.gates;
@@ -134,9 +133,9 @@ static void on_heard(struct peer *p, const struct frame *frames, unsigned n)
         check_reply(frames + 1, n - 1);
     bool is_ping = l->gate == &gates[RT_HB_PING] ||
                    (link_is_attached(l) && slice_is(frame_slice(&frames[0]), "hb"));
-    if (s && is_ping && frames[n - 1].len < sizeof(s->ping)) {
-        s->ping_len = frames[n - 1].len;
-        memcpy(s->ping, frames[n - 1].data, s->ping_len);
+    if (is_ping && frames[n - 1].len < sizeof(seat.ping)) {
+        seat.ping_len = frames[n - 1].len;
+        memcpy(seat.ping, frames[n - 1].data, seat.ping_len);
     }
 }
 
@@ -317,7 +316,7 @@ static void step_pong(struct input *in)
     struct frame f[] = {channel_frame(CH_HB), {NULL, 0, NULL}};
     if (!s)
         return;
-    f[1] = (struct frame){(const uint8_t *)s->ping, s->ping_len, NULL};
+    f[1] = (struct frame){(const uint8_t *)seat.ping, seat.ping_len, NULL};
     fake_say(s->peer, s->route == RT_ATTACH ? f : f + 1, s->route == RT_ATTACH ? 2 : 1);
 }
 
@@ -397,6 +396,7 @@ void seat_open(uint8_t mode)
     seat.session = mode & 1 ? seat.with_key : seat.without;
     seat.now_ns = 1000000000;
     seat.n_said = 0;
+    seat.ping_len = 0;
     loop_set_clock(seat.loop, seat.now_ns);
     memset(seat.slots, 0, sizeof(seat.slots));
     struct router_config cfg = {

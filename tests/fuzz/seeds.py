@@ -104,6 +104,10 @@ def header_seeds():
         yield f"message-{mode}", bytes([mode]) + frames(header(), header(), JUPYTER[4], b'{"status": "ok"}', b"buffer", b"")
     yield "whole", bytes([4]) + frames(b"client", *JUPYTER, b"b" * 300)
     yield "short", bytes([4]) + frames(*JUPYTER[:5])
+    for i, (key, scheme, session, user) in enumerate([(b"key", b"hmac-sha256", b"id", b"me"), (b"", b"hmac-sha512", b"", b"\xff\xfe"),
+                                                      (b"k" * 600, b"hmac-md5", b"i", b"u"), (b"k", b"sha1", b"i", b"u"), (b"k", b"hmac-no", b"i", b"u"),
+                                                      (b"k", b"hmac-sha1", b"i" * 70, b"\"\x01" * 200), (b"k", b"hmac-shake128", b"a\"b", b"u")]):
+        yield f"session-{i}", bytes([20]) + frames(key, scheme, session, user)
     yield "odd", bytes([1]) + frames(b'{"msg_id": "\\u0041\\ud83d\\ude00", "targets": [1, "2", null], "after": NaN}', b"[]", b"{}", b'"\xff"')
 
 
@@ -373,6 +377,25 @@ def options_seeds():
         yield f"json-{program}", bytes([program]) + json.dumps(controller).encode()
         yield f"argv-{program}", bytes([program | 0x40]) + b"\n".join(
             [b"--debug", b"-n", b"4", b"--profile=x", b"--TaskScheduler.hwm=0", b"--scheme=lru", b"--nodb", b"--ip=*", b"--no-such"])
+    values = [("Session", "check_pid", True), ("Session", "debug", 0), ("Session", "key", "x"), ("Session", "packer", "pickle"), ("Session", "metadata", {"a": 1}),
+              ("Session", "metadata", 3), ("Ersa", "disable", ["attach", "begun"]), ("Ersa", "disable", "attach, ready"), ("Ersa", "disable", ["no"]),
+              ("Application", "log_level", "DEBUG"), ("Application", "log_level", 10), ("Application", "log_level", "x"), ("Cluster", "controller_args", ["--a"]),
+              ("Cluster", "controller_args", [1, True, False, None, {}]), ("Cluster", "n", None), ("Cluster", "delay", 0.5), ("Cluster", "delay", "2s"),
+              ("TaskScheduler", "hwm", "auto"), ("TaskScheduler", "hwm", 0), ("TaskScheduler", "scheme_name", "x.lru"), ("TaskScheduler", "scheme_name", None),
+              ("IPController", "ports", [1, 2]), ("IPController", "ports", "1-3,x"), ("IPController", "ports", [99999]), ("HeartMonitor", "period", "3s"),
+              ("DictDB", "size_limit", "2G"), ("DictDB", "size_limit", []), ("IPClusterList", "output_format", "json"), ("SQLiteDB", "table", 3)]
+    for program in range(7):
+        yield f"every-{program}", bytes([program]) + json.dumps({f"{c}": {t: v} for c, t, v in reversed(values)}).encode()
+        for i, (c, t, v) in enumerate(values):
+            yield f"one-{program}-{i}", bytes([program]) + json.dumps({c: {t: v}}).encode()
+            word = v if isinstance(v, str) else json.dumps(v)
+            yield f"word-{program}-{i}", bytes([program | 0x40]) + f"--{c}.{t}={word}\n--{c}.{t}={word}".encode()
+    for name in ("controller_args", "environment"):
+        for i, value in enumerate(["a=b", "=b", "{'a': 'b'}", "['--a', '--b']", "[", "a"]):
+            for owner in ("Cluster", "LocalControllerLauncher", "LocalEngineSetLauncher", "LocalEngineLauncher", "ControllerLauncher", "Session"):
+                yield f"list-{owner}-{name}-{i}", bytes([0x42]) + f"--{owner}.{name}={value}\n--{owner}.{name}=c=d".encode()
+    for i, value in enumerate(["a=b", "=b", "{'a': 'b'}", "{"]):
+        yield f"dict-{i}", bytes([0x40]) + f"--Session.metadata={value}\n--Session.metadata=c=d".encode()
     yield "range", bytes([0x40]) + b"--HeartMonitor.period=-1\n--hwm=99999999999999999999"
     yield "units", bytes([0x40]) + b"--DictDB.size_limit=2G\n--HeartMonitor.period=3s\n--log-level=DEBUG"
 
