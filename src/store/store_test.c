@@ -2,6 +2,7 @@
 /* One suite for every store: a row of `stores` says how to open it and whether it keeps
  * anything. What only the bounded store in memory does follows behind. */
 #include "store/store_rig.h"
+#include "util/buf.h"
 
 static int open_none(struct store **ret)
 {
@@ -232,6 +233,49 @@ static void check_finding_odd_texts(struct store *st)
     assert_found(st, query, "l ");
 }
 
+/* What databases of this kind stumble over: nulls, empty and long lists, operands of other
+ * types, negated patterns. */
+static void check_finding_in_every_case(struct store *st)
+{
+    static const struct {
+        const char *query, *want;
+    } rows[] = {
+        {"{}", "a b c "},
+        {"{\"msg_id\": {\"$in\": []}, \"queue\": \"task\"}", ""},
+        {"{\"msg_id\": {\"$nin\": []}}", "a b c "},
+        {"{\"label\": {\"$in\": [null, \"x\"]}}", "a c "},
+        {"{\"label\": {\"$nin\": [null]}}", "a b "},
+        {"{\"label\": {\"$ne\": \"x\"}}", "b c "},
+        {"{\"label\": {\"$nin\": [\"x\"]}}", "b c "},
+        {"{\"label\": {\"$glob\": \"[!x]\"}}", "b "},
+        {"{\"label\": {\"$lt\": [1, 2]}}", ""},
+        {"{\"label\": {\"$lt\": null}}", ""},
+        {"{\"completed\": {\"$lt\": \"2026-01-01T00:00:00Z\"}}", "a "},
+        {"{\"completed\": {\"$gt\": \"1969-01-01T00:00:00Z\"}}", "a "},
+        {"{\"submitted\": {\"$gt\": \"1970-01-01T00:00:00.000002Z\"}}", "c "},
+        {"{\"submitted\": {\"$lt\": \"1970-01-01T00:00:00.000002Z\"}}", "a "},
+        {"{\"queue\": \"task\", \"label\": \"x\"}", "a "},
+        {"{\"label\": \"x\", \"completed\": {\"$ne\": null}, \"queue\": \"mux\"}", ""},
+    };
+    struct store_record a = request("a", 1), b = request("b", 2), c = request("c", 3);
+    set_text(&a, F_label, "x");
+    set_date(&a, F_completed, 9);
+    set_text(&b, F_label, "!");
+    put(st, &a);
+    put(st, &b);
+    put(st, &c);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_found(st, rows[i].query, rows[i].want);
+    struct buf many;
+    buf_init(&many, 1 << 20);
+    buf_puts(&many, "{\"msg_id\": {\"$in\": [");
+    for (int i = 0; i < 5000; i++)
+        buf_printf(&many, "\"id%d\", ", i);
+    buf_puts(&many, "\"b\"]}}");
+    assert_found(st, buf_cstr(&many), "b ");
+    buf_fini(&many);
+}
+
 static void run_on(bool keeps, void (*check)(struct store *st))
 {
     for (size_t i = 0; i < N_STORES; i++) {
@@ -265,6 +309,7 @@ static void test_stores_that_keep(void **state)
     run_on(true, check_history_and_drop);
     run_on(true, check_finding);
     run_on(true, check_finding_odd_texts);
+    run_on(true, check_finding_in_every_case);
 }
 
 int main(void)
