@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A list of conditions, each a row of the table of operators with its operand: one value, or a
- * list. Operands that have the shape of a date are read once. Nulls equal each other and have
- * no order. */
+ * list (query_list.c). Operands that have the shape of a date are read once. Nulls equal each
+ * other and have no order. */
 #include "store/query.h"
 
 #include <stdlib.h>
 
 #include "store/glob.h"
 #include "store/query_impl.h"
-#include "util/clock.h"
 #include "util/err.h"
-#include "util/map.h"
 #include "wire/json.h"
-
-#define SET_MIN 8 /* a list of more strings than this is looked up, not walked */
-
-/* What a condition looks at. */
-struct value {
-    const struct store_record *record;
-    enum store_field field;
-    json_t *tree; /* owned; of a JSON member, made when first needed */
-};
 
 enum operand_kind { ANY, LIST, PAIR, TEXT };
 
@@ -31,50 +20,7 @@ struct query_op {
     bool (*holds)(const struct condition *c, struct value *v);
 };
 
-/* Values */
-
-static bool is_null(const struct value *v)
-{
-    return v->field == F_MAX || store_is_null(v->record, v->field);
-}
-
-static char kind_of(const struct value *v)
-{
-    return store_fields[v->field].kind;
-}
-
-static struct slice text_of(const struct value *v)
-{
-    return v->record->v[v->field].text;
-}
-
-static struct slice string_of(const json_t *j)
-{
-    return (struct slice){json_string_value(j), json_string_length(j)};
-}
-
-static bool tree_equals(struct value *v, const json_t *want)
-{
-    if (!v->tree)
-        v->tree = json_parse(text_of(v), NULL);
-    return v->tree && json_equal(v->tree, want);
-}
-
-static bool equals(struct value *v, const struct operand *x)
-{
-    if (is_null(v) || json_is_null(x->j))
-        return is_null(v) && json_is_null(x->j);
-    switch (kind_of(v)) {
-    case 't':
-        return json_is_string(x->j) && slice_eq(text_of(v), string_of(x->j));
-    case 'd':
-        return x->is_date && v->record->v[v->field].date == x->date;
-    case 'j':
-        return tree_equals(v, x->j);
-    default:
-        return false; /* binaries have no form in JSON */
-    }
-}
+/* Order */
 
 static int compare_text(struct slice a, struct slice b)
 {
@@ -85,13 +31,13 @@ static int compare_text(struct slice a, struct slice b)
 /* False when there is no order between the two. */
 static bool compare(const struct value *v, const struct operand *x, int *ret)
 {
-    if (is_null(v))
+    if (query_is_null(v))
         return false;
-    if (kind_of(v) == 't' && json_is_string(x->j)) {
-        *ret = compare_text(text_of(v), string_of(x->j));
+    if (query_kind(v) == 't' && json_is_string(x->j)) {
+        *ret = compare_text(query_text(v), query_string(x->j));
         return true;
     }
-    if (kind_of(v) == 'd' && x->is_date) {
+    if (query_kind(v) == 'd' && x->is_date) {
         int64_t date = v->record->v[v->field].date;
         *ret = (date > x->date) - (date < x->date);
         return true;
@@ -113,12 +59,12 @@ bool query_is_true(const json_t *x)
 
 static bool op_eq(const struct condition *c, struct value *v)
 {
-    return equals(v, &c->value);
+    return query_equals(v, &c->value);
 }
 
 static bool op_ne(const struct condition *c, struct value *v)
 {
-    return !equals(v, &c->value);
+    return !query_equals(v, &c->value);
 }
 
 static bool op_lt(const struct condition *c, struct value *v)
@@ -147,12 +93,7 @@ static bool op_gte(const struct condition *c, struct value *v)
 
 static bool op_in(const struct condition *c, struct value *v)
 {
-    if (c->has_strings && !is_null(v) && kind_of(v) == 't')
-        return map_get(&c->strings, text_of(v).data, text_of(v).len);
-    for (size_t i = 0; i < c->n_list; i++)
-        if (equals(v, &c->list[i]))
-            return true;
-    return false;
+    return query_list_has(&c->list, v);
 }
 
 static bool op_nin(const struct condition *c, struct value *v)
@@ -162,7 +103,7 @@ static bool op_nin(const struct condition *c, struct value *v)
 
 static bool op_exists(const struct condition *c, struct value *v)
 {
-    return query_is_true(c->value.j) != is_null(v);
+    return query_is_true(c->value.j) != query_is_null(v);
 }
 
 /* No field of a record is a number. */
@@ -172,30 +113,18 @@ static bool op_mod(const struct condition *c, struct value *v)
 }
 
 /* The value is in one element: equal to one of a list, part of a text, key of an object. */
-static bool is_inside(struct value *v, json_t *container)
+static bool is_inside(struct value *v, const struct operand *x)
 {
-    size_t i;
-    json_t *item;
-    if (json_is_array(container)) {
-        json_array_foreach(container, i, item)
-        {
-            struct operand x = {.j = item};
-            if (json_is_string(item))
-                x.is_date = clock_parse_iso(json_string_value(item), json_string_length(item),
-                                            &x.date) == 0;
-            if (equals(v, &x))
-                return true;
-        }
-        return false;
-    }
-    if (is_null(v) || kind_of(v) != 't')
-        return false;
-    struct slice text = text_of(v);
-    if (json_is_string(container))
-        return memmem(json_string_value(container), json_string_length(container), text.data,
-                      text.len);
     const char *key;
-    json_object_foreach(container, key, item)
+    json_t *item;
+    if (json_is_array(x->j))
+        return query_list_has(&x->inside, v);
+    if (query_is_null(v) || query_kind(v) != 't')
+        return false;
+    struct slice text = query_text(v);
+    if (json_is_string(x->j))
+        return memmem(json_string_value(x->j), json_string_length(x->j), text.data, text.len);
+    json_object_foreach(x->j, key, item)
     {
         if (slice_is(text, key))
             return true;
@@ -205,15 +134,16 @@ static bool is_inside(struct value *v, json_t *container)
 
 static bool op_all(const struct condition *c, struct value *v)
 {
-    for (size_t i = 0; i < c->n_list; i++)
-        if (!is_inside(v, c->list[i].j))
+    for (size_t i = 0; i < c->list.n; i++)
+        if (!is_inside(v, &c->list.items[i]))
             return false;
     return true;
 }
 
 static bool op_glob(const struct condition *c, struct value *v)
 {
-    return !is_null(v) && kind_of(v) == 't' && glob_match(string_of(c->value.j), text_of(v));
+    return !query_is_null(v) && query_kind(v) == 't' &&
+           glob_match(query_string(c->value.j), query_text(v));
 }
 
 /* The first row is what a plain value means. */
@@ -244,14 +174,6 @@ static const struct query_op *find_op(const char *name)
 
 /* Parsing */
 
-static struct operand read_operand(json_t *j)
-{
-    struct operand x = {.j = j};
-    if (json_is_string(j))
-        x.is_date = clock_parse_iso(json_string_value(j), json_string_length(j), &x.date) == 0;
-    return x;
-}
-
 static int check_operand(const struct query_op *op, const json_t *x, struct ersa_error *err)
 {
     if (op->operand == TEXT && !json_is_string(x))
@@ -265,32 +187,6 @@ static int check_operand(const struct query_op *op, const json_t *x, struct ersa
     return 0;
 }
 
-static int read_list(struct condition *c, const json_t *x)
-{
-    size_t i, n_strings = 0;
-    json_t *item;
-    c->list = calloc(json_array_size(x) + 1, sizeof(*c->list));
-    if (!c->list)
-        return ERSA_ENOMEM;
-    json_array_foreach(x, i, item)
-    {
-        c->list[c->n_list++] = read_operand(item);
-        n_strings += json_is_string(item);
-    }
-    if (n_strings < SET_MIN)
-        return 0;
-    c->has_strings = true;
-    json_array_foreach(x, i, item)
-    {
-        int rc = json_is_string(item) ? map_put(&c->strings, json_string_value(item),
-                                                json_string_length(item), item)
-                                      : 0;
-        if (rc < 0 && rc != ERSA_EEXIST)
-            return rc;
-    }
-    return 0;
-}
-
 static int add_condition(struct store_query *q, const char *field, const struct query_op *op,
                          json_t *x, struct ersa_error *err)
 {
@@ -301,10 +197,9 @@ static int add_condition(struct store_query *q, const char *field, const struct 
     *c = (struct condition){.field = store_field_find((struct slice){field, strlen(field)}),
                             .op = op,
                             .id = op->id};
-    map_init(&c->strings);
     q->n++;
-    c->value = read_operand(x);
-    if (op->operand == LIST && read_list(c, x) < 0)
+    c->value = query_operand(x);
+    if (op->operand == LIST && query_list_read(&c->list, x, c->field, op->id == OP_ALL) < 0)
         return err_set(err, ERSA_ENOMEM, "out of memory");
     return 0;
 }
@@ -367,10 +262,8 @@ void store_query_free(struct store_query *q)
 {
     if (!q)
         return;
-    for (size_t i = 0; i < q->n; i++) {
-        map_fini(&q->conditions[i].strings);
-        free(q->conditions[i].list);
-    }
+    for (size_t i = 0; i < q->n; i++)
+        query_list_fini(&q->conditions[i].list);
     free(q->conditions);
     json_decref(q->root);
     free(q);
@@ -397,7 +290,7 @@ bool store_query_id(const struct store_query *q, struct slice *ret_msg_id)
         const struct condition *c = &q->conditions[i];
         if (c->field != F_msg_id || c->op->holds != op_eq || !json_is_string(c->value.j))
             continue;
-        *ret_msg_id = string_of(c->value.j);
+        *ret_msg_id = query_string(c->value.j);
         return true;
     }
     return false;

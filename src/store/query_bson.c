@@ -58,11 +58,11 @@ static bool put_list(bson_t *one, const struct condition *c, const char *operato
     bool ok = bson_append_document_begin(one, store_fields[c->field].name, -1, &inner) &&
               bson_append_array_begin(&inner, operator_name, -1, &list);
     uint32_t n = 0;
-    for (size_t i = 0; i < c->n_list && ok; i++) {
-        if (!can_be_said(c, &c->list[i]))
+    for (size_t i = 0; i < c->list.n && ok; i++) {
+        if (!can_be_said(c, &c->list.items[i]))
             continue; /* equals no text */
         bson_uint32_to_string(n++, &k, key, sizeof(key));
-        ok = put_value(&list, k, c, &c->list[i]);
+        ok = put_value(&list, k, c, &c->list.items[i]);
     }
     return ok && bson_append_array_end(&inner, &list) && bson_append_document_end(one, &inner);
 }

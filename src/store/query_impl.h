@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A parsed query from the inside, for the files that evaluate or translate it: query.c (the one
- * meaning), query_sql.c and query_bson.c (what a database can tell beforehand). */
+/* A parsed query from the inside, for the files that evaluate or translate it: query.c and
+ * query_list.c (the one meaning), query_sql.c and query_bson.c (what a database can tell
+ * beforehand). */
 #ifndef ERSA_STORE_QUERY_IMPL_H
 #define ERSA_STORE_QUERY_IMPL_H
 
 #include "store/query.h"
-#include "util/map.h"
 
 enum query_operator {
     OP_EQ,
@@ -25,10 +25,20 @@ enum query_operator {
 
 struct query_op;
 
+struct operand;
+
+/* By hash, so that a value is looked up and not compared with each. */
+struct operand_list {
+    struct operand *items; /* owned */
+    size_t n;
+};
+
 struct operand {
     json_t *j; /* borrowed from the query */
     bool is_date;
     int64_t date;
+    uint64_t hash;              /* of what it equals in its condition's field */
+    struct operand_list inside; /* the elements of a list in a list of $all */
 };
 
 struct condition {
@@ -36,10 +46,7 @@ struct condition {
     const struct query_op *op; /* query.c alone */
     enum query_operator id;
     struct operand value;
-    struct operand *list; /* owned; the elements of a list operand */
-    size_t n_list;
-    struct map strings; /* the list's strings, when `has_strings` */
-    bool has_strings;
+    struct operand_list list; /* the elements of a list operand */
 };
 
 struct store_query {
@@ -48,6 +55,44 @@ struct store_query {
     size_t n;
 };
 
+/* What a condition looks at. */
+struct value {
+    const struct store_record *record;
+    enum store_field field;
+    json_t *tree; /* owned; of a JSON member, made when first needed */
+};
+
+static inline bool query_is_null(const struct value *v)
+{
+    return v->field == F_MAX || store_is_null(v->record, v->field);
+}
+
+static inline char query_kind(const struct value *v)
+{
+    return store_fields[v->field].kind;
+}
+
+static inline struct slice query_text(const struct value *v)
+{
+    return v->record->v[v->field].text;
+}
+
+static inline struct slice query_string(const json_t *j)
+{
+    return (struct slice){json_string_value(j), json_string_length(j)};
+}
+
 bool query_is_true(const json_t *x);
+
+/* query_list.c */
+
+struct operand query_operand(json_t *j);
+bool query_equals(struct value *v, const struct operand *x);
+/* `nested`: of lists in it, the elements as well. 0 or ERSA_ENOMEM; query_list_fini() in any
+ * case. */
+int query_list_read(struct operand_list *ret, const json_t *array, enum store_field field,
+                    bool nested);
+void query_list_fini(struct operand_list *l);
+bool query_list_has(const struct operand_list *l, struct value *v);
 
 #endif

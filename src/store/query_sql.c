@@ -51,9 +51,10 @@ static struct slice prefix_of(const struct condition *c)
 /* SQLite ends texts of JSON at a zero. */
 static bool has_zero(const struct condition *c)
 {
-    for (size_t i = 0; i < c->n_list; i++)
-        if (json_is_string(c->list[i].j) &&
-            memchr(json_string_value(c->list[i].j), '\0', json_string_length(c->list[i].j)))
+    for (size_t i = 0; i < c->list.n; i++)
+        if (json_is_string(c->list.items[i].j) &&
+            memchr(json_string_value(c->list.items[i].j), '\0',
+                   json_string_length(c->list.items[i].j)))
             return true;
     return false;
 }
@@ -83,8 +84,8 @@ static bool takes_parameter(const struct condition *c)
 
 static bool has_null(const struct condition *c)
 {
-    for (size_t i = 0; i < c->n_list; i++)
-        if (json_is_null(c->list[i].j))
+    for (size_t i = 0; i < c->list.n; i++)
+        if (json_is_null(c->list.items[i].j))
             return true;
     return false;
 }
@@ -139,9 +140,9 @@ int query_sql_put(struct buf *b, const struct store_query *q)
 static int bind_list(sqlite3_stmt *s, int at, const struct condition *c)
 {
     json_t *texts = json_array();
-    for (size_t i = 0; i < c->n_list; i++)
-        if (json_is_string(c->list[i].j))
-            json_array_append(texts, c->list[i].j);
+    for (size_t i = 0; i < c->list.n; i++)
+        if (json_is_string(c->list.items[i].j))
+            json_array_append(texts, c->list.items[i].j);
     char *text = json_dumps(texts, JSON_COMPACT);
     json_decref(texts);
     if (!text)

@@ -5,11 +5,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "store/glob.h"
 #include "store/query.h"
+#include "util/buf.h"
 #include "util/clock.h"
 #include "wire/json.h"
 
@@ -243,13 +245,91 @@ static void test_glob_does_not_explode(void **state)
                             (struct slice){text, sizeof(text)}));
 }
 
+/* A list in a list of conditions: the condition's name, the record's field, what one element
+ * is. */
+static const struct {
+    const char *form, *element;
+} long_lists[] = {
+    {"{\"submitted\": {\"$in\": [%s]}}", "\"2025-01-02T03:04:05.%06uZ\""},
+    {"{\"submitted\": {\"$in\": [%s]}}", "\"no date %u\""},
+    {"{\"submitted\": {\"$in\": [%s]}}", "%u"},
+    {"{\"completed\": {\"$in\": [%s]}}", "\"2025-01-02T03:04:05.%06uZ\""},
+    {"{\"msg_id\": {\"$in\": [%s]}}", "{\"a\": %u}"},
+    {"{\"engine_uuid\": {\"$in\": [%s]}}", "\"x%u\""},
+    {"{\"content\": {\"$in\": [%s]}}", "{\"a\": [%u, 1.5, true]}"},
+    {"{\"msg_id\": {\"$all\": [[%s]]}}", "\"x%u\""},
+    {"{\"completed\": {\"$all\": [[%s]]}}", "\"2025-01-02T03:04:05.%06uZ\""},
+};
+
+static struct store_query *long_query(unsigned row, unsigned n)
+{
+    struct buf list, query;
+    struct store_query *q = NULL;
+    buf_init(&list, 1 << 24);
+    buf_init(&query, 1 << 24);
+    for (unsigned i = 0; i < n; i++) {
+        char one[64];
+        snprintf(one, sizeof(one), long_lists[row].element, i);
+        buf_printf(&list, "%s%s", i ? ", " : "", one);
+    }
+    buf_printf(&query, long_lists[row].form, buf_cstr(&list));
+    json_t *j = json_parse(s(buf_cstr(&query)), NULL);
+    assert_int_equal(store_query_parse(&q, j, NULL), 0);
+    json_decref(j);
+    buf_fini(&list);
+    buf_fini(&query);
+    return q;
+}
+
+static double cpu_of(const struct store_query *q, unsigned n)
+{
+    struct store_record r = sample();
+    struct timespec from, to;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    for (unsigned i = 0; i < n; i++)
+        assert_false(store_query_matches(q, &r));
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+    return (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
+}
+
+/* What a record costs does not grow with the list. */
+static void test_long_lists_cost_nothing(void **state)
+{
+    for (unsigned row = 0; row < sizeof(long_lists) / sizeof(long_lists[0]); row++) {
+        struct store_query *few = long_query(row, 10), *many = long_query(row, 10000);
+        double cost[2] = {cpu_of(few, 2000), cpu_of(many, 2000)};
+        if (cost[1] > 20 * cost[0] + 1e6)
+            fail_msg("list %u: %.0f ns for ten, %.0f ns for ten thousand", row, cost[0] / 2000,
+                     cost[1] / 2000);
+        store_query_free(few);
+        store_query_free(many);
+    }
+}
+
+/* Equal is equal however it is written, as without a list. */
+static void test_lists_of_trees(void **state)
+{
+    YES("{\"content\": {\"$in\": [{\"n\": [1]}, {\"n\": [1], \"code\": \"x\"}]}}");
+    NO("{\"content\": {\"$in\": [{\"n\": [1.0], \"code\": \"x\"}, {\"n\": [1], \"code\": "
+       "\"y\"}]}}");
+    NO("{\"content\": {\"$in\": [{\"n\": 1, \"code\": \"x\"}, null, \"x\", 1]}}");
+    YES("{\"content\": {\"$nin\": [{\"n\": [2], \"code\": \"x\"}]}}");
+    YES("{\"submitted\": {\"$in\": [1, null, \"" SAME_ELSEWHERE "\"]}}");
+    NO("{\"submitted\": {\"$in\": [null, {}, [], \"" EARLIER "\"]}}");
+    NO("{\"buffers\": {\"$in\": [[], 1, \"x\"]}}");
+    YES("{\"unknown\": {\"$in\": [1, null]}}");
+    YES("{\"completed\": {\"$all\": [[1, null]]}}");
+    YES("{\"submitted\": {\"$all\": [[1, \"" SAME_ELSEWHERE "\"]]}}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equality), cmocka_unit_test(test_nulls),
-        cmocka_unit_test(test_order),    cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_errors),   cmocka_unit_test(test_query_for_one_id),
-        cmocka_unit_test(test_glob),     cmocka_unit_test(test_glob_does_not_explode),
+        cmocka_unit_test(test_equality),       cmocka_unit_test(test_nulls),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_long_lists_cost_nothing),
+        cmocka_unit_test(test_lists_of_trees), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_errors),         cmocka_unit_test(test_query_for_one_id),
+        cmocka_unit_test(test_glob),           cmocka_unit_test(test_glob_does_not_explode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
