@@ -49,6 +49,14 @@ void ledger_fini(struct ledger *l)
     map_fini(&l->open);
 }
 
+/* Who chooses engines for tasks is to know. */
+static void tell_scheduler(struct engine *e)
+{
+    bool is_taken = e->n_queue > 0;
+    if (is_taken != e->task.is_taken)
+        sched_engine_taken(&e->task, is_taken);
+}
+
 void ledger_open(struct ledger *l, struct engine *e, struct slice msg_id)
 {
     if (map_size(&l->open) >= LEDGER_MAX)
@@ -66,6 +74,7 @@ void ledger_open(struct ledger *l, struct engine *e, struct slice msg_id)
     }
     list_push_back(&e->queue, &q->link);
     e->n_queue++;
+    tell_scheduler(e);
 }
 
 bool ledger_answer(struct ledger *l, struct engine *e, struct slice msg_id)
@@ -75,6 +84,7 @@ bool ledger_answer(struct ledger *l, struct engine *e, struct slice msg_id)
         return false;
     stats_hist_add(&l->time, loop_now_ns(e->env->loop) - q->since_ns);
     forget(l, q);
+    tell_scheduler(e);
     return true;
 }
 

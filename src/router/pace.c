@@ -45,7 +45,14 @@ bool pace_is_full(const struct sched_engine *e)
            p->bytes > PACE_BYTES;
 }
 
+unsigned pace_keeps(const struct sched_engine *e)
+{
+    return e->is_taken && e->pace.delay == PACE_STUCK ? 0 : 1;
+}
+
 /* Late engines */
+
+static void file_by_work(struct sched *s, struct sched_engine *e);
 
 static void set_timer(struct sched *s)
 {
@@ -82,8 +89,11 @@ static void on_timer(struct timer *t)
     while ((e = overdue(s, &s->pacer.late, PACE_STUCK_NS))) {
         e->pace.delay = PACE_STUCK;
         list_remove(&e->pace.by_age);
+        file_by_work(s, e);
         if (e->load > 1 && s->n_live > 1)
             recall_from(s, e);
+        else if (e->is_taken)
+            recall_for_next(s);
     }
     set_timer(s);
 }
@@ -105,7 +115,7 @@ static void file_by_work(struct sched *s, struct sched_engine *e)
 {
     struct pace *p = &e->pace;
     list_remove(&p->by_work);
-    if (e->load < 2 || p->is_asked)
+    if (e->load <= pace_keeps(e) || p->is_asked)
         return;
     int64_t work = p->delay == PACE_ON_TIME ? window_work_ns(&p->window, e->load - 1)
                                             : PACE_WORTH_NS << PACE_SIZES;

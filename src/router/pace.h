@@ -39,6 +39,9 @@ struct pacer {                       /* the scheduler's */
 void pacer_init(struct pacer *p);
 void pace_init(struct pace *p, bool adapts);
 bool pace_is_full(const struct sched_engine *e);
+/* Of its tasks, how many nobody else may have: the one that it is at, or none where it is stuck
+ * in direct work. */
+unsigned pace_keeps(const struct sched_engine *e);
 
 /* A task of the engine was answered; it is off its load afterwards. */
 void pace_answered(struct sched *s, struct sched_engine *e);

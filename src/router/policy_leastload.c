@@ -5,7 +5,8 @@
 
 static bool comes_before(const struct sched_engine *a, const struct sched_engine *b)
 {
-    return a->load != b->load ? a->load < b->load : a->turn < b->turn;
+    unsigned x = policy_load(a), y = policy_load(b);
+    return x != y ? x < y : a->turn < b->turn;
 }
 
 static bool is_less(const struct heap_node *a, const struct heap_node *b)

@@ -51,7 +51,8 @@ static struct sched_engine *scan(struct sched_engine *const *list, size_t n)
         struct sched_engine *e = list[i];
         if (e->full)
             continue;
-        if (!best || e->load < best->load || (e->load == best->load && e->turn < best->turn))
+        unsigned load = policy_load(e), least = best ? policy_load(best) : 0;
+        if (!best || load < least || (load == least && e->turn < best->turn))
             best = e;
     }
     return best;
@@ -95,6 +96,10 @@ static void test_like_a_scan(void **state)
             break;
         case 3:
             e->load -= e->load > 0;
+            p->ops->changed(p, e);
+            break;
+        case 4:
+            e->is_taken = !e->is_taken;
             p->ops->changed(p, e);
             break;
         default:

@@ -24,7 +24,7 @@ static struct weighted *self(struct policy *p)
 
 static double weight_of(const struct sched_engine *e)
 {
-    return e->full ? 0 : 1 / (1e-6 + e->load);
+    return e->full ? 0 : 1 / (1e-6 + policy_load(e));
 }
 
 /* In [0, below). */
@@ -126,7 +126,7 @@ static struct sched_engine *draw(const struct weighted *p)
 
 static struct sched_engine *heavier(struct sched_engine *first, struct sched_engine *second)
 {
-    return second->load < first->load ? second : first;
+    return policy_load(second) < policy_load(first) ? second : first;
 }
 
 static struct sched_engine *weighted_choose(struct policy *base)

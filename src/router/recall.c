@@ -20,12 +20,12 @@ static struct task *task_at(struct list *it)
     return container_of(it, struct task, link);
 }
 
-/* The oldest of the youngest `n` movable ones behind the first. */
+/* The oldest of the youngest `n` movable ones behind those that it keeps. */
 static struct list *find_start(const struct sched_engine *e, unsigned n)
 {
+    const struct list *last = pace_keeps(e) ? e->sent.next : &e->sent;
     struct list *start = NULL;
-    for (struct list *it = e->sent.prev; n > 0 && it != &e->sent && it != e->sent.next;
-         it = it->prev)
+    for (struct list *it = e->sent.prev; n > 0 && it != &e->sent && it != last; it = it->prev)
         if (is_movable(task_at(it))) {
             start = it;
             n--;
@@ -83,10 +83,20 @@ void recall_for_idle(struct sched *s, const struct sched_engine *idle)
     struct sched_engine *e;
     while ((e = pace_richest(s))) {
         unsigned half = e->load / 2;
-        if (ask(s, e, e->pace.delay == PACE_STUCK ? e->load - 1 : half < room ? half : room))
+        if (ask(s, e,
+                e->pace.delay == PACE_STUCK ? e->load - pace_keeps(e)
+                : half < room               ? half
+                                            : room))
             return;
         pace_hide(e);
     }
+}
+
+void recall_for_next(struct sched *s)
+{
+    const struct sched_engine *next = s->policy->ops->choose(s->policy);
+    if (next && policy_load(next) == 0)
+        recall_for_idle(s, next);
 }
 
 static void set_giving(struct sched *s, struct sched_engine *e, bool on)
@@ -113,7 +123,5 @@ void sched_recalled(struct sched *s, struct sched_engine *e, const struct slice 
     if (ask_again && e->load > 1)
         recall_from(s, e);
     sched_engine_eased(s, e);
-    const struct sched_engine *next = s->policy->ops->choose(s->policy);
-    if (next && next->load == 0)
-        recall_for_idle(s, next);
+    recall_for_next(s);
 }

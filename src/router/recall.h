@@ -2,7 +2,7 @@
 /* Calls tasks back that an engine holds and has not begun (extensions.md 7), so that one long
  * task delays nobody and no engine is idle while another has a queue. The engine decides: a
  * task goes elsewhere only when its engine says that it has given it back. The oldest task is
- * never asked for: it runs, or is the next to. */
+ * not asked for: it runs, or is the next to, unless the engine is stuck in direct work. */
 #ifndef ERSA_ROUTER_RECALL_H
 #define ERSA_ROUTER_RECALL_H
 
@@ -15,5 +15,7 @@ void recall_from(struct sched *s, struct sched_engine *e);
 /* `idle` has nothing to do, and nothing waits for it: half of what the engine that has the most
  * work holds, but no more than `idle` has room for; all of it if that engine is stuck. */
 void recall_for_idle(struct sched *s, const struct sched_engine *idle);
+/* The same for the engine that would be chosen next, if that is idle. */
+void recall_for_next(struct sched *s);
 
 #endif

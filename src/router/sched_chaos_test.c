@@ -144,6 +144,14 @@ static void come_or_go(struct day *d)
     }
 }
 
+/* Direct work comes and is done, also at engines that are gone. */
+static void take(struct day *d)
+{
+    struct sched_engine *e = &d->r->engines[roll(d, RIG_ENGINES)].e;
+    if (e->sched)
+        sched_engine_taken(e, !e->is_taken);
+}
+
 static void abort_one(struct day *d)
 {
     char id[64];
@@ -186,8 +194,8 @@ static void test_days(void **state)
     static const struct {
         void (*act)(struct day *d);
         unsigned weight;
-    } acts[] = {{submit, 36},    {answer, 24},   {begin, 10},
-                {come_or_go, 4}, {abort_one, 2}, {give_back, 4}};
+    } acts[] = {{submit, 32},   {answer, 24},   {begin, 10}, {come_or_go, 4},
+                {abort_one, 2}, {give_back, 4}, {take, 4}};
     for (unsigned day = 0; day < DAYS; day++) {
         struct sched_config cfg = {.scheme = "leastload",
                                    .hwm = day % 5 == 4 ? HWM_AUTO : day % 5,

@@ -170,6 +170,30 @@ static void test_sent_again_takes_no_place(void **state)
     rig_expect_nothing(r);
 }
 
+/* An engine that does direct work is not idle, though it has no task. */
+static void test_direct_work_counts(void **state)
+{
+    struct rig *r = *state;
+    for (int i = 0; i < 3; i++)
+        rig_add(r, i);
+    sched_engine_taken(&r->engines[2].e, true);
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 1, "a");
+    rig_submit(r, "b", "{}");
+    rig_expect_sent(r, 0, "b");
+    rig_submit(r, "c", "{}"); /* it has room all the same */
+    rig_expect_sent(r, 2, "c");
+    rig_reply(r, 2, "c", RIG_OK);
+    rig_expect_reply(r, 2, "c");
+    rig_reply(r, 1, "a", RIG_OK);
+    rig_expect_reply(r, 1, "a");
+    rig_submit(r, "d", "{}");
+    rig_expect_sent(r, 1, "d");
+    sched_engine_taken(&r->engines[2].e, false);
+    rig_submit(r, "e", "{}");
+    rig_expect_sent(r, 2, "e");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -180,6 +204,7 @@ int main(void)
         T(test_follow_what_ran_nowhere),
         T(test_follow_an_engine_that_goes),
         T(test_sent_again_takes_no_place),
+        T(test_direct_work_counts),
     };
     return cmocka_run_group_tests_name("router/sched_edges", tests, NULL, NULL);
 }

@@ -84,16 +84,30 @@ static void on_grace(struct timer *t)
     sched_engine_judge(e->sched, e);
 }
 
+static bool may_adapt(const struct sched *s, bool tells_begun, bool has_recall)
+{
+    return s->cfg.hwm == HWM_AUTO && tells_begun && has_recall;
+}
+
 void sched_engine_init(struct sched *s, struct sched_engine *e, struct slice uuid,
                        bool tells_begun, bool has_recall)
 {
     *e = (struct sched_engine){
         .sched = s, .uuid = uuid, .tells_begun = tells_begun, .grace.fn = on_grace};
-    pace_init(&e->pace, s->cfg.hwm == HWM_AUTO && tells_begun && has_recall);
+    pace_init(&e->pace, may_adapt(s, tells_begun, has_recall));
     list_init(&e->sent);
     list_init(&e->offers);
     list_init(&e->watchers);
     list_init(&e->link);
+}
+
+void sched_engine_tells(struct sched *s, struct sched_engine *e, bool tells_begun,
+                        bool has_recall)
+{
+    e->tells_begun = tells_begun;
+    e->pace.adapts = may_adapt(s, tells_begun, has_recall);
+    sched_load_changed(s, e);
+    sched_engine_eased(s, e);
 }
 
 int sched_engine_add(struct sched *s, struct sched_engine *e)
@@ -176,6 +190,16 @@ void sched_load_changed(struct sched *s, struct sched_engine *e)
     s->policy->ops->changed(s->policy, e);
 }
 
+void sched_engine_taken(struct sched_engine *e, bool is_taken)
+{
+    e->is_taken = is_taken;
+    if (!e->live)
+        return;
+    sched_load_changed(e->sched, e);
+    if (!is_taken)
+        sched_engine_eased(e->sched, e);
+}
+
 void sched_load_add(struct sched *s, struct sched_engine *e, size_t bytes)
 {
     e->load++;
@@ -195,7 +219,7 @@ void sched_engine_eased(struct sched *s, struct sched_engine *e)
 {
     if (e->live)
         assign_to(s, e);
-    if (e->live && e->load == 0)
+    if (e->live && e->load == 0 && !e->is_taken)
         recall_for_idle(s, e);
     else if (!e->live && list_is_empty(&e->sent) && timer_is_set(&e->grace))
         let_go(s, e);

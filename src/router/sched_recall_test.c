@@ -342,6 +342,69 @@ static void test_tasks_bound_to_the_engine_stay(void **state)
     assert_int_equal(sched_counts(r->s)->recalls, 0);
 }
 
+/* Both do direct work, one of them has a task behind it, and the other one is done first. */
+static void test_task_behind_direct_work_goes_to_an_idle_engine(void **state)
+{
+    struct rig *r = *state;
+    for (int i = 0; i < 2; i++) {
+        rig_add(r, i);
+        sched_engine_taken(&r->engines[i].e, true);
+    }
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 1, "a");
+    rig_pass_ms(r, 11);
+    rig_pass_ms(r, 11);
+    rig_expect_nothing(r);
+    sched_engine_taken(&r->engines[0].e, false);
+    expect_recall(r, 1, "\"a\"");
+    give_back(r, 1, IDS("a"));
+    rig_expect_sent(r, 0, "a");
+    rig_expect_nothing(r);
+}
+
+/* It turns out only when the task is late that the engine is at something else. */
+static void test_task_that_turns_out_to_stand_behind_direct_work(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_submit(r, "busy", "{}");
+    rig_expect_sent(r, 0, "busy");
+    begin(r, 0, "busy");
+    rig_add(r, 1);
+    sched_engine_taken(&r->engines[1].e, true);
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 1, "a");
+    rig_reply(r, 0, "busy", RIG_OK);
+    rig_expect_reply(r, 0, "busy");
+    rig_expect_nothing(r);
+    rig_pass_ms(r, 11);
+    rig_pass_ms(r, 11);
+    expect_recall(r, 1, "\"a\"");
+    give_back(r, 1, IDS("a"));
+    rig_expect_sent(r, 0, "a");
+}
+
+/* One that it has begun is its own, and it is asked once. */
+static void test_begun_beside_direct_work_stays(void **state)
+{
+    struct rig *r = *state;
+    for (int i = 0; i < 2; i++) {
+        rig_add(r, i);
+        sched_engine_taken(&r->engines[i].e, true);
+    }
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 1, "a");
+    begin(r, 1, "a");
+    rig_pass_ms(r, 11);
+    rig_pass_ms(r, 11);
+    sched_engine_taken(&r->engines[0].e, false);
+    rig_expect_nothing(r);
+    rig_pass_ms(r, 100);
+    rig_expect_nothing(r);
+    rig_reply(r, 1, "a", RIG_OK);
+    rig_expect_reply(r, 1, "a");
+}
+
 static void test_death_while_recalled(void **state)
 {
     struct rig *r = *state;
@@ -463,6 +526,9 @@ int main(void)
         T(test_late_engine_gets_no_more),
         T(test_stuck_engine_loses_its_queue),
         T(test_alone_nothing_is_called_back),
+        T(test_task_behind_direct_work_goes_to_an_idle_engine),
+        T(test_task_that_turns_out_to_stand_behind_direct_work),
+        T(test_begun_beside_direct_work_stays),
         T(test_tasks_bound_to_the_engine_stay),
         T(test_death_while_recalled),
         T(test_answer_within_the_grace),

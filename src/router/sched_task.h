@@ -27,6 +27,7 @@ struct sched_engine {
     int64_t turn;          /* place in the line: smaller = longer without a new task */
     unsigned load;         /* tasks sent there and unanswered */
     bool full;             /* takes no task at present */
+    bool is_taken;         /* has direct work to do */
     bool live;             /* takes new tasks at all */
     bool tells_begun;      /* announced `begun` */
     struct pace pace;      /* with hwm=auto */
@@ -83,6 +84,9 @@ void sched_free(struct sched *s);
 /* `uuid` is borrowed for the engine's life. What it announced: `begun`, `recall`. */
 void sched_engine_init(struct sched *s, struct sched_engine *e, struct slice uuid,
                        bool tells_begun, bool has_recall);
+/* It announced that only now, after sched_engine_add(): for tasks from now on. */
+void sched_engine_tells(struct sched *s, struct sched_engine *e, bool tells_begun,
+                        bool has_recall);
 /* To the front of the line, with load 0; may get tasks before this returns. 0 or ERSA_ENOMEM.
  */
 int sched_engine_add(struct sched *s, struct sched_engine *e);
@@ -92,6 +96,11 @@ int sched_engine_add(struct sched *s, struct sched_engine *e);
  * engine, perhaps before this returns. */
 void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
                        const char *cause, void (*done)(void *ctx, struct sched_engine *e));
+
+/* The engine has direct work to do, or has no more of it, which the scheduler neither sends nor
+ * counts. With the least load that is one task more; and a task that stands behind it may go to
+ * who is idle. Any engine, added or not. */
+void sched_engine_taken(struct sched_engine *e, bool is_taken);
 
 /* Gives back memory that is kept for the next tasks. */
 void sched_trim(struct sched *s);

@@ -118,6 +118,23 @@ def test_engine_that_is_told_of_twice_has_one_place(start_controller, make_peers
         again.stop()
 
 
+def test_engine_that_does_direct_work_is_not_chosen_first(client, peers):
+    engines = [peers.attached(), peers.stock()]
+    client.wait_engines(2)
+    for busy, idle in (engines, engines[::-1]):
+        channel = {"channel": "mux"} if busy is engines[0] else {}
+        direct = client.send_mux(busy.uuid)
+        work = busy.recv(**channel)
+        for _ in range(4):  # in turn, if both were idle
+            header = client.submit()
+            request = idle.recv()
+            assert header_of(request) == header
+            idle.answer(request)
+            client.recv(client.task)
+        busy.answer(work, **channel)
+        assert client.recv(client.mux).parent == direct
+
+
 # Records
 
 def test_direct_messages_without_reply_are_not_pending(client, peers):
