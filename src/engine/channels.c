@@ -48,6 +48,11 @@ void channels_close(struct channels *c)
     c->vec_cap = 0;
 }
 
+bool channels_is_one(const struct channels *c)
+{
+    return c->set->is_one;
+}
+
 bool channels_is_up(const struct channels *c)
 {
     return c->set->is_up(c);

@@ -23,8 +23,9 @@ struct channels_ops {
     void (*up)(void *ctx);
     /* Stock sockets: all that channels_serve() began to connect is connected. */
     void (*served)(void *ctx);
-    /* The connection is lost and being made again; the controller has given the engine up. Only
-     * with `attach`: with the stock sockets nobody gives anybody up for that. */
+    /* The hub's connection is lost and being made again. With one connection the controller has
+     * given the engine up; with the stock sockets it may be there as before, or be another one,
+     * which is asked (not of the reference's, where what runs goes on without the hub). */
     void (*down)(void *ctx);
     void (*message)(void *ctx, enum channel ch, const struct frame *frames, unsigned n);
     /* There is room again. */
@@ -66,6 +67,8 @@ int channels_open(struct channels *c, struct loop *l, struct wire *w,
 int channels_serve(struct channels *c, int64_t id, struct ersa_error *err);
 void channels_close(struct channels *c);
 
+/* `attach`: its end is the engine's end for the controller. */
+bool channels_is_one(const struct channels *c);
 bool channels_is_up(const struct channels *c);     /* ops.up was called last */
 bool channels_is_served(const struct channels *c); /* likewise ops.served */
 

@@ -136,6 +136,7 @@ static int query_port(const struct connection_info *conn)
 }
 
 const struct channel_set channels_attach = {
+    .is_one = true,
     .open = open_set,
     .serve = serve,
     .is_up = is_up,

@@ -9,6 +9,7 @@
     ((size_t)16 << 20) /* queued for the controller before output is held back */
 
 struct channel_set {
+    bool is_one; /* channels_is_one() */
     int (*open)(struct channels *c, struct ersa_error *err);
     int (*serve)(struct channels *c, int64_t id, struct ersa_error *err);
     bool (*is_up)(const struct channels *c);

@@ -28,6 +28,14 @@ static void on_query_up(void *ctx, struct peer *p)
     c->ops->up(c->ctx);
 }
 
+static void on_query_down(void *ctx, struct peer *p, enum peer_down why)
+{
+    struct channels *c = ctx;
+    on_down(c, p, why);
+    if (c->conn->is_ersa)
+        c->ops->down(c->ctx);
+}
+
 static void on_query(void *ctx, struct peer *p, const struct msg *m)
 {
     struct channels *c = ctx;
@@ -85,7 +93,7 @@ static void on_written(void *ctx, struct peer *p)
 }
 
 static const struct port_ops query_ops = {
-    .peer_up = on_query_up, .peer_down = on_down, .message = on_query};
+    .peer_up = on_query_up, .peer_down = on_query_down, .message = on_query};
 static const struct port_ops shell_ops = {.peer_up = on_shell_up,
                                           .peer_down = on_down,
                                           .message = on_shell,

@@ -103,11 +103,12 @@ static void enqueue(struct engine *e, struct request *r)
     dispatch_next(e);
 }
 
-/* The controller has given an engine up whose connection was lost. What it had queued for it
- * may come by the next one, and belongs to others by now. */
+/* The controller has given an engine up whose one connection was lost. What it had queued for
+ * it may come by the next one, and belongs to others by now. */
 static bool is_left_over(const struct engine *e, enum channel ch)
 {
-    return ch == CHAN_SHELL && e->id >= 0 && e->life.state < LIFE_SERVING;
+    return ch == CHAN_SHELL && channels_is_one(&e->channels) && e->id >= 0 &&
+           e->life.state < LIFE_SERVING;
 }
 
 void dispatch_message(struct engine *e, enum channel ch, const struct frame *frames, unsigned n)

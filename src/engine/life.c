@@ -46,19 +46,15 @@ static const struct {
 static void begin_service(struct engine *e)
 {
     registration_ready(e);
+    dispatch_written(e);
     dispatch_next(e);
 }
 
-/* The controller has given the engine up: what waits here goes to others. The task under way
- * can't be called back; its reply finds nobody. */
 static void lose_connection(struct engine *e)
 {
-    size_t n = dispatch_drop(e);
-    if (e->current)
-        e->current->is_answered = true;
-    log_warn("the connection to the controller is lost, %zu requests that waited are dropped; "
-             "connecting again",
-             n);
+    log_warn("the connection to the controller is lost; connecting again");
+    if (channels_is_one(&e->channels))
+        life_lose_place(e);
 }
 
 static void on_refused(struct engine *e)
@@ -137,6 +133,7 @@ static const struct transition {
 
     {LIFE_REGISTERING, EV_REGISTERED, LIFE_SERVING, begin_service},
     {LIFE_REGISTERING, EV_REFUSED, LIFE_REGISTERING, on_refused},
+    {LIFE_REGISTERING, EV_KEPT, LIFE_SERVING, begin_service},
 
     {LIFE_CONNECTING, EV_STOP, LIFE_STOPPING, begin_stop},
     {LIFE_REGISTERING, EV_STOP, LIFE_STOPPING, begin_stop},
@@ -241,6 +238,15 @@ void life_stop(struct engine *e, enum life_stop why)
     l->exit_code = stops[why].exit_code;
     snprintf(l->cause, sizeof(l->cause), "%s", stops[why].cause);
     life_event(e, EV_STOP);
+}
+
+void life_lose_place(struct engine *e)
+{
+    size_t n = dispatch_drop(e);
+    if (e->current)
+        e->current->is_answered = true;
+    if (n)
+        log_warn("%zu requests that waited for the place before are dropped", n);
 }
 
 void life_on_idle(struct engine *e)

@@ -3,6 +3,7 @@
  *
  *     CONNECTING -up-> REGISTERING -registered-> SERVING -down-> CONNECTING
  *     REGISTERING -refused-> REGISTERING (again, if it was registered before), else stop
+ *     REGISTERING -kept-> SERVING (it is registered still)
  *     CONNECTING, REGISTERING, SERVING -stop-> STOPPING -runtime_end-> ENDING
  *     CONNECTING, REGISTERING, SERVING -runtime_end-> ENDING
  *
@@ -16,7 +17,7 @@
 #include "loop/loop.h"
 
 #define LIFE_STATES(X) X(CONNECTING) X(REGISTERING) X(SERVING) X(STOPPING) X(ENDING)
-#define LIFE_EVENTS(X) X(UP) X(DOWN) X(REGISTERED) X(REFUSED) X(STOP) X(RUNTIME_END)
+#define LIFE_EVENTS(X) X(UP) X(DOWN) X(REGISTERED) X(REFUSED) X(KEPT) X(STOP) X(RUNTIME_END)
 
 enum life_state {
 #define X(name) LIFE_##name,
@@ -71,6 +72,11 @@ void life_fini(struct engine *e);
 void life_event(struct engine *e, enum life_event ev);
 /* Why, then EV_STOP; when it stops already, only a second SIGTERM makes a difference. */
 void life_stop(struct engine *e, enum life_stop why);
+/* The controller has given the engine up, or is another one. What waits here is others' or
+ * nobody's, and is dropped; the task under way can't be called back, its reply would find
+ * nobody.
+ */
+void life_lose_place(struct engine *e);
 /* The runtime is free: when the engine stops, this is what was waited for. */
 void life_on_idle(struct engine *e);
 bool life_is_serving(const struct engine *e);

@@ -105,6 +105,12 @@ static int take_id(struct engine *e, int64_t id)
     return runtime_hello(e);
 }
 
+/* One that has the engine from an earlier run's file may have sent it something already. */
+static bool is_known(const json_t *content)
+{
+    return json_is_true(json_object_get(json_object_get(content, "ersa"), "known"));
+}
+
 static void on_accepted(struct engine *e, const json_t *content)
 {
     struct ersa_error err = {0};
@@ -118,6 +124,8 @@ static void on_accepted(struct engine *e, const json_t *content)
     if (!is_first && id != e->id)
         log_warn("registered again, but with id %" PRId64 ": user code still knows the old one",
                  id);
+    if (!is_first && !is_known(content))
+        life_lose_place(e);
     int rc = is_first ? take_id(e, id) : 0;
     if (rc < 0)
         err_set(&err, rc, "%s", ersa_strerror(rc));
@@ -134,9 +142,22 @@ static void on_accepted(struct engine *e, const json_t *content)
     life_event(e, EV_REGISTERED);
 }
 
+/* Only the hub's connection was lost, or all were back before the controller minded. */
+static bool is_kept(const struct engine *e, const char *ename)
+{
+    return e->id >= 0 && !channels_is_one(&e->channels) && ename &&
+           strcmp(ename, "KeyError") == 0;
+}
+
 static void on_refused(struct engine *e, const json_t *content)
 {
     const char *ename = json_str(content, "ename"), *evalue = json_str(content, "evalue");
+    if (is_kept(e, ename)) {
+        log_info("connected again, still registered with id %" PRId64, e->id);
+        e->registration.has_told_ready = false;
+        life_event(e, EV_KEPT);
+        return;
+    }
     if (e->id < 0)
         log_critical("Registration Failed: %s: %s", ename ? ename : "?", evalue ? evalue : "");
     else

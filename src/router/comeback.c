@@ -8,13 +8,14 @@
 void comeback_tells(struct sched *s, struct slice uuid, struct slice last_begun)
 {
     struct sched_engine *e = map_get(&s->by_uuid, uuid.data, uuid.len);
-    if (!e || e->live)
+    if (!e)
         return;
     struct task *last = map_get(&s->tasks, last_begun.data, last_begun.len);
     if (last && last->where == AT_ENGINE && last->engine == e)
         for (struct list *it = &last->link; it != &e->sent; it = it->prev)
             container_of(it, struct task, link)->begun = true;
-    sched_engine_judge(s, e);
+    if (!e->live)
+        sched_engine_judge(s, e);
 }
 
 void comeback_unsure(struct sched_engine *e)

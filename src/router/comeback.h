@@ -8,8 +8,7 @@
 
 /* The engine of that name has lost its connection and registers anew. It begins tasks in the
  * order in which they came, and tells the last one that it began (empty: none), so what stands
- * behind that one goes elsewhere; the verdict falls now. No-op when none of that name is
- * leaving. */
+ * behind that one goes elsewhere; the verdict falls now, unless it has not been given up. */
 void comeback_tells(struct sched *s, struct slice uuid, struct slice last_begun);
 /* It is silent, but may be there all the same, and nobody knows what it will begin: all that it
  * has counts as begun. */

@@ -209,10 +209,16 @@ static void wait_for_engine(struct router *r, struct engine *e, enum channel ch,
         arm_patience(r, e);
 }
 
+/* One of an earlier run drops what comes before it has registered again. */
+static struct link *find_way(const struct engine *e, enum channel ch)
+{
+    return e->restored && e->attach ? NULL : engine_link(e, ch);
+}
+
 void direct_to_engine(struct engine *e, enum channel ch, const struct frame *frames, unsigned n,
                       struct link *source)
 {
-    struct link *to = engine_link(e, ch);
+    struct link *to = find_way(e, ch);
     if (to)
         link_send_channel(to, ch, frames, n, source);
     else
@@ -263,7 +269,7 @@ void direct_on_connected(struct engine *e)
     struct router *r = engine_router(e);
     list_for_each (&e->waiting, it) {
         struct waiting *w = container_of(it, struct waiting, link);
-        struct link *to = engine_link(e, w->channel);
+        struct link *to = find_way(e, w->channel);
         if (!to)
             continue;
         link_send_channel(to, w->channel, w->msg->frames, w->msg->n, NULL);

@@ -168,14 +168,17 @@ static int read_wish(const json_t *content, int64_t *ret)
     return 0;
 }
 
-/* Makes the engine known to everything that serves it; it is PENDING. */
+/* Makes the engine known to everything that serves it; it is PENDING, or in service already, of
+ * an earlier run. */
 static int start_engine(struct router *r, struct slice uuid, int64_t wish, unsigned caps,
                         struct engine **ret, struct ersa_error *err)
 {
     int rc = registry_add(&r->registry, uuid, wish, caps, ret, err);
     if (rc < 0)
         return rc;
-    if (!engine_is_live(*ret))
+    if (engine_is_live(*ret))
+        sched_engine_tells(r->sched, &(*ret)->task, caps & CAP_begun, caps & CAP_recall);
+    else
         sched_engine_init(r->sched, &(*ret)->task, (*ret)->uuid, caps & CAP_begun,
                           caps & CAP_recall);
     link_bind_all(r, *ret);
@@ -228,6 +231,7 @@ void registration_on_request(struct query *q)
     struct slice id = {json_string_value(uuid), json_string_length(uuid)};
     comeback_tells(r->sched, id, last_begun(q->content));
     unsigned caps = r->cfg.caps & caps_read(q->content);
+    bool is_known = registry_by_uuid(&r->registry, id);
     struct engine *e;
     struct ersa_error err = {0};
     int rc = start_engine(r, id, wish, caps, &e, &err);
@@ -242,9 +246,14 @@ void registration_on_request(struct query *q)
     json_t *content =
         json_pack("{s:I, s:s, s:I, s:o}", "id", (json_int_t)e->id, "status", "ok", "hb_period",
                   (json_int_t)r->cfg.heart_period_ms, "connection_info", connection_info(r));
-    if (json_object_get(q->content, "ersa"))
-        json_object_set_new(content, "ersa", caps_json(caps));
+    if (json_object_get(q->content, "ersa")) {
+        json_t *ersa = caps_json(caps);
+        if (is_known)
+            json_object_set_new(ersa, "known", json_true());
+        json_object_set_new(content, "ersa", ersa);
+    }
     hub_reply_orphan(q, "registration_reply", content);
+    direct_on_connected(e);
     if (!(caps & CAP_ready))
         heart_hurry(r);
 }

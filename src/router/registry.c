@@ -205,16 +205,14 @@ static int insert(struct registry *r, struct engine *e, struct engine **ret,
     return 0;
 }
 
-/* It registers anew. A stock engine doesn't, one of ours has lost its connection; where the
- * scheduler knows it already, it stays one that does not tell `begun`. */
+/* It registers anew. A stock engine doesn't, one of ours has lost its connection; over the
+ * stock sockets it may be in service already. */
 static int take_restored(struct engine *e, unsigned caps)
 {
     e->restored = false;
-    if (engine_is_live(e)) {
-        e->caps = caps & ~(unsigned)CAP_begun;
-        return 0;
-    }
     e->caps = caps;
+    if (engine_is_live(e))
+        return 0;
     e->has_beaten = false;
     loop_after(e->env->loop, &e->stall, MS_TO_NS(e->env->stall_ms));
     return 0;

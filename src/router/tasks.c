@@ -114,12 +114,21 @@ static const struct note {
     {"ersa_recalled", CAP_recall, on_recalled},
 };
 
-static const struct note *find_note(const struct link *l, const struct jfield *msg_type)
+static const struct note *find_note(const struct jfield *msg_type)
 {
     for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
-        if (l->engine->caps & notes[i].cap && slice_is(msg_type->raw, notes[i].type))
+        if (slice_is(msg_type->raw, notes[i].type))
             return &notes[i];
     return NULL;
+}
+
+/* One of an earlier run may not have announced here what it tells. It is no reply for all that.
+ */
+static void take_note(struct link *l, const struct msg *m, const struct note *note)
+{
+    struct parts p;
+    if (l->engine->caps & note->cap && link_admit(l, m->frames, m->n, &p) && !note->take(l, &p))
+        link_reject(l, REJECT_HEADER);
 }
 
 static bool is_probe(const struct msg *m)
@@ -178,10 +187,9 @@ void tasks_from_engine(struct link *l, const struct msg *m)
     struct parts p;
     struct jfield f[] = {{.key = "msg_type"}, {.key = "session"}};
     bool is_read = parts_split(m->frames, m->n, &p) == 0 && jscan(p.header, f, 2) == 0;
-    const struct note *note = is_read ? find_note(l, &f[0]) : NULL;
+    const struct note *note = is_read ? find_note(&f[0]) : NULL;
     if (note) {
-        if (link_admit(l, m->frames, m->n, &p) && !note->take(l, &p))
-            link_reject(l, REJECT_HEADER);
+        take_note(l, m, note);
         return;
     }
     r->task_source = l;

@@ -10,6 +10,14 @@ import functions as f
 from clusters import Cluster
 from processes import wait_until
 
+CURVE = "--IPController.enable_curve=True"
+WAYS = {
+    "no ready": ["--Ersa.disable=ready"],
+    "CURVE": [CURVE],
+    "no attach": ["--Ersa.disable=attach"],
+    "no attach, CURVE": ["--Ersa.disable=attach", CURVE],
+}
+
 
 def state_of(cluster):
     try:
@@ -51,12 +59,11 @@ def test_killed_controller_comes_back(cell, tmp_path, transport):
 
 
 @pytest.mark.ours("controller")
-@pytest.mark.parametrize("how", ["no ready", "CURVE"])
+@pytest.mark.parametrize("how", WAYS)
 def test_in_other_ways(cell, tmp_path, how):
-    """Without `ready`, and encrypted with the keys that were kept: the same."""
-    option = {"no ready": "--Ersa.disable=ready", "CURVE": "--IPController.enable_curve=True"}[how]
-    controller_args = ["--restore", option]
-    engine_args = [option] if how == "no ready" and cell.endswith("-ours") else []
+    """Without `ready`, over the stock sockets, encrypted with the keys that were kept: the same."""
+    controller_args = ["--restore", *WAYS[how]]
+    engine_args = [o for o in WAYS[how] if o.startswith("--Ersa")] if cell.endswith("-ours") else []
     with Cluster(cell, tmp_path, 2, controller_args, engine_args) as cluster:
         with cluster.client() as client:
             pids, engines = client[:].apply_sync(f.pid), dict(client._engines)
