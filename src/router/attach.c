@@ -31,7 +31,7 @@ static void (*const handlers[CH_MAX])(struct link *l, const struct msg *m) = {
 
 void attach_on_up(struct link *l)
 {
-    heart_greet(l);
+    heart_on_listener(l);
 }
 
 void attach_on_message(struct link *l, const struct msg *m)
@@ -48,16 +48,4 @@ void attach_on_message(struct link *l, const struct msg *m)
         return;
     }
     link_reject(l, REJECT_CHANNEL);
-}
-
-void attach_ping_all(struct router *r, const struct frame *payload)
-{
-    struct port *port = ports_get(&r->ports, RT_ATTACH);
-    if (!port)
-        return;
-    struct frame ping[] = {channel_frame(CH_HB), *payload};
-    size_t pos = 0;
-    struct peer *p;
-    while ((p = port_next_peer(port, &pos)))
-        peer_send(p, ping, 2);
 }

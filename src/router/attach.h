@@ -8,7 +8,5 @@
 
 void attach_on_up(struct link *l);
 void attach_on_message(struct link *l, const struct msg *m);
-/* A ping to every attached engine. */
-void attach_ping_all(struct router *r, const struct frame *payload);
 
 #endif

@@ -231,6 +231,7 @@ struct engine *engine_new(struct engine_env *env, struct slice uuid, int64_t id)
     list_init(&e->queue);
     list_init(&e->broadcasts);
     list_init(&e->link);
+    list_init(&e->beat);
     buf_init(&e->completed, COMPLETED_MAX);
     return e;
 }
@@ -241,6 +242,7 @@ void engine_free(struct engine *e)
         return;
     cancel_timers(e);
     list_remove(&e->link);
+    list_remove(&e->beat);
     buf_fini(&e->completed);
     free(e->cause);
     free(e);

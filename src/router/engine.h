@@ -93,14 +93,16 @@ struct engine {
 
     bool restored;   /* of an earlier run's state file, and not registered since */
     bool is_revived; /* its heart had stopped, and its clients had been told */
-    bool heard;      /* a message came since the last tick of the heart */
+    bool heard;      /* a message came since the heart last looked */
     uint64_t moved;  /* by its connections, when the heart last looked */
     bool has_beaten; /* ever: first beat, or `ready` */
-    unsigned misses; /* ticks in a row */
+    unsigned misses; /* looks of the heart in a row */
     bool reported;   /* end known from itself or its supervisor, not guessed */
     bool is_cut;     /* its connection broke, or was replaced: it may be back soon */
     bool is_silent;  /* its heartbeat stopped */
     char *cause;     /* owned; why it ended, NULL: unknown */
+
+    struct list beat; /* heart.c: who is looked at */
 
     struct timer stall;  /* PENDING: registration_timeout */
     struct timer settle; /* has beaten, waits for its connections */

@@ -58,6 +58,7 @@ struct link *link_new(struct gate *g, struct peer *p)
     l->peer = p;
     l->stuck.fn = on_stuck;
     list_init(&l->wait);
+    list_init(&l->beat);
     return l;
 }
 
@@ -67,6 +68,7 @@ void link_free(struct link *l)
         return;
     loop_cancel(l->router->loop, &l->stuck);
     list_remove(&l->wait);
+    heart_forget(l);
     free(l);
 }
 

@@ -39,6 +39,7 @@ struct link {
     uint64_t moved;         /* peer_moved() when that was last looked at ... */
     int64_t stuck_since_ns; /* ... and when it last was another */
     struct list wait;       /* paused by the mailer */
+    struct list beat;       /* heart.c: who is pinged */
     unsigned asked;         /* queries that records has not answered; paused meanwhile */
     bool complained;        /* bad input of it was logged */
 };

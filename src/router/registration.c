@@ -37,6 +37,7 @@ static void on_alive(void *ctx, struct engine *e)
              e->id, SLICE_FMT(e->uuid), ms);
     if (sched_engine_add(r->sched, &e->task) < 0)
         log_error("engine::%" PRId64 " gets no tasks: out of memory", e->id);
+    heart_watch(r, e);
     notify(r, "registration_notification", (struct slice){NULL, 0}, id_content(e));
     state_changed(r);
     log_info("engine::Engine Connected: %" PRId64, e->id);
@@ -68,6 +69,7 @@ static void on_gone(void *ctx, struct engine *e, bool was_alive)
     struct router *r = ctx;
     log_info("registration::unregister_engine(%" PRId64 ")%s%s", e->id, e->cause ? ": " : "",
              e->cause ? e->cause : "");
+    heart_unwatch(r, e);
     direct_on_gone(r, e, was_alive);
     broadcast_engine_gone(r->broadcast, e, was_alive);
     link_drop_full(e);

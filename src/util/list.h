@@ -49,6 +49,18 @@ static inline void list_remove(struct list *item)
     list_init(item);
 }
 
+/* Moves all of `from` to the end of `head`, in their order. */
+static inline void list_append_all(struct list *head, struct list *from)
+{
+    if (list_is_empty(from))
+        return;
+    from->next->prev = head->prev;
+    from->prev->next = head;
+    head->prev->next = from->next;
+    head->prev = from->prev;
+    list_init(from);
+}
+
 /* Takes the first item out and returns it, NULL when empty. */
 static inline struct list *list_pop_front(struct list *head)
 {

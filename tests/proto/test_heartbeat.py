@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The heart monitor (controller.md 8)."""
+import collections
 import time
 
 import pytest
+import zmq
 
 from harness import wait_until
 
@@ -94,3 +96,54 @@ def test_long_message_under_way_to_an_engine_counts_as_a_beat(quick, make_peers)
     for _ in spread(bytes(size), 2):
         engine.file.read(size // 50)
     assert client.engines() == {engine.id: engine.uuid}
+
+
+def pings_of_attached(context, controller, make_peers, n):
+    peers = make_peers(controller)
+    engines = [peers.attached(beat=False) for _ in range(n)]
+    return lambda: [[float(e.channels["hb"].get()[0]) for _ in range(e.channels["hb"].qsize())] for e in engines]
+
+
+def pings_of_subscriptions(context, controller, make_peers, n):
+    """What stock engines have."""
+    sockets = [context.socket(zmq.SUB) for _ in range(n)]
+    for s in sockets:
+        s.linger = 0
+        s.connect(controller.url("hb_ping", "engine"))
+        s.subscribe(b"")
+
+    def read():
+        got = []
+        for s in sockets:
+            got.append([])
+            while s.poll(0):
+                got[-1].append(float(s.recv()))
+        return got
+
+    return read
+
+
+@pytest.mark.parametrize("listeners", [pings_of_attached, pings_of_subscriptions])
+def test_each_of_many_is_pinged_once_a_period_a_few_at_a_time(context, start_controller, make_peers, listeners):
+    """Payloads are the controller's own clock: of the turn that sent them."""
+    n, period, rounds, a_turn = 200, 0.5, 4, 64
+    controller = start_controller(f"--ping={1000 * period}", "--HeartMonitor.max_heartmonitor_misses=1000")
+    read = listeners(context, controller, make_peers, n)
+    pings = [[] for _ in range(n)]
+
+    def all_pinged(times):
+        for own, new in zip(pings, read(), strict=True):
+            own.extend(new)
+        return min(map(len, pings)) >= times
+
+    wait_until(lambda: all_pinged(1), what="pings of all")
+    last_came = max(own[0] for own in pings)
+    times = max(map(len, pings)) + rounds + 1
+    wait_until(lambda: all_pinged(times), what="pings of some periods")
+    later = [[t for t in own if t > last_came + period] for own in pings]
+    first = max(own[0] for own in later)
+    later = [[t for t in own if t > first][:rounds - 1] for own in later]
+    for one, following in zip(zip(*later, strict=True), list(zip(*later, strict=True))[1:]):
+        assert max(one) < min(following), "a round is through before the next one"
+        assert max(one) - min(one) > period / 8, "spread"
+        assert max(collections.Counter(one).values()) <= a_turn
