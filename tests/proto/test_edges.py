@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Where hubs of this protocol are known to stumble (controller.md and db.md, Sharp edges): what stays behind of engines and tasks that
 are gone, who comes late, output that is lost, ports, signals, options. docs/edges.md lists them all."""
+import concurrent.futures
+import json
 import os
 import pathlib
 import signal
 import socket
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -133,6 +136,38 @@ def test_engine_that_does_direct_work_is_not_chosen_first(client, peers):
             client.recv(client.task)
         busy.answer(work, **channel)
         assert client.recv(client.mux).parent == direct
+
+
+def test_nothing_is_sent_to_hearts(client, peers):
+    """A stock engine's heart would take it for a ping, and echo it to nobody."""
+    engine = peers.stock()
+    client.wait_engines(1)
+    pong = engine.sockets[-1]
+    wait_until(lambda: engine.beats > 5, what="beats")
+    engine.stop_heart()
+    assert not pong.poll(100)
+
+
+def test_state_file_is_whole_and_written_seldom(controller, client, peers):
+    """However many engines come at once."""
+    n, path, seen = 60, controller.profile / "log" / "engines.json", set()
+    wait_until(path.exists, what="state file")
+    stop = threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            with open(path) as file:
+                seen.add((os.fstat(file.fileno()).st_ino, os.fstat(file.fileno()).st_mtime_ns, len(json.load(file)["engines"])))
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        for _ in range(n):
+            peers.attached()
+        client.wait_engines(n)
+        wait_until(lambda: max((count for _, _, count in seen), default=0) == n or watching.done(), what="the last of them")
+        stop.set()
+        watching.result()
+    assert len(seen) < n / 2
 
 
 # Records
