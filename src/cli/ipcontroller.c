@@ -16,6 +16,7 @@
 #include "util/log.h"
 
 #define TO_RECORDS 32768
+#define ASIDE 1024
 #define FROM_RECORDS 1024
 #define LINGER_MS 1000
 #define POOL_KEEP_BYTES ((size_t)64 << 20)
@@ -26,7 +27,7 @@ struct controller {
     struct loop *loop;
     struct signals signals;
     struct session *session;
-    struct ring *to_records, *from_records;
+    struct ring *to_records, *aside, *from_records;
     struct records *records;
     struct router *router;
     struct controller_metrics metrics;
@@ -59,13 +60,16 @@ static int start_records(struct controller *c, struct ersa_error *err)
 {
     struct store *store;
     c->to_records = ring_new(TO_RECORDS);
+    c->aside = ring_new(ASIDE);
     c->from_records = ring_new(FROM_RECORDS);
-    if (!c->to_records || !c->from_records)
+    if (!c->to_records || !c->aside || !c->from_records)
         return ERSA_ENOMEM;
     int rc = controller_store(&store, &c->cli, c->session, err);
     return rc < 0 ? rc
-                  : records_start(&c->records, store, c->to_records, c->from_records,
-                                  c->metrics.records, err);
+                  : records_start(
+                        &c->records, store,
+                        &(struct records_rings){c->to_records, c->aside, c->from_records},
+                        c->metrics.records, err);
 }
 
 static int start(struct controller *c, struct ersa_error *err)
@@ -87,6 +91,7 @@ static int start(struct controller *c, struct ersa_error *err)
     controller_metrics_open(&c->metrics, &c->cli);
     if (rc == 0)
         rc = start_records(c, err);
+    c->setup.router.aside = c->aside;
     c->setup.router.stats = c->metrics.router;
     c->setup.router.pool = c->pool = block_pool_new(POOL_KEEP_BYTES, false);
     if (rc == 0 && !c->pool)
@@ -128,6 +133,8 @@ static void end(struct controller *c)
     controller_setup_end(&c->setup);
     if (c->to_records)
         ring_free(c->to_records);
+    if (c->aside)
+        ring_free(c->aside);
     if (c->from_records)
         ring_free(c->from_records);
     session_free(c->session);

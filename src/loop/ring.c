@@ -31,6 +31,7 @@ struct ring {
     void *ctx;
     unsigned batch;
     _Alignas(64) atomic_bool asleep;
+    atomic_bool is_stalled;
     _Alignas(64) _Atomic size_t load;
 };
 
@@ -101,6 +102,17 @@ size_t ring_cap(const struct ring *r)
     return r->mask + 1;
 }
 
+void ring_stall(struct ring *r, bool is_stalled)
+{
+    atomic_store_explicit(&r->is_stalled, is_stalled, memory_order_release);
+}
+
+bool ring_is_stalled(const struct ring *r)
+{
+    struct ring *ring = (struct ring *)r;
+    return atomic_load_explicit(&ring->is_stalled, memory_order_acquire);
+}
+
 void ring_load(struct ring *r, size_t weight)
 {
     atomic_fetch_add_explicit(&r->load, weight, memory_order_relaxed);
@@ -130,6 +142,14 @@ void *ring_peek(struct ring *r)
     if (is_empty(r))
         return NULL;
     return r->items[atomic_load_explicit(&r->head, memory_order_relaxed) & r->mask];
+}
+
+void *ring_at(struct ring *r, size_t i)
+{
+    size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+    if (r->tail_seen - head <= i)
+        r->tail_seen = atomic_load_explicit(&r->tail, memory_order_acquire);
+    return r->tail_seen - head > i ? r->items[(head + i) & r->mask] : NULL;
 }
 
 void *ring_pop(struct ring *r)

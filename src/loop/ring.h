@@ -28,11 +28,16 @@ void ring_load(struct ring *r, size_t weight);
 void ring_unload(struct ring *r, size_t weight);
 size_t ring_loaded(const struct ring *r);
 size_t ring_cap(const struct ring *r); /* any thread */
+/* Whether the receiver takes nothing until further notice. It says so, anybody may ask. */
+void ring_stall(struct ring *r, bool is_stalled);
+bool ring_is_stalled(const struct ring *r);
 
 /* Receiver's thread: takes the next item, NULL when empty. */
 void *ring_pop(struct ring *r);
 /* The same, but it stays there. */
 void *ring_peek(struct ring *r);
+/* That of which `i` are taken first, NULL when there are not so many. */
+void *ring_at(struct ring *r, size_t i);
 /* Receiver's thread: from now on `l` calls fn for each item as they come, at most `batch` a
  * turn. */
 int ring_watch(struct ring *r, struct loop *l, ring_fn fn, void *ctx, unsigned batch);

@@ -16,12 +16,14 @@
 
 struct records {
     pthread_t thread;
-    struct loop *loop;     /* owned */
-    struct store *st;      /* owned */
-    struct ring *in, *out; /* borrowed */
-    bool keeps;            /* the store does keep something */
-    bool stopping;         /* answers have no reader any more */
+    struct loop *loop;             /* owned */
+    struct store *st;              /* owned */
+    struct ring *in, *aside, *out; /* borrowed */
+    bool keeps;                    /* the store does keep something */
+    bool stopping;                 /* answers have no reader any more */
     bool is_held;          /* the store is full: the ring is not read until it has room */
+    size_t n_looked;       /* while held: mails in the ring that were looked through */
+    struct ersa_error why; /* what the store said last when it could not write */
     int stop_fd;           /* owned; an eventfd */
     struct watch stop;
     struct seen
@@ -50,6 +52,10 @@ void output_on_iopub(struct records *r, const struct mail *m);
 void file_on_mail(struct records *r, const struct mail *m);
 /* Queries (query.c). */
 void query_on_mail(struct records *r, const struct mail *m);
+/* Queries while the ring is not read (hold.c): those that are in it already, and one that came
+ * aside. */
+void hold_answer(struct records *r);
+void hold_on_aside(void *ctx, void *item);
 
 /* report.c: fills a sheet. */
 void report_fill(void *ctx, struct stats_sheet *s);

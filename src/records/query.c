@@ -10,6 +10,7 @@
 #include "wire/reply.h"
 
 #define ANSWER_MAX ((size_t)2 << 30) /* octets of content, and of buffers */
+#define FULL_TEXT_MAX 1024
 
 /* Errors */
 
@@ -37,6 +38,20 @@ int query_fail_missing(struct query *q, const char *key)
 {
     q->reply_type = "hub_error";
     return query_fail_key(q, key);
+}
+
+int query_fail_full(struct query *q)
+{
+    struct buf text;
+    buf_init(&text, FULL_TEXT_MAX);
+    buf_printf(&text,
+               "the %s store of task records is full, changes wait until it has room%s%s; ask "
+               "again then",
+               q->r->st->ops->name, q->r->why.text[0] ? ": " : "", q->r->why.text);
+    const char *evalue = buf_cstr(&text);
+    query_fail(q, "StoreFull", evalue ? evalue : "the store of task records is full");
+    buf_fini(&text);
+    return ERSA_EFULL;
 }
 
 int query_fail_store(struct query *q, int rc, const struct ersa_error *err)
@@ -142,12 +157,13 @@ static void send_answer(struct query *q)
 static const struct {
     const char *msg_type, *reply_type;
     int (*handle)(struct query *q);
+    bool is_sure; /* answers what is certain also while the store is full */
 } handlers[] = {
-    {"result_request", "result_reply", query_result},
-    {"history_request", "history_reply", query_history},
-    {"db_request", "db_reply", query_db},
-    {"purge_request", "purge_reply", query_purge},
-    {"resubmit_request", "resubmit_reply", query_resubmit},
+    {"result_request", "result_reply", query_result, true},
+    {"history_request", "history_reply", query_history, false},
+    {"db_request", "db_reply", query_db, false},
+    {"purge_request", "purge_reply", query_purge, false},
+    {"resubmit_request", "resubmit_reply", query_resubmit, false},
 };
 
 static void handle(struct query *q, struct slice type)
@@ -158,6 +174,10 @@ static void handle(struct query *q, struct slice type)
         q->reply_type = handlers[i].reply_type;
         if (!json_is_object(q->content)) {
             query_fail_hub(q, "TypeError", "the content is not a JSON object");
+            return;
+        }
+        if (q->r->is_held && !handlers[i].is_sure) {
+            query_fail_full(q);
             return;
         }
         int rc = handlers[i].handle(q);

@@ -37,6 +37,8 @@ int query_fail_key(struct query *q, const char *message); /* KeyError */
 /* As a hub_error instead of the request's own reply. */
 int query_fail_hub(struct query *q, const char *ename, const char *evalue);
 int query_fail_missing(struct query *q, const char *key); /* hub_error KeyError */
+/* It can't be answered while the store is full. */
+int query_fail_full(struct query *q);
 /* What store and its query language return. */
 int query_fail_store(struct query *q, int rc, const struct ersa_error *err);
 

@@ -19,6 +19,8 @@ static int by_text(const void *a, const void *b)
 
 static int fail_unknown(struct query *q, struct slice id)
 {
+    if (q->r->is_held)
+        return query_fail_full(q); /* its request may be in the ring */
     buf_reset(&q->body);
     int rc = buf_puts(&q->body, "No such message: ");
     if (rc == 0)

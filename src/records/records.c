@@ -40,6 +40,8 @@ static void hold_while_full(struct records *r)
     r->is_held = r->st->is_full;
     if (listen_again(r) < 0)
         r->is_held = true; /* until the next tick */
+    ring_stall(r->in, r->is_held);
+    r->n_looked = 0;
 }
 
 /* As long as something waits, often; and now and then, since records grow old. */
@@ -48,9 +50,12 @@ static void on_tick(struct timer *t)
     struct records *r = container_of(t, struct records, tick);
     struct ersa_error err = {0};
     int rc = r->st->ops->tick(r->st, &err);
-    if (rc < 0)
+    if (rc < 0) {
+        r->why = err;
         records_complain(r, &err);
+    }
     hold_while_full(r);
+    hold_answer(r);
     loop_after(r->loop, t, MS_TO_NS(rc || r->is_held ? STORE_TICK_MS : IDLE_TICK_MS));
 }
 
@@ -72,6 +77,7 @@ static void on_mail(void *ctx, void *item)
         [MAIL_IOPUB] = output_on_iopub,
         [MAIL_QUERY] = query_on_mail,
         [MAIL_FILE] = file_on_mail,
+        [MAIL_DONE] = NULL,
         [MAIL_ANSWER] = NULL,
         [MAIL_RESUBMIT] = NULL,
     };
@@ -205,7 +211,7 @@ static void *run(void *arg)
     struct mail *m;
     loop_run(r->loop);
     r->stopping = true;
-    while ((m = ring_pop(r->in)))
+    while ((m = ring_pop(r->in)) || (m = ring_pop(r->aside)))
         on_mail(r, m);
     return NULL;
 }
@@ -238,7 +244,7 @@ static int start_thread(struct records *r)
     return rc == 0 ? 0 : ERSA_EIO;
 }
 
-int records_start(struct records **ret, struct store *st, struct ring *in, struct ring *out,
+int records_start(struct records **ret, struct store *st, const struct records_rings *rings,
                   struct stats_desk *stats, struct ersa_error *err)
 {
     struct records *r = calloc(1, sizeof(*r));
@@ -247,8 +253,9 @@ int records_start(struct records **ret, struct store *st, struct ring *in, struc
         return err_set(err, ERSA_ENOMEM, "out of memory");
     }
     r->st = st;
-    r->in = in;
-    r->out = out;
+    r->in = rings->in;
+    r->aside = rings->aside;
+    r->out = rings->out;
     r->stats = stats;
     r->keeps = !slice_is(SLICE_LIT("none"), st->ops->name);
     r->stop.fn = on_stop;
@@ -262,14 +269,17 @@ int records_start(struct records **ret, struct store *st, struct ring *in, struc
     if (rc == 0)
         rc = loop_watch(r->loop, &r->stop, r->stop_fd, LOOP_READ, LOOP_URGENT);
     if (rc == 0)
-        rc = ring_watch(in, r->loop, on_mail, r, MAILS_A_TURN);
+        rc = ring_watch(r->in, r->loop, on_mail, r, MAILS_A_TURN);
+    if (rc == 0)
+        rc = ring_watch(r->aside, r->loop, hold_on_aside, r, MAILS_A_TURN);
     if (rc == 0 && stats)
         rc = desk_serve(stats, r->loop, report_fill, r);
     want_tick(r);
     if (rc == 0)
         rc = start_thread(r);
     if (rc < 0) {
-        ring_unwatch(in);
+        ring_unwatch(r->in);
+        ring_unwatch(r->aside);
         free_records(r);
         return err_set(err, rc, "the records thread was not started: %s", ersa_strerror(rc));
     }
@@ -289,5 +299,6 @@ void records_stop(struct records *r)
     loop_cancel(r->loop, &r->tick);
     loop_unwatch(r->loop, &r->stop);
     ring_unwatch(r->in);
+    ring_unwatch(r->aside);
     free_records(r);
 }

@@ -26,7 +26,7 @@
 #define DONE "2026-01-02T03:04:07Z"
 
 struct seat {
-    struct ring *in, *out;
+    struct ring *in, *aside, *out;
     struct records *records;
 };
 
@@ -35,8 +35,10 @@ struct seat {
 static inline void open_seat(struct seat *s, struct store *st)
 {
     s->in = ring_new(RING_CAP);
+    s->aside = ring_new(2);
     s->out = ring_new(2);
-    assert_int_equal(records_start(&s->records, st, s->in, s->out, NULL, NULL), 0);
+    struct records_rings rings = {s->in, s->aside, s->out};
+    assert_int_equal(records_start(&s->records, st, &rings, NULL, NULL), 0);
 }
 
 static inline void open_memory(struct seat *s)
@@ -54,6 +56,7 @@ static inline void close_seat(struct seat *s)
     while ((m = ring_pop(s->out)))
         mail_free(m);
     ring_free(s->in);
+    ring_free(s->aside);
     ring_free(s->out);
 }
 

@@ -67,7 +67,36 @@ static int wait_in_line(struct mailer *m, struct mail *mail)
         m->first = 0;
     }
     m->waiting[m->first + m->n++] = mail;
+    m->n_queries += mail->type == MAIL_QUERY;
     return 0;
+}
+
+static struct mail *take_first(struct mailer *m)
+{
+    struct mail *mail = m->waiting[m->first++];
+    m->n--;
+    m->n_queries -= mail->type == MAIL_QUERY;
+    return mail;
+}
+
+static bool goes_aside(const struct mailer *m, enum mail_type type)
+{
+    return type == MAIL_QUERY && m->aside && ring_is_stalled(m->ring);
+}
+
+/* As far as there is room. */
+static void send_aside(struct mailer *m)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        struct mail *mail = m->waiting[m->first + i];
+        if (mail->type == MAIL_QUERY && ring_push(m->aside, mail) == 0)
+            m->n_queries--;
+        else
+            m->waiting[m->first + kept++] = mail;
+    }
+    m->n = kept;
+    ring_flush(m->aside);
 }
 
 static void resume_paused(struct mailer *m)
@@ -81,10 +110,10 @@ static void on_retry(struct timer *t)
 {
     struct router *r = container_of(t, struct router, mailer.retry);
     struct mailer *m = &r->mailer;
-    while (m->n && push(m, m->waiting[m->first]) == 0) {
-        m->first++;
-        m->n--;
-    }
+    while (m->n && push(m, m->waiting[m->first]) == 0)
+        take_first(m);
+    if (m->n_queries && goes_aside(m, MAIL_QUERY))
+        send_aside(m);
     ring_flush(m->ring);
     if (m->n) {
         loop_after(r->loop, t, MS_TO_NS(RETRY_MS));
@@ -106,6 +135,10 @@ static int send_mail(struct router *r, struct mail *mail, struct link *source)
 {
     struct mailer *m = &r->mailer;
     enum mail_type type = mail->type;
+    if (goes_aside(m, type) && ring_push(m->aside, mail) == 0) {
+        ring_flush(m->aside);
+        return 0;
+    }
     if (m->n == 0 && push(m, mail) == 0) {
         wake_records(r, type);
         return 0;
@@ -119,10 +152,11 @@ static int send_mail(struct router *r, struct mail *mail, struct link *source)
     return 0;
 }
 
-void mailer_start(struct router *r, struct ring *to_records)
+void mailer_start(struct router *r, struct ring *to_records, struct ring *aside)
 {
     struct mailer *m = &r->mailer;
     m->ring = to_records;
+    m->aside = aside;
     m->flush.fn = flush_ring;
     list_init(&m->flush.link);
     m->retry.fn = on_retry;

@@ -95,7 +95,7 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
     registry_init(&r->registry, l, &limits, &registration_ops, r);
     ledger_init(&r->ledger);
     recent_init(&r->recent);
-    mailer_start(r, to_records);
+    mailer_start(r, to_records, cfg->aside);
     rc = hub_start(r, err);
     if (rc == 0)
         rc = sched_new(&r->sched, l, s, &r->cfg.sched, &tasks_ops, r, err);

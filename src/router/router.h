@@ -36,8 +36,9 @@ struct router_config {
     int64_t registration_timeout_ms; /* 0: max(30 s, 10 periods) */
     size_t digest_history;           /* signatures remembered against replay; 0: none */
     struct sched_config sched;
-    const char *state_path;   /* of the engine state file; NULL: none */
-    struct slice restore;     /* text of that file from an earlier run; absent: start afresh */
+    const char *state_path; /* of the engine state file; NULL: none */
+    struct slice restore;   /* text of that file from an earlier run; absent: start afresh */
+    struct ring *aside; /* borrowed; queries while `to_records` is stalled; NULL: they wait */
     struct stats_desk *stats; /* borrowed; NULL: nobody asks for figures */
     struct block_pool *pool;  /* for large frames; they go to records by reference, so it must
                                  outlive what records still holds; NULL: a private one */

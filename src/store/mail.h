@@ -18,6 +18,7 @@ enum mail_type {
     MAIL_IOPUB,       /* output of a task: message */
     MAIL_QUERY,       /* a hub request that needs records: message behind `peer`; answered */
     MAIL_FILE,        /* content of a file, as the only frame; `peer`: its path */
+    MAIL_DONE,        /* a query that was answered before its turn (records/hold.c) */
     /* records -> router */
     MAIL_ANSWER,   /* for `peer`: msg_type, parent, content, buffers as frames */
     MAIL_RESUBMIT, /* a task for the scheduler: header, content, buffers as frames; msg_id */

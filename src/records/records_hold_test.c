@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who asks while the store is full gets an answer at once, and a true one. */
+#include <stdatomic.h>
+
+#include "records/records_rig.h"
+
+static atomic_bool is_full;
+
+static int tick(struct store *st, struct ersa_error *err)
+{
+    st->is_full = atomic_load(&is_full);
+    if (!st->is_full)
+        return 0;
+    *err = (struct ersa_error){.code = ERSA_EFULL, .text = "no space left"};
+    return ERSA_EFULL;
+}
+
+/* A store in memory that says what it is told to say. */
+static void open_full(struct seat *s, struct store_ops *ops)
+{
+    struct store_limits limits = {.records = 100, .bytes = 1 << 20, .cull = 0.1};
+    struct store *st = NULL;
+    assert_int_equal(store_memory_open(&st, &limits, NULL), 0);
+    *ops = *st->ops;
+    ops->tick = tick;
+    st->ops = ops;
+    atomic_store(&is_full, false);
+    open_seat(s, st);
+}
+
+static void become(struct seat *s, bool full)
+{
+    int64_t until = clock_mono_ms() + DEADLINE_MS;
+    atomic_store(&is_full, full);
+    request(s, 't', "nudge", NULL, NULL); /* there is a tick after a change */
+    while (ring_is_stalled(s->in) != full) {
+        assert_true(clock_mono_ms() < until);
+        nap();
+    }
+}
+
+static void ask_aside(struct seat *s, const char *type, const char *content)
+{
+    struct ring *in = s->in;
+    s->in = s->aside;
+    ask_with_engines(s, type, content, "");
+    s->in = in;
+}
+
+#define FULL                                                                                  \
+    ERROR("StoreFull", "the memory store of task records is full, changes wait until it has " \
+                       "room: no space left; ask again then")
+
+static const char *const unsure[][2] = {
+    {"history_request", "history_reply"},
+    {"db_request", "db_reply"},
+    {"purge_request", "purge_reply"},
+    {"resubmit_request", "resubmit_reply"},
+};
+
+static void expect_all(struct seat *s)
+{
+    for (size_t i = 0; i < sizeof(unsure) / sizeof(unsure[0]); i++)
+        expect_answer(s, unsure[i][1], FULL);
+}
+
+static void test_answers_while_full(void **state)
+{
+    static const char known[] = "{\"msg_ids\": [\"a\"], \"status_only\": true}",
+                      behind[] = "{\"msg_ids\": [\"b\"], \"status_only\": true}",
+                      content[] = "{\"msg_ids\": [\"a\"]}";
+    static const char done[] = "{\"completed\":[\"a\"],\"pending\":[],\"status\":\"ok\"}";
+    struct seat s;
+    struct store_ops ops;
+    open_full(&s, &ops);
+    request(&s, 't', "a", NULL, NULL);
+    result(&s, 't', "a", "e0", "{\"status\": \"ok\"}", NULL);
+    become(&s, true);
+    request(&s, 't', "b", NULL, NULL); /* nobody hears of it */
+    ask_with_engines(&s, "result_request", known, "");
+    expect_answer(&s, "result_reply", done);
+    ask_with_engines(&s, "result_request", behind, "");
+    expect_answer(&s, "result_reply", FULL);
+    for (size_t i = 0; i < sizeof(unsure) / sizeof(unsure[0]); i++)
+        ask_with_engines(&s, unsure[i][0], "{\"msg_ids\": [\"a\"]}", "");
+    expect_all(&s);
+    /* The same for what comes another way, since the ring has no room. */
+    ask_aside(&s, "result_request", known);
+    expect_answer(&s, "result_reply", done);
+    ask_aside(&s, "result_request", behind);
+    expect_answer(&s, "result_reply", FULL);
+    for (size_t i = 0; i < sizeof(unsure) / sizeof(unsure[0]); i++)
+        ask_aside(&s, unsure[i][0], "{\"msg_ids\": [\"a\"]}");
+    expect_all(&s);
+    ask_aside(&s, "result_request", content);
+    mail_free(await(&s));
+    become(&s, false);
+    /* What was answered is not answered again, and what waited is known. */
+    ask(&s, "history_request", "{}", "history_reply",
+        "{\"history\":[\"a\",\"nudge\",\"b\"],\"status\":\"ok\"}");
+    ask(&s, "result_request", behind, "result_reply",
+        "{\"completed\":[],\"pending\":[\"b\"],\"status\":\"ok\"}");
+    close_seat(&s);
+}
+
+/* It was sent aside because the ring was stalled; what it is about is in the ring still. */
+static void test_aside_is_never_sure(void **state)
+{
+    struct seat s;
+    struct store_ops ops;
+    open_full(&s, &ops);
+    ask_aside(&s, "history_request", "{}");
+    expect_answer(&s, "history_reply",
+                  ERROR("StoreFull", "the memory store of task records is full, changes wait "
+                                     "until it has room; ask again then"));
+    close_seat(&s);
+}
+
+static void test_end_while_full(void **state)
+{
+    struct seat s;
+    struct store_ops ops;
+    open_full(&s, &ops);
+    become(&s, true);
+    request(&s, 't', "b", NULL, NULL);
+    close_seat(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers_while_full),
+        cmocka_unit_test(test_aside_is_never_sure),
+        cmocka_unit_test(test_end_while_full),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
