@@ -2,7 +2,7 @@
 """Keys about the controller alone: simulated engines and clients, no Python on the way."""
 import time
 
-from measure import broker, controller, key, load, pss_mb
+from measure import Void, broker, controller, key, load, pss_mb
 
 ENGINES = 16
 FEW_ENGINES = 4
@@ -69,7 +69,7 @@ def check_broker(rival, beside):
     """A machine on which the broker is this slow is too busy to compare."""
     free = load(rival, 100000, f"--engines={ENGINES}", "--window=0")
     if free["tasks_s"] < 60000:
-        raise RuntimeError(f"void: the broker carries {free['tasks_s']:.0f} tasks/s with an unlimited window, "
+        raise Void(f"the broker carries {free['tasks_s']:.0f} tasks/s with an unlimited window, "
                            "60,000 wanted; this machine is too busy to compare")
     beside["broker, unlimited window, no iopub: tasks/s"] = free["tasks_s"]
     beside["broker, unlimited window, no iopub: CPU us a task"] = free["cpu_us"]

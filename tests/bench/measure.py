@@ -32,6 +32,11 @@ class Key:
 KEYS = {}
 
 
+class Void(Exception):
+    """The machine was too busy to compare; nothing is said about either side."""
+
+
+
 def key(name, reach, unit, relation):
     """Registers a function as a key. It returns (runs, beside): runs is a list of (ours, rival), rival None
     where the figure is absolute; beside maps a label to what was measured along the way."""
