@@ -229,6 +229,24 @@ def test_names_in_queries_are_no_sql(sqlite, make_peers, tmp_path):
     assert record(client, header, "msg_id")
 
 
+def test_output_in_a_database_comes_back_as_objects(sqlite, make_peers):
+    peers = make_peers(sqlite)
+    client, engine = peers.client(), peers.attached()
+    client.wait_engines(1)
+    header = client.submit({"code": "x"}, msg_type="execute_request")
+    request = engine.recv()
+    output = {"execute_result": {"data": {"text/plain": "42"}, "metadata": {}, "execution_count": 1},
+              "error": {"ename": "E", "evalue": "'", "traceback": ["line"]}}
+    for kind, content in output.items():
+        engine.publish([b"engine.0.x", *engine.session.pack(kind, content, parent=header_of(request))])
+    engine.answer(request)
+    client.recv(client.task)
+    wait_until(lambda: all(record(client, header, *output).get(k) for k in output), what="output")
+    assert record(client, header, *output) == {"msg_id": header["msg_id"], **output}
+    io = client.query("result_request", {"msg_ids": [header["msg_id"]]}).content[header["msg_id"]]["io"]
+    assert {k: io[k] for k in output} == output
+
+
 def test_records_of_another_life_are_judged_one_by_one(sqlite, make_peers, tmp_path):
     """The last one found says nothing about the others."""
     peers = make_peers(sqlite)
