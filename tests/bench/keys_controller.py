@@ -70,7 +70,7 @@ def check_broker(rival, beside):
     free = load(rival, 100000, f"--engines={ENGINES}", "--window=0")
     if free["tasks_s"] < 60000:
         raise Void(f"the broker carries {free['tasks_s']:.0f} tasks/s with an unlimited window, "
-                           "60,000 wanted; this machine is too busy to compare")
+                   "60,000 wanted; this machine is too busy to compare")
     beside["broker, unlimited window, no iopub: tasks/s"] = free["tasks_s"]
     beside["broker, unlimited window, no iopub: CPU us a task"] = free["cpu_us"]
 
