@@ -83,6 +83,24 @@ static void test_who_is_there_or_unknown(void **state)
     rig_expect_reply(r, 1, "d");
 }
 
+/* It was not given up, but a note may have been lost with a connection. */
+static void test_who_is_there_tells(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 1);
+    rig_submit(r, "d", "{}");
+    rig_submit(r, "e", "{}");
+    rig_expect_sent(r, 1, "d");
+    rig_expect_sent(r, 1, "e");
+    comeback_tells(r->s, SLICE_LIT("U1"), SLICE_LIT("d"));
+    rig_expect_nothing(r);
+    rig_add(r, 2);
+    rig_gone(r, 1, true, NULL);
+    rig_pass_ms(r, 201);
+    rig_expect_error(r, "d", "EngineError");
+    rig_expect_sent(r, 2, "e");
+}
+
 static void test_unsure_counts_as_begun(void **state)
 {
     struct rig *r = *state;
@@ -123,6 +141,7 @@ int main(void)
         T(test_its_own_tasks_come_back),
         T(test_nothing_new_is_told),
         T(test_who_is_there_or_unknown),
+        T(test_who_is_there_tells),
         T(test_unsure_counts_as_begun),
         T(test_adopted),
     };

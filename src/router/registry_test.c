@@ -177,6 +177,11 @@ static void test_restored(void **state)
     stock->links[CH_CONTROL] = some_link;
     engine_connected(stock);
     assert_int_equal(stock->state, ENGINE_ALIVE);
+    assert_int_equal(
+        registry_add(&w->r, SLICE_LIT("stock"), 7, CAP_ready | CAP_begun, &e, &err), 0);
+    assert_ptr_equal(e, stock);
+    assert_int_equal(stock->caps, CAP_ready | CAP_begun);
+    assert_int_equal(stock->state, ENGINE_ALIVE);
     ours->attach = some_link;
     engine_connected(ours);
     engine_beat(ours);

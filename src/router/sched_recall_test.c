@@ -106,6 +106,46 @@ static void test_window_grows_with_short_tasks(void **state)
     assert_int_equal(sched_counts(r->s)->waiting, 20 - r->engines[0].e.load);
 }
 
+/* One of an earlier run is in service before it registers again. What it was given until then
+ * counts as begun, and then it holds what others of its kind do. */
+static void test_announced_in_service(void **state)
+{
+    struct rig *r = *state;
+    char id[16];
+    rig_add_stock(r, 0);
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 0, "a");
+    sched_engine_tells(r->s, &r->engines[0].e, true, true);
+    rig_submit(r, "b", "{}");
+    rig_expect_nothing(r);
+    rig_pass_ms(r, 1);
+    rig_reply(r, 0, "a", RIG_OK);
+    rig_expect_reply(r, 0, "a");
+    rig_expect_sent(r, 0, "b");
+    rig_reply(r, 0, "b", RIG_OK);
+    rig_expect_reply(r, 0, "b");
+    train(r, 0, "t", 30, 1);
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof(id), "n_%d", i);
+        rig_submit(r, id, "{}");
+    }
+    assert_in_range(r->engines[0].e.load, 9, 10);
+}
+
+static void test_what_it_had_before_counts_as_begun(void **state)
+{
+    struct rig *r = *state;
+    rig_add_stock(r, 0);
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 0, "a");
+    sched_engine_tells(r->s, &r->engines[0].e, true, true);
+    rig_add(r, 1);
+    rig_gone(r, 0, true, NULL);
+    rig_pass_ms(r, 201);
+    rig_expect_error(r, "a", "EngineError");
+    rig_expect_nothing(r);
+}
+
 /* Without `begun` and `recall` an engine holds one, however fast it is. */
 static void test_stock_engines_hold_one(void **state)
 {
@@ -515,6 +555,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_begins_with_one_task),
         T(test_window_grows_with_short_tasks),
+        T(test_announced_in_service),
+        T(test_what_it_had_before_counts_as_begun),
         T(test_stock_engines_hold_one),
         T(test_long_task_shrinks_the_window),
         T(test_idle_engine_takes_half),

@@ -59,6 +59,7 @@ class Load(threading.Thread):
         self.path = str(path)
         self.tasks = []
         self.has_to_end = threading.Event()
+        self.is_abandoned = False
         self.error = None
 
     def new_task(self, retries):
@@ -83,6 +84,13 @@ class Load(threading.Thread):
         self.join(max(1, deadline - time.monotonic()))
         if self.error:
             raise self.error
+
+    def abandon(self):
+        """Ends without what is still unanswered."""
+        self.is_abandoned = True
+        self.finish(time.monotonic() + 30)
+        for sent in self.tasks:
+            sent.may_stay_open = True
 
 
 class StockLoad(Load):
@@ -148,7 +156,7 @@ class StockLoad(Load):
             self.finished.pop(0)
 
     def keep_busy(self):
-        while self.pending or not self.has_to_end.is_set():
+        while not self.is_abandoned and (self.pending or not self.has_to_end.is_set()):
             self.collect()
             self.forget()
             if len(self.pending) < WINDOW and not self.has_to_end.is_set():
@@ -196,7 +204,7 @@ class RawLoad(Load):
 
     def keep_busy(self):
         done = 0  # all before that have an outcome
-        while not self.has_to_end.is_set() or done < len(self.tasks):
+        while not self.is_abandoned and (not self.has_to_end.is_set() or done < len(self.tasks)):
             while done < len(self.tasks) and self.tasks[done].outcomes:
                 done += 1
             if len(self.tasks) - done < 2 * WINDOW and not self.has_to_end.is_set():

@@ -17,6 +17,7 @@ class Sent:
     retries: int = 0
     fails: bool = False    # it raises
     is_choosy: bool = False  # it depends on others, so it may be refused
+    may_stay_open: bool = False  # its controller was killed: nobody owes it an answer
     outcomes: tuple = ()
 
 
@@ -32,6 +33,8 @@ def read_lines(path):
 
 def complaint(task, n_begun, n_done):
     """What is wrong with that task; None: nothing."""
+    if task.may_stay_open and not task.outcomes:
+        return f"ran {n_begun} times with {task.retries} retries, unanswered" if n_begun > task.retries + 1 else None
     if len(task.outcomes) != 1:
         return f"{len(task.outcomes)} outcomes {task.outcomes}"
     outcome = task.outcomes[0]

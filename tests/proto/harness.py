@@ -306,6 +306,11 @@ class Engine:
                                    content or {"status": "ok"}, parent=header, metadata=meta, buffers=buffers)
         return request[:at] + frames
 
+    def begun(self, request):
+        """Tells that it begins the task (extensions.md 4)."""
+        at = request.index(DELIMITER)
+        return request[:at] + self.session.pack("ersa_begun", parent={"msg_id": header_of(request)["msg_id"]})
+
     def status(self, request, state):
         """An iopub status message that belongs to the request."""
         return [f"engine.{self.id}.status".encode(),
@@ -373,6 +378,9 @@ class StockEngine(Peer, Engine):
     def answer(self, request, **kw):
         self.shell.send_multipart(self.reply_to(request, **kw))
 
+    def begin(self, request):
+        self.shell.send_multipart(self.begun(request))
+
     def answer_control(self, request, **kw):
         self.control.send_multipart(self.reply_to(request, **kw))
 
@@ -437,9 +445,7 @@ class AttachEngine(Engine):
         self.send(channel, self.reply_to(request, **kw))
 
     def begin(self, request):
-        """Tells that it begins the task (extensions.md 4)."""
-        at = request.index(DELIMITER)
-        self.send("task", request[:at] + self.session.pack("ersa_begun", parent={"msg_id": header_of(request)["msg_id"]}))
+        self.send("task", self.begun(request))
 
     def publish(self, frames):
         self.send("iopub", frames)

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from harness import PATIENCE_S, Controller, header_of, new_uuid, wait_until
+from harness import CAPS, PATIENCE_S, Controller, header_of, new_uuid, raw_recv, wait_until
 
 
 def state_path(controller):
@@ -101,6 +101,67 @@ def test_restored_engines_are_served_under_their_ids(start_controller, restart, 
     assert client.engines() == {0: stock.uuid, 1: attached.uuid}
     assert peers.stock().id == 3
     assert again.alive()
+
+
+def test_restored_engine_over_stock_sockets_registers_while_it_serves(start_controller, restart, make_peers):
+    """One of ours: what it says of beginning is no reply, and counts once it is known to say so."""
+    controller = start_controller("--ping=100", "--reuse")
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.stock(register=False)
+    engine.register(caps=CAPS)
+    engine.query.send_multipart(engine.session.pack("ersa_ready", {"id": 0}))
+    client.wait_engines(1)
+    wait_state(controller, [engine], 1)
+    restart(controller, "--ping=100", "--restore")
+    wait_until(lambda: client.engines() == {0: engine.uuid}, what="the engine")
+    header = client.submit()
+    request = engine.recv()
+    engine.begin(request)
+    engine.answer(request)
+    reply = client.recv(client.task)
+    assert (reply.parent, reply.type) == (header, "apply_reply")
+
+    engine.query.send_multipart(engine.registration(caps=CAPS))
+    content = engine.session.unpack(raw_recv(engine.query)).content
+    assert content["id"] == 0 and content["ersa"]["known"] is True and "begun" in content["ersa"]["caps"]
+    for _ in range(50):  # short ones: more than one at a time before long
+        header = client.submit()
+        request = engine.recv()
+        engine.begin(request)
+        engine.answer(request)
+        assert client.recv(client.task).parent == header
+    headers = [client.submit() for _ in range(2)]
+    requests = [engine.recv() for _ in headers]
+    assert [header_of(r) for r in requests] == headers
+    # The second one has not begun: that is known now.
+    other = peers.attached()
+    engine.begin(requests[0])
+    engine.unregister()
+    assert header_of(other.recv()) == headers[1]
+    assert client.recv(client.task).content["ename"] == "EngineError"
+
+
+def test_restored_attached_engine_is_sent_nothing_before_it_registers(start_controller, restart, make_peers):
+    """It drops what comes until then: that was for its connection before (extensions.md 2)."""
+    controller = start_controller("--ping=100", "--reuse")
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.attached()
+    client.wait_engines(1)
+    wait_state(controller, [engine], 1)
+    restart(controller, "--ping=100", "--restore")
+    while not engine.channels["hb"].empty():
+        engine.recv_channel("hb")
+    engine.recv_channel("hb")  # it is connected
+    header = client.send_mux(engine.uuid)
+    client.submit()
+    wait_until(lambda: len(client.query("history_request").content["history"]) == 2, what="both requests")
+    assert engine.channels["mux"].empty() and engine.channels["task"].empty()
+    assert engine.register().content["ersa"]["known"] is True
+    request = engine.recv(channel="mux")
+    assert header_of(request) == header
+    engine.answer(request, channel="mux")
+    assert client.recv(client.mux).parent == header
+    assert engine.recv()
 
 
 def test_restored_stock_engine_that_falls_silent_is_noticed(start_controller, restart, make_peers):
