@@ -61,7 +61,8 @@ int sched_new(struct sched **ret, struct loop *l, struct session *session,
     struct list *const lists[] = {&s->waiting, &s->engines, &s->silent, &s->decided};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
-    int rc = policy_open(&s->policy, cfg->scheme, err);
+    s->is_off = strcmp(cfg->scheme, "none") == 0;
+    int rc = policy_open(&s->policy, s->is_off ? "leastload" : cfg->scheme, err);
     if (rc == 0 && s->policy->ops->is_relay)
         s->cfg.hwm = 0;
     if (rc < 0) {
@@ -219,7 +220,11 @@ int sched_submit(struct sched *s, struct slice client, const struct msg *m)
     q.n = m->n + 1;
     if (!q.frames)
         return ERSA_ENOMEM;
-    if (is_over_limit(s, client, m)) {
+    if (s->is_off) {
+        refuse(s, &q, "NoScheduler",
+               "this cluster has no task scheduler (TaskScheduler.scheme_name is none): use a "
+               "direct view");
+    } else if (is_over_limit(s, client, m)) {
         s->counts.refused_full++;
         refuse(
             s, &q, "QueueFull",
@@ -292,7 +297,7 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
     if (ev == TE_UNMET && s->policy->ops->is_relay)
         ev = TE_ERROR;
     bool is_its = t->where == AT_ENGINE && t->engine == author;
-    if (!is_its && (ev != TE_OK || t->state == TASK_SPENT)) {
+    if (!is_its && (ev != TE_OK || t->state == TASK_SPENT || t->state == TASK_WAITING)) {
         s->counts.late_replies++;
         return 0;
     }

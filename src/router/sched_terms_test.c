@@ -388,6 +388,23 @@ static void test_row_with_holes(void **state)
     rig_expect_nothing(r);
 }
 
+/* No engine ever had it: who answers it anyway isn't believed, and it goes on waiting. */
+static void test_answer_to_a_waiting_task(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_submit(r, "a", "{}");
+    rig_expect_sent(r, 0, "a");
+    rig_submit(r, "b", "{\"after\": \"a\"}");
+    rig_reply(r, 0, "b", RIG_OK);
+    rig_expect_nothing(r);
+    assert_int_equal(sched_counts(r->s)->late_replies, 1);
+    assert_int_equal(sched_counts(r->s)->unlisted_events, 0);
+    rig_reply(r, 0, "a", RIG_OK);
+    rig_expect_reply(r, 0, "a");
+    rig_expect_sent(r, 0, "b");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -408,6 +425,7 @@ int main(void)
         T(test_timeout_of_retries),
         T(test_abort_of_waiting),
         T(test_row_with_holes),
+        T(test_answer_to_a_waiting_task),
     };
     return cmocka_run_group_tests_name("router/sched_terms", tests, NULL, NULL);
 }
