@@ -25,7 +25,7 @@ CONFIGS = {
     "auto": (["ours", "ours", "cut"], ["--hwm=auto"]),
     "hwm1": (["ours", "cut", "sockets"], ["--hwm=1"]),
     "hwm0": (["ours", "cut", "sockets"], ["--hwm=0"]),
-    "sockets": (["sockets", "sockets", "reference"], ["--hwm=auto"]),
+    "sockets": (["sockets", "hub", "reference"], ["--hwm=auto"]),
 }
 
 
@@ -77,7 +77,7 @@ def test_controller_is_killed_and_restored(tmp_path, capfd):
     """Engines go on under their ids, and no task runs twice. What was under way is owed no answer: the controller that
     knew of it is gone; all that comes later is (controller.md 11.3)."""
     path = tmp_path / "lines"
-    with Troubled(tmp_path, ["ours", "cut", "sockets", "sockets"], ["--hwm=auto", "--restore"]) as cluster:
+    with Troubled(tmp_path, ["ours", "cut", "sockets", "hub"], ["--hwm=auto", "--restore"]) as cluster:
         engines, loads = None, []
         for names in (("r0", "a0"), ("r1", "a1"), ("r2", "a2")):
             pair, seen = start_loads(names, path, cluster)

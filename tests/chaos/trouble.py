@@ -2,7 +2,7 @@
 """A cluster whose engines are killed, stopped, woken and cut off at random; those that ended are replaced.
 
 Kinds of engine: `ours` (one connection), `cut` (the same through a proxy that resets it), `sockets` (ours over the
-eight stock sockets), `reference`. A stop may be shorter or longer than the heart monitor's patience and the grace
+eight stock sockets), `hub` (the same with a proxy in front of the one to the hub), `reference`. A stop may be shorter or longer than the heart monitor's patience and the grace
 behind it."""
 import collections
 import contextlib
@@ -41,19 +41,22 @@ class Troubled(Cluster):
 
     def replace(self, place, kind):
         self.engine_kind = "reference" if kind == "reference" else "ours"
-        args = {"cut": self.through_proxy, "sockets": lambda: ["--Ersa.disable=attach"]}.get(kind, list)()
+        args = ["--Ersa.disable=attach"] if kind in ("sockets", "hub") else []
+        if kind in ("cut", "hub"):
+            args.append(self.through_proxy(kind))
         engine = self.start_engine(*args)
         engine.proxy = self.proxies.pop("next", None)
         self.current[place] = (kind, engine)
 
-    def through_proxy(self):
+    def through_proxy(self, kind):
         path = self.profile / "security" / "ipcontroller-engine.json"
         info = json.loads(path.read_text())
-        self.proxies["next"] = proxy = Proxy(("127.0.0.1", info["ersa"]["attach"]))
-        info["ersa"]["attach"] = proxy.port
+        place, key = (info["ersa"], "attach") if kind == "cut" else (info, "registration")
+        self.proxies["next"] = proxy = Proxy(("127.0.0.1", place[key]))
+        place[key] = proxy.port
         own = self.folder / f"engine-{len(self.engines)}.json"
         own.write_text(json.dumps(info))
-        return [f"--file={own}"]
+        return f"--file={own}"
 
     def stop(self):
         for engine in self.engines:
