@@ -4,6 +4,7 @@
  * publishes the connection files, and takes everything down again in the reverse order. */
 #include <malloc.h>
 #include <signal.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/controller_metrics.h"
@@ -116,7 +117,10 @@ static int publish(struct controller *c, struct ersa_error *err)
     unsigned long attached, stock;
     router_capacity(&attached, &stock);
     log_info("room for %lu engines, or %lu of the eight connections each", attached, stock);
-    log_info("Task scheduler started [%s]", c->setup.router.sched.scheme);
+    if (strcmp(c->setup.router.sched.scheme, "none") == 0)
+        log_info("Using no task scheduler: tasks of load-balanced views are refused");
+    else
+        log_info("Task scheduler started [%s]", c->setup.router.sched.scheme);
     return 0;
 }
 

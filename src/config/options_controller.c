@@ -111,8 +111,9 @@ const struct option_def options_controller[] = {
      .help = "Log every heartbeat"},
 
     {P, "TaskScheduler", "scheme_name", OPT_ENUM, .alias = "scheme", .preset = "leastload",
-     .choices = "leastload pure lru plainrandom weighted twobin",
-     .help = "How an engine is chosen for a task of a load-balanced view"},
+     .choices = "leastload pure lru plainrandom weighted twobin none",
+     .help = "How an engine is chosen for a task of a load-balanced view; none: such tasks are "
+             "refused"},
     {P, "TaskScheduler", "hwm", OPT_COUNT, .alias = "hwm", .preset = "auto", .max = 1 << 30,
      .help = "How many tasks an engine holds at a time; 0 for any number, auto for about 10 ms "
              "of work, of which what has not begun can be called back"},

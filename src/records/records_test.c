@@ -120,7 +120,17 @@ static void test_results_out_of_turn(void **state)
     assert_record(&s, "t", "[\"result_content\"]",
                   "{\"msg_id\":\"t\",\"result_content\":{\"n\":1,\"status\":\"ok\"}}");
     request(&s, 'm', "m", "e0", NULL);
-    tell(&s, MAIL_ENGINE_LOST, 'm', "m", "e0", NULL);
+    struct letter lost = {.type = MAIL_ENGINE_LOST,
+                          .queue = 'm',
+                          .msg_id = text("m"),
+                          .engine = text("e0"),
+                          .peer = text("7")};
+    post(&s, mail_new(NULL, &lost));
+    ask_with_engines(&s, "result_request", "{\"msg_ids\": [\"m\"]}", "");
+    struct mail *answer = await(&s);
+    assert_true(memmem(part(answer, 2).data, part(answer, 2).len,
+                       "\"Engine 7 died while running task 'm'\"", 36));
+    mail_free(answer);
     assert_record(
         &s, "m", "[\"result_header\", \"result_metadata\", \"completed\", \"received\"]",
         "{\"completed\":\"2026-01-02T03:04:10.000000Z\",\"msg_id\":\"m\",\"received\":"

@@ -132,7 +132,7 @@ static json_t *lost_header(struct records *r, const struct mail *m)
 static json_t *lost_content(struct records *r, const struct mail *m)
 {
     buf_reset(&r->text);
-    buf_printf(&r->text, "Engine b'%.*s' died while running task '%.*s'", SLICE_FMT(m->engine),
+    buf_printf(&r->text, "Engine %.*s died while running task '%.*s'", SLICE_FMT(m->peer),
                SLICE_FMT(m->msg_id));
     const char *sentence = buf_cstr(&r->text);
     return error_content("EngineError", sentence ? sentence : "");

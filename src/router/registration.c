@@ -4,6 +4,7 @@
 #include "router/registration.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "wire/caps.h"
@@ -90,8 +91,13 @@ static void on_gone(void *ctx, struct engine *e, bool was_alive)
 static void strand_request(void *ctx, struct engine *e, struct slice msg_id)
 {
     struct router *r = ctx;
-    struct letter letter = {
-        .type = MAIL_ENGINE_LOST, .queue = 'm', .msg_id = msg_id, .engine = e->uuid};
+    char id[24];
+    int len = snprintf(id, sizeof(id), "%lld", (long long)e->id);
+    struct letter letter = {.type = MAIL_ENGINE_LOST,
+                            .queue = 'm',
+                            .msg_id = msg_id,
+                            .engine = e->uuid,
+                            .peer = {id, (size_t)len}};
     mailer_post(r, &letter, NULL);
 }
 

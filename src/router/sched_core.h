@@ -32,6 +32,7 @@ struct sched {
     const struct sched_ops *ops; /* borrowed */
     void *ctx;
     struct policy *policy; /* owned */
+    bool is_off;           /* scheme none: every task is refused */
 
     struct map tasks;    /* owned, by id: all that are not ended */
     struct map accounts; /* owned, by the client's identity */

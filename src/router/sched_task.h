@@ -67,7 +67,7 @@ struct sched_ops {
 #define HWM_AUTO UINT_MAX /* about 10 ms of work (pace.h) */
 
 struct sched_config {
-    const char *scheme;      /* "leastload" */
+    const char *scheme;      /* "leastload"; "none": tasks are refused */
     unsigned hwm;            /* tasks outstanding per engine, 0: no limit, or HWM_AUTO */
     uint64_t client_limit;   /* octets queued and unanswered per client, 0: no limit */
     int64_t grace_report_ms; /* 200 */

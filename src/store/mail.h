@@ -14,7 +14,8 @@ enum mail_type {
     MAIL_REQUEST, /* a request was accepted: message, queue ("mux" or "task"), engine for mux */
     MAIL_ASSIGNED,    /* a task went to an engine */
     MAIL_RESULT,      /* a reply: message; engine */
-    MAIL_ENGINE_LOST, /* a mux request was closed because its engine is gone */
+    MAIL_ENGINE_LOST, /* a mux request was closed because its engine is gone; `peer`: its number
+                       */
     MAIL_IOPUB,       /* output of a task: message */
     MAIL_QUERY,       /* a hub request that needs records: message behind `peer`; answered */
     MAIL_FILE,        /* content of a file, as the only frame; `peer`: its path */

@@ -300,6 +300,22 @@ def test_order_of_replies_is_kept(start_controller, make_peers):
         h["msg_id"] for h in headers]
 
 
+def test_no_scheduler_refuses_and_the_rest_works(start_controller, make_peers):
+    """The reference accepts `none`, too, and leaves who submits a task waiting."""
+    controller = start_controller("--scheme=none")
+    assert controller.client_info["task_scheme"] == "none"
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.attached()
+    client.wait_engines(1)
+    refused = client.submit()
+    reply = client.recv(client.task)
+    assert reply.parent["msg_id"] == refused["msg_id"]
+    assert reply.content["ename"] == "NoScheduler" and "direct view" in reply.content["evalue"]
+    direct = client.send_mux(engine.uuid)
+    engine.answer(engine.recv(channel="mux"), channel="mux")
+    assert client.recv(client.mux).parent["msg_id"] == direct["msg_id"]
+
+
 @pytest.mark.parametrize("scheme", ["leastload", "lru", "plainrandom", "twobin", "weighted", "pure"])
 def test_every_scheme_does_its_work(start_controller, make_peers, scheme):
     controller = start_controller(f"--scheme={scheme}", "--hwm=2")
