@@ -54,6 +54,12 @@ static void on_execute_result(struct records *r, struct slice msg_id, struct sli
         put_one(r, msg_id, F_execute_result, content);
 }
 
+static void on_display_data(struct records *r, struct slice msg_id, struct slice content)
+{
+    if (!(r->st->ops->without & STORE_FIELD(F_display_data)) && find_record(r, msg_id))
+        put_one(r, msg_id, F_display_data, content);
+}
+
 static void on_error(struct records *r, struct slice msg_id, struct slice content)
 {
     if (find_record(r, msg_id))
@@ -69,6 +75,7 @@ void output_on_iopub(struct records *r, const struct mail *m)
         {"stream", on_stream},
         {"execute_input", on_execute_input},
         {"execute_result", on_execute_result},
+        {"display_data", on_display_data},
         {"error", on_error},
     };
     struct parts p;

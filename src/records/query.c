@@ -9,7 +9,8 @@
 #include "wire/json.h"
 #include "wire/reply.h"
 
-#define ANSWER_MAX ((size_t)2 << 30) /* octets of content, and of buffers */
+#define ANSWER_MAX ((size_t)64 << 20) /* octets of content and buffers together, */
+#define ONE_MAX ((size_t)2 << 30)     /* but one record may always be had */
 #define FULL_TEXT_MAX 1024
 
 /* Errors */
@@ -66,6 +67,10 @@ int query_fail_store(struct query *q, int rc, const struct ersa_error *err)
         {ERSA_EFULL, "OverflowError"},
     };
     const char *text = err && err->text[0] ? err->text : ersa_strerror(rc);
+    if (rc == ERSA_EFULL && !(err && err->text[0]))
+        text =
+            "the answer would be larger than 64 MiB: ask for fewer records at a time, or, by "
+            "keys, for fewer of their fields";
     if (rc == ERSA_ENOENT)
         return query_fail_key(q, text);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -86,11 +91,17 @@ int query_add_buffer(struct query *q, struct slice buffer)
         q->buffers = grown;
         q->cap_buffers = cap;
     }
-    if (buffer.len > ANSWER_MAX - q->buffer_bytes)
+    if (buffer.len > ONE_MAX - q->buffer_bytes)
         return ERSA_EFULL;
     q->buffer_bytes += buffer.len;
     q->buffers[q->n_buffers++] = buffer;
     return 0;
+}
+
+int query_count_item(struct query *q)
+{
+    bool is_large = q->body.len + q->buffer_bytes > ANSWER_MAX;
+    return ++q->n_items > 1 && is_large ? ERSA_EFULL : 0;
 }
 
 int query_add_binary(struct query *q, const struct store_record *rec, enum store_field f)
@@ -110,21 +121,70 @@ static struct frame frame_from(const char *data, size_t len)
     return (struct frame){(const uint8_t *)data, len, NULL};
 }
 
-static struct mail *make_answer(const struct query *q, const char *content, size_t content_len,
-                                unsigned n_buffers)
+/* What is large travels by reference as far as the socket. */
+
+static void on_release(struct block *b)
 {
-    struct frame *frames = calloc(3 + (size_t)n_buffers, sizeof(*frames));
+    free(b->data);
+    free(b);
+}
+
+/* Takes `memory`; NULL when there is none, or none for the block. */
+static struct block *block_of(void *memory, size_t len)
+{
+    struct block *b = memory ? calloc(1, sizeof(*b)) : NULL;
+    if (b)
+        block_wrap(b, memory, len, on_release);
+    else
+        free(memory);
+    return b;
+}
+
+/* The store's octets last only until it changes, so a large buffer is copied, once. */
+static int put_frame(struct frame *f, struct slice s)
+{
+    *f = frame_from(s.data, s.len);
+    if (s.len < WIRE_COPY_MAX)
+        return 0;
+    void *copy = malloc(s.len);
+    if (copy)
+        memcpy(copy, s.data, s.len);
+    f->block = block_of(copy, s.len);
+    if (!f->block)
+        return ERSA_ENOMEM;
+    f->data = f->block->data;
+    return 0;
+}
+
+/* The body becomes a block as it is. */
+static int put_body(struct frame *f, struct buf *body)
+{
+    *f = frame_from((const char *)body->data, body->len);
+    if (body->len < WIRE_COPY_MAX)
+        return 0;
+    f->block = block_of(body->data, body->len);
+    buf_init(body, body->max);
+    return f->block ? 0 : ERSA_ENOMEM;
+}
+
+static struct mail *make_answer(struct query *q, struct buf *body, unsigned n_buffers)
+{
+    unsigned n = 3 + n_buffers;
+    struct frame *frames = calloc(n, sizeof(*frames));
     if (!frames)
         return NULL;
     frames[0] = frame_from(q->reply_type, strlen(q->reply_type));
     frames[1] = frame_from(q->parts.header.data, q->parts.header.len);
-    frames[2] = frame_from(content, content_len);
-    for (unsigned i = 0; i < n_buffers; i++)
-        frames[3 + i] = frame_from(q->buffers[i].data, q->buffers[i].len);
-    struct mail *answer = mail_new(NULL, &(struct letter){.type = MAIL_ANSWER,
-                                                          .peer = q->mail->peer,
-                                                          .frames = frames,
-                                                          .n = 3 + n_buffers});
+    int rc = put_body(&frames[2], body);
+    for (unsigned i = 0; i < n_buffers && rc == 0; i++)
+        rc = put_frame(&frames[3 + i], q->buffers[i]);
+    struct mail *answer = rc < 0 ? NULL
+                                 : mail_new(NULL, &(struct letter){.type = MAIL_ANSWER,
+                                                                   .peer = q->mail->peer,
+                                                                   .frames = frames,
+                                                                   .n = n});
+    for (unsigned i = 0; i < n; i++)
+        block_unref(frames[i].block);
     free(frames);
     return answer;
 }
@@ -133,14 +193,15 @@ static void send_answer(struct query *q)
 {
     struct mail *answer = NULL;
     if (!q->error) {
-        answer = make_answer(q, (const char *)q->body.data, q->body.len, q->n_buffers);
+        answer = make_answer(q, &q->body, q->n_buffers);
         if (!answer)
             query_fail_store(q, ERSA_ENOMEM, NULL);
     }
     if (!answer) {
         char *text = json_text(q->error);
-        if (text)
-            answer = make_answer(q, text, strlen(text), 0);
+        buf_reset(&q->body);
+        if (text && buf_puts(&q->body, text) == 0)
+            answer = make_answer(q, &q->body, 0);
         free(text);
     }
     if (answer) {
@@ -197,7 +258,7 @@ void query_on_mail(struct records *r, const struct mail *m)
     if (!m->msg || parts_split(m->msg->frames, m->msg->n, &q.parts) < 0 ||
         jscan(q.parts.header, &f, 1) < 0 || jscan_string(&f, buf, sizeof(buf), &type) < 0)
         return; /* the router has seen to it that there is a header */
-    buf_init(&q.body, ANSWER_MAX);
+    buf_init(&q.body, ONE_MAX);
     q.content = json_parse(q.parts.content, NULL);
     handle(&q, type);
     send_answer(&q);

@@ -20,7 +20,8 @@ struct query {
     struct slice *buffers; /* owned list of slices that the store owns */
     unsigned n_buffers, cap_buffers;
     size_t buffer_bytes;
-    json_t *error; /* owned; the content in place of `body` */
+    size_t n_items; /* records or ids in it */
+    json_t *error;  /* owned; the content in place of `body` */
 };
 
 /* The handlers (query_result.c, query_db.c, query_purge.c, query_resubmit.c). A negative return
@@ -42,6 +43,9 @@ int query_fail_full(struct query *q);
 /* What store and its query language return. */
 int query_fail_store(struct query *q, int rc, const struct ersa_error *err);
 
+/* After each record or id that was added: ERSA_EFULL when more than one are too large together,
+ * as they take memory several times until they are sent. */
+int query_count_item(struct query *q);
 /* Adds a buffer that lives in the store. 0, ERSA_ENOMEM, ERSA_EFULL. */
 int query_add_buffer(struct query *q, struct slice buffer);
 int query_add_binary(struct query *q, const struct store_record *rec, enum store_field f);

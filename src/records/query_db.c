@@ -7,7 +7,7 @@
 /* History */
 
 struct history {
-    struct buf *body;
+    struct query *q;
     int rc;
     bool is_later;
 };
@@ -15,16 +15,19 @@ struct history {
 static void put_id(void *ctx, struct slice msg_id)
 {
     struct history *h = ctx;
+    struct buf *body = &h->q->body;
     if (h->rc == 0 && h->is_later)
-        h->rc = buf_puts(h->body, ", ");
+        h->rc = buf_puts(body, ", ");
     if (h->rc == 0)
-        h->rc = buf_put_json(h->body, msg_id.data, msg_id.len);
+        h->rc = buf_put_json(body, msg_id.data, msg_id.len);
+    if (h->rc == 0)
+        h->rc = query_count_item(h->q);
     h->is_later = true;
 }
 
 int query_history(struct query *q)
 {
-    struct history h = {.body = &q->body};
+    struct history h = {.q = q};
     struct ersa_error err = {0};
     int rc = buf_puts(&q->body, "{\"status\": \"ok\", \"history\": [");
     if (rc < 0)
@@ -40,6 +43,7 @@ int query_history(struct query *q)
 struct selection {
     struct query *q;
     bool wanted[F_MAX];
+    bool is_all;        /* no keys were named */
     uint32_t fields;    /* the same as a set */
     struct buf lens[2]; /* JSON lists: buffers, result_buffers */
     bool is_later;
@@ -47,15 +51,21 @@ struct selection {
 
 static const enum store_field binaries[2] = {F_buffers, F_result_buffers};
 
-/* Null or an empty list: every field but the buffers. */
+static bool keeps(const struct query *q, unsigned field)
+{
+    return !(q->r->st->ops->without & STORE_FIELD(field));
+}
+
+/* Null or an empty list: every field but the buffers; display_data where there is some. */
 static int read_keys(struct query *q, struct selection *s)
 {
     const json_t *keys = json_object_get(q->content, "keys");
     size_t i, n = json_is_string(keys) ? 1 : json_array_size(keys);
     if (keys && !json_is_null(keys) && !json_is_array(keys) && !json_is_string(keys))
         return query_fail(q, "TypeError", "keys must be a list of names");
+    s->is_all = n == 0;
     for (unsigned f = 0; f < F_MAX; f++)
-        s->wanted[f] = n == 0 && store_fields[f].kind != 'b';
+        s->wanted[f] = s->is_all && store_fields[f].kind != 'b' && keeps(q, f);
     s->wanted[F_msg_id] = true;
     for (i = 0; i < n; i++) {
         const json_t *key = json_is_string(keys) ? keys : json_array_get(keys, i);
@@ -63,7 +73,7 @@ static int read_keys(struct query *q, struct selection *s)
         if (!name)
             return query_fail(q, "TypeError", "keys must be a list of names");
         enum store_field f = store_field_find((struct slice){name, json_string_length(key)});
-        if (f == F_MAX)
+        if (f == F_MAX || !keeps(q, f))
             return query_fail_key(q, name);
         s->wanted[f] = true;
     }
@@ -78,7 +88,8 @@ static int put_members(struct selection *s, const struct store_record *rec)
     int rc = buf_puts(b, s->is_later ? ", {" : "{");
     bool is_first = true;
     for (unsigned f = 0; f < F_MAX && rc == 0; f++) {
-        if (!s->wanted[f] || store_fields[f].kind == 'b')
+        if (!s->wanted[f] || store_fields[f].kind == 'b' ||
+            (s->is_all && f >= STORE_COLUMNS && store_is_null(rec, f)))
             continue;
         rc = buf_printf(b, "%s\"%s\": ", is_first ? "" : ", ", store_fields[f].name);
         if (rc == 0)
@@ -110,7 +121,7 @@ static int put_record(void *ctx, const struct store_record *rec)
     if (rc == 0)
         rc = put_buffers(s, rec);
     s->is_later = true;
-    return rc;
+    return rc < 0 ? rc : query_count_item(s->q);
 }
 
 static int put_lens(struct selection *s, int i, const char *key)

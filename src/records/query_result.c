@@ -104,7 +104,9 @@ static int put_body(struct query *q, const struct store_record *rec)
     }
     if (rc == 0 && has_buffers_for_client(rec))
         rc = query_add_binary(q, rec, F_result_buffers);
-    return rc < 0 ? rc : buf_puts(&q->body, "}}");
+    if (rc == 0)
+        rc = buf_puts(&q->body, "}}");
+    return rc < 0 ? rc : query_count_item(q);
 }
 
 static int put_list(struct buf *b, const char *key, const struct ids *ids,

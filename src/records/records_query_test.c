@@ -59,6 +59,74 @@ static void test_db_request(void **state)
     close_seat(&s);
 }
 
+#define FEWER                                                                                \
+    "the answer would be larger than 64 MiB: ask for fewer records at a time, or, by keys, " \
+    "for fewer of their fields"
+
+/* One record may always be had, however large it is; several only up to 64 MiB. */
+static void test_large_answers(void **state)
+{
+    static const char *const ids[] = {"a", "b", "c", "d"};
+    struct store_limits limits = {.records = 100, .bytes = 1 << 30, .cull = 0.1};
+    struct store *st = NULL;
+    struct seat s;
+    assert_int_equal(store_memory_open(&st, &limits, NULL), 0);
+    open_seat(&s, st);
+    char *large = calloc(1, (70 << 20) + 1);
+    assert_non_null(large);
+    for (int i = 0; i < 4; i++) {
+        memset(large, ids[i][0], i == 3 ? 70 << 20 : 30 << 20);
+        request(&s, 't', ids[i], NULL, NULL);
+        result(&s, 't', ids[i], "e0", "{\"status\": \"ok\"}", large);
+    }
+    ask(&s, "result_request", "{\"msg_ids\": [\"a\", \"b\", \"c\"]}", "result_reply",
+        ERROR("OverflowError", FEWER));
+    ask(&s, "db_request", "{\"query\": {}, \"keys\": [\"result_buffers\"]}", "db_reply",
+        ERROR("OverflowError", FEWER));
+    ask_with_engines(&s, "db_request", "{\"query\": {}, \"keys\": [\"msg_id\"]}", "");
+    expect_answer(&s, "db_reply", NULL);
+    ask_with_engines(&s, "result_request", "{\"msg_ids\": [\"a\", \"b\"]}", "");
+    struct mail *m = await(&s);
+    assert_int_equal(m->msg->n, 3 + 2);
+    assert_int_equal(part(m, 3).len, 30 << 20);
+    assert_int_equal(part(m, 4).data[(30 << 20) - 1], 'b');
+    assert_non_null(m->msg->frames[4].block); /* by reference from here on */
+    mail_free(m);
+    ask_with_engines(&s, "result_request", "{\"msg_ids\": [\"d\"]}", "");
+    m = await(&s);
+    assert_int_equal(part(m, 3).len, 70 << 20);
+    mail_free(m);
+    free(large);
+    close_seat(&s);
+}
+
+/* The 24th field: only where there is some, unless it is asked for; tables have no column. */
+static void test_display_data(void **state)
+{
+    struct seat s;
+    open_memory(&s);
+    request(&s, 't', "a", NULL, NULL);
+    request(&s, 't', "b", NULL, NULL);
+    output(&s, "a", "display_data", "{\"data\": {\"text/plain\": \"1\"}}");
+    output(&s, "a", "display_data", "{\"data\": {\"text/plain\": \"2\"}}");
+    assert_record(&s, "a", "[\"display_data\"]",
+                  "{\"display_data\":{\"data\":{\"text/plain\":\"2\"}},\"msg_id\":\"a\"}");
+    assert_record(&s, "b", "[\"display_data\"]", "{\"display_data\":null,\"msg_id\":\"b\"}");
+    ask(&s, "db_request",
+        "{\"query\": {\"display_data\": {\"$ne\": null}}, \"keys\": [\"msg_id\"]}", "db_reply",
+        "{\"buffer_lens\":null,\"records\":[{\"msg_id\":\"a\"}],\"result_buffer_lens\":null,"
+        "\"status\":\"ok\"}");
+    ask_with_engines(&s, "db_request", "{\"query\": {}}", "");
+    struct mail *m = await(&s);
+    json_t *j = json_parse(part(m, 2), NULL), *records = json_object_get(j, "records");
+    assert_int_equal(json_object_size(json_array_get(records, 0)), 22);
+    assert_non_null(json_object_get(json_array_get(records, 0), "display_data"));
+    assert_int_equal(json_object_size(json_array_get(records, 1)), 21);
+    json_decref(j);
+    mail_free(m);
+    close_seat(&s);
+}
+
 static void test_malformed_requests(void **state)
 {
     struct seat s;
@@ -160,6 +228,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_history),
         cmocka_unit_test(test_db_request),
+        cmocka_unit_test(test_large_answers),
+        cmocka_unit_test(test_display_data),
         cmocka_unit_test(test_malformed_requests),
         cmocka_unit_test(test_purge),
         cmocka_unit_test(test_resubmit),

@@ -339,7 +339,11 @@ void hub_on_answer(void *ctx, void *item)
         const struct frame *f = m->msg->frames;
         snprintf(type, sizeof(type), "%.*s", SLICE_FMT(frame_slice(&f[0])));
         struct outgoing o = {
-            .msg_type = type, .parent = frame_slice(&f[1]), .content = frame_slice(&f[2])};
+            .msg_type = type,
+            .parent = frame_slice(&f[1]),
+            .content = frame_slice(&f[2]),
+            .block = f[2].block,
+        };
         send_reply(r, to, idents, n_idents, &o, f + 3, m->msg->n - 3);
     }
     if (to)

@@ -158,7 +158,7 @@ static bool put_update(bson_t *update, const struct pending_entry *e)
             ok = put_stream(&set, &on_insert, e, f - F_stdout);
         else if (e->rec.set & STORE_FIELD(f))
             ok = put_field(&set, f, &e->rec.v[f]);
-        else
+        else if (f < STORE_COLUMNS)
             ok = bson_append_null(&on_insert, store_fields[f].name, -1);
     }
     ok = ok && bson_append_document_end(update, &set);

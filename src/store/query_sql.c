@@ -61,7 +61,7 @@ static bool has_zero(const struct condition *c)
 
 static bool takes_parameter(const struct condition *c)
 {
-    if (c->field == F_MAX)
+    if (c->field >= STORE_COLUMNS)
         return false;
     char kind = store_fields[c->field].kind;
     switch (c->id) {
@@ -102,7 +102,7 @@ static const char *list_form(const struct condition *c)
 
 static const char *form_of(const struct condition *c)
 {
-    if (c->field == F_MAX)
+    if (c->field >= STORE_COLUMNS)
         return ALWAYS;
     if (c->id == OP_EXISTS)
         return query_is_true(c->value.j) ? "@ IS NOT NULL" : "@ IS NULL";

@@ -137,14 +137,14 @@ static int look_at_table(struct sqlite_store *s)
         for (; sqlite3_step(stmt) == SQLITE_ROW; n++) {
             const char *name = (const char *)sqlite3_column_text(stmt, 1);
             const char *type = (const char *)sqlite3_column_text(stmt, 2);
-            same = same && n < F_MAX && name && type &&
+            same = same && n < STORE_COLUMNS && name && type &&
                    strcmp(name, store_fields[n].name) == 0 &&
                    strcasecmp(type, declared_type((unsigned)n)) == 0;
         }
     }
     sqlite3_finalize(stmt);
     sqlite3_free(sql);
-    return n == 0 ? -1 : same && n == F_MAX;
+    return n == 0 ? -1 : same && n == STORE_COLUMNS;
 }
 
 static int create_table(struct sqlite_store *s, struct ersa_error *err)
@@ -152,7 +152,7 @@ static int create_table(struct sqlite_store *s, struct ersa_error *err)
     struct buf b;
     buf_init(&b, SQL_MAX);
     int rc = buf_printf(&b, "CREATE TABLE IF NOT EXISTS %s (", s->table);
-    for (unsigned f = 0; f < F_MAX && rc == 0; f++)
+    for (unsigned f = 0; f < STORE_COLUMNS && rc == 0; f++)
         rc = buf_printf(&b, "%s%s %s%s", f ? ", " : "", store_fields[f].name, declared_type(f),
                         f == F_msg_id ? " PRIMARY KEY" : "");
     if (rc == 0)

@@ -21,7 +21,8 @@
 #define KEY_SELECT ((uint64_t)1 << 34)
 #define KEY_ROW ((uint64_t)1 << 37) /* by its number: one search less */
 #define KEY_INSERT ((uint64_t)1 << 38)
-#define ROW_PARAMETER (F_MAX + 1)
+#define SQL_ALL (STORE_FIELD(STORE_COLUMNS) - 1)
+#define ROW_PARAMETER (STORE_COLUMNS + 1)
 #define KEY_SUFFIX(i) ((uint64_t)1 << (35 + (i)))
 
 /* Statements */
@@ -62,7 +63,7 @@ static int put_stream_change(struct buf *b, uint64_t key, unsigned i)
 static int put_changes(struct buf *b, uint64_t key)
 {
     int rc = 0;
-    for (unsigned f = 0; f < F_MAX && rc == 0; f++)
+    for (unsigned f = 0; f < STORE_COLUMNS && rc == 0; f++)
         if (f != F_msg_id && (key & STORE_FIELD(f) & ~STREAMS))
             rc = buf_printf(b, "%s=?%u,", store_fields[f].name, f + 1);
     for (unsigned i = 0; i < 2 && rc == 0; i++)
@@ -96,7 +97,7 @@ static int put_insert(struct buf *b, const struct sqlite_store *s, uint64_t key)
         rc = sqlite_put_columns(b, fields);
     if (rc == 0)
         rc = buf_puts(b, ") VALUES(");
-    for (unsigned f = 0; f < F_MAX && rc == 0; f++)
+    for (unsigned f = 0; f < STORE_COLUMNS && rc == 0; f++)
         if (fields & STORE_FIELD(f))
             rc = buf_printf(b, "%s?%u", f ? "," : "", f + 1);
     if (rc == 0)
@@ -146,7 +147,7 @@ int sqlite_put_columns(struct buf *b, uint32_t fields)
 {
     int rc = 0;
     bool is_first = true;
-    for (unsigned f = 0; f < F_MAX && rc == 0; f++) {
+    for (unsigned f = 0; f < STORE_COLUMNS && rc == 0; f++) {
         if (!(fields & STORE_FIELD(f)))
             continue;
         rc = buf_printf(b, "%s%s", is_first ? "" : ",", store_fields[f].name);
@@ -221,8 +222,8 @@ static int write_with(struct sqlite_store *s, const struct pending_entry *e, uin
     int rc = bind_text(stmt, F_msg_id + 1, pending_id(e));
     if (rc == SQLITE_OK && key & KEY_ROW)
         rc = sqlite3_bind_int64(stmt, ROW_PARAMETER, e->row);
-    uint32_t fields = (uint32_t)key & STORE_ALL & ~STREAMS;
-    for (unsigned f = 0; f < F_MAX && rc == SQLITE_OK; f++) {
+    uint32_t fields = (uint32_t)key & SQL_ALL & ~STREAMS;
+    for (unsigned f = 0; f < STORE_COLUMNS && rc == SQLITE_OK; f++) {
         if (!(fields & STORE_FIELD(f)))
             continue;
         rc = bind_field(s, stmt, f, &e->rec.v[f], dates[n_dates]);
@@ -241,13 +242,13 @@ static int write_with(struct sqlite_store *s, const struct pending_entry *e, uin
  * where it is in the table already, from an earlier life, it merges. */
 int sqlite_write(struct sqlite_store *s, const struct pending_entry *e)
 {
-    uint64_t key = e->dirty & ~STORE_FIELD(F_msg_id);
+    uint64_t key = e->dirty & SQL_ALL & ~STORE_FIELD(F_msg_id);
     for (int i = 0; i < 2; i++)
         if (pending_suffix(e, i).len)
             key |= KEY_SUFFIX(i);
     int rc = SQLITE_CONSTRAINT;
     if (e->creates && e->is_new)
-        rc = write_with(s, e, (key & STORE_ALL) | KEY_INSERT);
+        rc = write_with(s, e, (key & SQL_ALL) | KEY_INSERT);
     if (rc == SQLITE_CONSTRAINT)
         rc = write_with(s, e,
                         key | (e->creates ? KEY_UPSERT
@@ -326,7 +327,7 @@ int sqlite_read(struct sqlite_store *s, sqlite3_stmt *stmt, uint32_t fields, boo
 {
     int column = 0;
     ret->set = 0;
-    for (unsigned f = 0; f < F_MAX; f++) {
+    for (unsigned f = 0; f < STORE_COLUMNS; f++) {
         if (!(fields & STORE_FIELD(f)))
             continue;
         int at = column++;

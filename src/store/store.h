@@ -17,15 +17,16 @@
 
 #define STORE_DATE_UNSET INT64_MIN
 
-/* X(name, kind): the 23 fields in their order. `t` text, `j` JSON, `d` date, `b` list of
- * binary. */
+/* X(name, kind): the 23 fields in their order, and one that tables have no column for. `t`
+ * text, `j` JSON, `d` date, `b` list of binary. */
 /* clang-format off */
 #define STORE_FIELDS(X)                                                                     \
     X(msg_id, t) X(header, j) X(metadata, j) X(content, j) X(buffers, b) X(submitted, d)    \
     X(client_uuid, t) X(engine_uuid, t) X(started, d) X(completed, d) X(resubmitted, t)     \
     X(received, d) X(result_header, j) X(result_metadata, j) X(result_content, j)           \
     X(result_buffers, b) X(queue, t) X(execute_input, t) X(execute_result, j) X(error, j)   \
-    X(stdout, t) X(stderr, t) X(label, t)
+    X(stdout, t) X(stderr, t) X(label, t)         \
+    X(display_data, j)
 /* clang-format on */
 
 enum store_field {
@@ -33,6 +34,7 @@ enum store_field {
     STORE_FIELDS(X)
 #undef X
         F_MAX,
+    STORE_COLUMNS = F_display_data, /* of a table, and of what is told when no keys are named */
 };
 
 struct store_binary {
@@ -75,6 +77,7 @@ struct store_query; /* store/query.h */
 
 struct store_ops {
     const char *name;
+    uint32_t without; /* fields (of STORE_FIELD) that it does not keep */
     void (*close)(struct store *st);
     /* Creates the record, or merges into what is there (db.md 1.1): F_msg_id must be set. The
      * streams of a new record are empty, everything else that is not set is null. */

@@ -67,6 +67,7 @@ static const unsigned char groups[F_MAX] = {
     [F_stdout] = F_MAX,
     [F_stderr] = F_MAX,
     [F_label] = F_header,
+    [F_display_data] = F_display_data,
 };
 
 static struct memory *memory_of(struct store *st)

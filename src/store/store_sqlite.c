@@ -557,6 +557,7 @@ static void on_close(struct store *st)
 
 static const struct store_ops ops = {
     .name = "sqlite",
+    .without = STORE_FIELD(F_display_data),
     .close = on_close,
     .put = on_put,
     .update = on_update,

@@ -303,5 +303,6 @@ int session_frames(struct session *s, const struct outgoing *o, struct buf *scra
     out[3] = to_frame(parent);
     out[4] = to_frame(metadata);
     out[5] = to_frame(content);
+    out[5].block = o->block;
     return 0;
 }

@@ -57,8 +57,9 @@ size_t session_sign(struct session *s, struct slice header, struct slice parent,
 struct outgoing {
     const char *msg_type;
     struct slice parent, metadata, content;
-    const char *msg_id; /* NULL: "<session>_<pid>_<n>" */
-    int64_t date_us;    /* 0: now */
+    const char *msg_id;  /* NULL: "<session>_<pid>_<n>" */
+    int64_t date_us;     /* 0: now */
+    struct block *block; /* the content lies in it; NULL: whoever keeps the content copies it */
 };
 
 #define SESSION_FRAMES 6

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import time
 
+import ipyparallel as ipp
 import pytest
 from clusters import Cluster
 from conftest import ROOT
@@ -240,6 +241,28 @@ def test_a_full_disk_holds_submission_back(tmp_path):
         assert count(tmp_path) < n / 10
         resource.prlimit(controller.pid, resource.RLIMIT_FSIZE, (soft, hard))
         goes_on(controller, load, tmp_path, n)
+
+
+def test_who_asks_while_the_disk_is_full(tmp_path):
+    """The hub answers within five seconds: what it can't know it says, and why; then all is known."""
+    n = 60_000
+    with load_under_way(tmp_path, n) as (controller, load):
+        client = ipp.Client(str(next(tmp_path.glob("**/ipcontroller-client.json"))), timeout=20)
+        soft, hard = resource.prlimit(controller.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(controller.pid, resource.RLIMIT_FSIZE, (1 << 20, hard))
+        load.stdin.write("go\n")
+        load.stdin.flush()
+        held_back(controller, load)
+        for ask in (client.hub_history, lambda: client.db_query({"queue": "task"}, keys=["msg_id"]),
+                    lambda: client.purge_results("all"), lambda: client.get_result("nobody's", owner=False).get(5)):
+            start = time.monotonic()
+            with pytest.raises(ipp.error.RemoteError, match="StoreFull: the sqlite store of task records .*: .*ask again"):
+                ask()
+            assert time.monotonic() - start < 5
+        resource.prlimit(controller.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        goes_on(controller, load, tmp_path, n)
+        assert len(client.hub_history()) == n
+        client.close()
 
 
 def stands_still(pid):
