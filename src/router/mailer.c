@@ -35,6 +35,19 @@ static void wake_records(struct router *r, enum mail_type type)
         loop_after(r->loop, &m->nudge, MS_TO_NS(NUDGE_MS));
 }
 
+/* Half of the ring belongs to what is on its way already: who submits is held back before those
+ * who bring results, so that engines go on while records catches up. */
+static bool is_tight(const struct mailer *m)
+{
+    return ring_room(m->ring) < m->low_room || ring_loaded(m->ring) > HEAVY_MAX / 2;
+}
+
+static bool has_eased(const struct mailer *m)
+{
+    return m->n == 0 && ring_room(m->ring) >= m->low_room + m->low_room / 2 &&
+           ring_loaded(m->ring) <= HEAVY_MAX / 4;
+}
+
 /* The ring is bounded by the number of mails, and by the octets of the heavy ones. */
 static int push(struct mailer *m, struct mail *mail)
 {
@@ -99,10 +112,10 @@ static void send_aside(struct mailer *m)
     ring_flush(m->aside);
 }
 
-static void resume_paused(struct mailer *m)
+static void resume(struct list *paused)
 {
     struct list *it;
-    while ((it = list_pop_front(&m->paused)))
+    while ((it = list_pop_front(paused)))
         peer_resume(container_of(it, struct link, wait)->peer);
 }
 
@@ -115,20 +128,25 @@ static void on_retry(struct timer *t)
     if (m->n_queries && goes_aside(m, MAIL_QUERY))
         send_aside(m);
     ring_flush(m->ring);
-    if (m->n) {
-        loop_after(r->loop, t, MS_TO_NS(RETRY_MS));
-        return;
+    if (m->n == 0) {
+        m->first = 0;
+        resume(&m->paused);
     }
-    m->first = 0;
-    resume_paused(m);
+    if (has_eased(m))
+        resume(&m->submitters);
+    if (m->n || !list_is_empty(&m->submitters))
+        loop_after(r->loop, t, MS_TO_NS(RETRY_MS));
 }
 
-static void hold_back(struct mailer *m, struct link *source)
+static void hold_back(struct router *r, struct link *source, struct list *paused)
 {
-    if (!source || !list_is_empty(&source->wait))
-        return;
-    peer_pause(source->peer);
-    list_push_back(&m->paused, &source->wait);
+    struct mailer *m = &r->mailer;
+    if (source && list_is_empty(&source->wait)) {
+        peer_pause(source->peer);
+        list_push_back(paused, &source->wait);
+    }
+    if (!timer_is_set(&m->retry))
+        loop_after(r->loop, &m->retry, MS_TO_NS(RETRY_MS));
 }
 
 static int send_mail(struct router *r, struct mail *mail, struct link *source)
@@ -141,15 +159,14 @@ static int send_mail(struct router *r, struct mail *mail, struct link *source)
     }
     if (m->n == 0 && push(m, mail) == 0) {
         wake_records(r, type);
+        if (type == MAIL_REQUEST && is_tight(m))
+            hold_back(r, source, &m->submitters);
         return 0;
     }
     int rc = wait_in_line(m, mail);
-    if (rc < 0)
-        return rc;
-    hold_back(m, source);
-    if (!timer_is_set(&m->retry))
-        loop_after(r->loop, &m->retry, MS_TO_NS(RETRY_MS));
-    return 0;
+    if (rc == 0)
+        hold_back(r, source, type == MAIL_REQUEST ? &m->submitters : &m->paused);
+    return rc;
 }
 
 void mailer_start(struct router *r, struct ring *to_records, struct ring *aside)
@@ -163,6 +180,7 @@ void mailer_start(struct router *r, struct ring *to_records, struct ring *aside)
     m->nudge.fn = on_nudge;
     m->low_room = ring_room(to_records) / 2;
     list_init(&m->paused);
+    list_init(&m->submitters);
 }
 
 /* Records reads its ring to the end, so there will be room for what still waits. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Mail to the records thread (store/mail.h). When its ring is full, mail waits here in order,
  * and whoever caused it is not read until there is room again: nothing is lost and nothing
- * grows. Queries don't wait where records takes nothing: they go aside. */
+ * grows. Who submits is held back from half of the ring on, so that engines go on with what
+ * there is. Queries don't wait where records takes nothing: they go aside. */
 #ifndef ERSA_ROUTER_MAILER_H
 #define ERSA_ROUTER_MAILER_H
 
@@ -23,7 +24,7 @@ struct mailer {
     size_t first, n, cap;
     size_t n_queries; /* of those that wait */
     struct timer retry;
-    struct list paused; /* links that wait for room */
+    struct list paused, submitters; /* links that wait for room, and for more of it */
     struct mail_pages pages;
     uint64_t posted;
     uint64_t lost; /* for want of memory */

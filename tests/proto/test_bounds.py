@@ -411,3 +411,25 @@ def test_store_that_lags_behind(start, make_peers, tmp_path):
     for _ in range(sent):
         client.recv(client.task)
     assert len(client.query("history_request").content["history"]) == sent
+
+
+def test_engines_go_on_while_the_store_lags_behind(start, make_peers, tmp_path):
+    """Who submits is held back first: there is still room for the results of what was submitted."""
+    controller = start("--sqlitedb", f"--SQLiteDB.location={tmp_path}", "--hwm=1")
+    peers = make_peers(controller)
+    engine, client = peers.attached(), peers.client()
+    client.wait_engines(1)
+    pack = Packer(client.session, [b"work"])
+    blocks = [b"".join(harness.RawEngine.encode(pack()) for _ in range(200)) for _ in range(300)]
+    lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
+    try:
+        with connection(controller, "client", "task", b"DEALER") as s:
+            lock.execute("BEGIN IMMEDIATE")
+            s.settimeout(0.5)
+            with contextlib.suppress(socket.timeout):
+                for block in blocks:
+                    s.sendall(block)
+            for _ in range(300):
+                engine.answer(engine.recv(timeout=2))
+    finally:
+        lock.close()
