@@ -215,4 +215,19 @@ static __attribute__((unused)) int raw_peer(struct side *server, const char *kin
     return fd;
 }
 
+/* One subscriber takes everything, one some of it. */
+static inline void publish_to_two(struct side *pub, struct side *all, struct side *some)
+{
+    port_subscribe(all->port, "", 0);
+    WAIT(some->ups == 1 && pub->subscriptions == 1);
+    port_subscribe(some->port, "b", 1);
+    WAIT(pub->subscriptions == 2);
+    struct frame a[] = {FRAME_LIT("a1"), FRAME_LIT("x")},
+                 b[] = {FRAME_LIT("b1"), FRAME_LIT("y")};
+    port_publish(pub->port, a, 2);
+    port_publish(pub->port, b, 2);
+    WAIT(all->messages == 2 && some->messages == 1);
+    assert_string_equal(some->last, "b1|y");
+}
+
 #endif

@@ -26,6 +26,17 @@ def state_of(cluster):
         return {}
 
 
+def kill_and_restart(cluster, engines, pids):
+    """Engines reconnect by themselves, under their ids and with their processes: a new client finds them at work."""
+    cluster.controller.process.send_signal(signal.SIGKILL)
+    cluster.controller.wait()
+    cluster.start_controller()
+    with cluster.client() as second:
+        assert dict(second._engines) == engines
+        assert second[:].apply_sync(f.pid) == pids
+        assert second.load_balanced_view().map_sync(f.square, range(50)) == [i * i for i in range(50)]
+
+
 @pytest.mark.ours("controller")
 @pytest.mark.parametrize("transport", ["tcp", "ipc"])
 def test_killed_controller_comes_back(cell, tmp_path, transport):
@@ -34,15 +45,7 @@ def test_killed_controller_comes_back(cell, tmp_path, transport):
             view, pids = client[:], client[:].apply_sync(f.pid)
             engines = dict(client._engines)
             wait_until(lambda: len(state_of(cluster)) == 2, lambda: f"two engines in {state_of(cluster)}")
-            cluster.controller.process.send_signal(signal.SIGKILL)
-            cluster.controller.wait()
-            cluster.start_controller()
-
-            # The client that was there before, and the engines, reconnect by themselves.
-            with cluster.client() as second:
-                assert dict(second._engines) == engines
-                assert second[:].apply_sync(f.pid) == pids
-                assert second.load_balanced_view().map_sync(f.square, range(20)) == [i * i for i in range(20)]
+            kill_and_restart(cluster, engines, pids)
             assert view.apply_sync(f.pid) == pids
             assert sorted(client.ids) == [0, 1]
             third = cluster.start_engine()
@@ -68,12 +71,6 @@ def test_in_other_ways(cell, tmp_path, how):
         with cluster.client() as client:
             pids, engines = client[:].apply_sync(f.pid), dict(client._engines)
             wait_until(lambda: len(state_of(cluster)) == 2, lambda: f"two engines in {state_of(cluster)}")
-            cluster.controller.process.send_signal(signal.SIGKILL)
-            cluster.controller.wait()
-            cluster.start_controller()
-            with cluster.client() as second:
-                assert dict(second._engines) == engines
-                assert second[:].apply_sync(f.pid) == pids
-                assert second.load_balanced_view().map_sync(f.square, range(50)) == [i * i for i in range(50)]
+            kill_and_restart(cluster, engines, pids)
             assert client[:].apply_sync(f.pid) == pids
             assert all(e.is_running() for e in cluster.engines)

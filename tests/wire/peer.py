@@ -240,3 +240,22 @@ class Listener:
 
     def close(self):
         self.sock.close()
+
+
+def echo_sizes(port, socket, sizes):
+    """Messages of all sizes come back from a port that echoes, whole and in their order."""
+    sent = [[bytes([i]) * size, b"-", bytes([i + 1]) * size] for i, size in enumerate(sizes)]
+    sent.append([bytes([i]) * size for i, size in enumerate(sizes)])
+    sent += [[b"%d" % i] for i in range(3000)]
+    for m in sent:
+        socket.send_multipart(m)
+    for m in sent:
+        assert socket.recv_multipart() == m
+    assert port.stats()["block_bytes"] == 0
+
+
+def echo_large(socket):
+    """So does one of a hundred megabytes."""
+    body = bytes(range(256)) * 390_625
+    socket.send_multipart([b"head", body, b"tail"])
+    assert socket.recv_multipart() == [b"head", body, b"tail"]

@@ -3,7 +3,7 @@
 import pytest
 import zmq
 
-from peer import Raw, greeting, message, ready, shown, wait_until
+from peer import Raw, echo_large, echo_sizes, greeting, message, ready, shown, wait_until
 
 SIZES = [0, 1, 222, 223, 255, 256, 65535, 65536, 65537, 262_100, 262_144, 5_000_000]
 
@@ -66,21 +66,12 @@ def test_identities(port, zsocket, keys):
 
 def test_all_sizes_and_their_order(pair):
     p, z = pair("ROUTER", "DEALER", echo=1)
-    sent = [[bytes([i]) * size, b"-", bytes([i + 1]) * size] for i, size in enumerate(SIZES)]
-    sent.append([bytes([i]) * size for i, size in enumerate(SIZES)])
-    sent += [[b"%d" % i] for i in range(3000)]
-    for m in sent:
-        z.send_multipart(m)
-    for m in sent:
-        assert z.recv_multipart() == m
-    assert p.stats()["block_bytes"] == 0
+    echo_sizes(p, z, SIZES)
 
 
 def test_a_hundred_megabytes(pair):
     p, z = pair("ROUTER", "DEALER", echo=1)
-    body = bytes(range(256)) * 390_625
-    z.send_multipart([b"head", body, b"tail"])
-    assert z.recv_multipart() == [b"head", body, b"tail"]
+    echo_large(z)
 
 
 def test_publishing(pair):
