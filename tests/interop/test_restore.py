@@ -26,17 +26,6 @@ def state_of(cluster):
         return {}
 
 
-def kill_and_restart(cluster, engines, pids):
-    """Engines reconnect by themselves, under their ids and with their processes: a new client finds them at work."""
-    cluster.controller.process.send_signal(signal.SIGKILL)
-    cluster.controller.wait()
-    cluster.start_controller()
-    with cluster.client() as second:
-        assert dict(second._engines) == engines
-        assert second[:].apply_sync(f.pid) == pids
-        assert second.load_balanced_view().map_sync(f.square, range(50)) == [i * i for i in range(50)]
-
-
 @pytest.mark.ours("controller")
 @pytest.mark.parametrize("transport", ["tcp", "ipc"])
 def test_killed_controller_comes_back(cell, tmp_path, transport):
@@ -45,7 +34,15 @@ def test_killed_controller_comes_back(cell, tmp_path, transport):
             view, pids = client[:], client[:].apply_sync(f.pid)
             engines = dict(client._engines)
             wait_until(lambda: len(state_of(cluster)) == 2, lambda: f"two engines in {state_of(cluster)}")
-            kill_and_restart(cluster, engines, pids)
+            cluster.controller.process.send_signal(signal.SIGKILL)
+            cluster.controller.wait()
+            cluster.start_controller()
+
+            # The client that was there before, and the engines, reconnect by themselves.
+            with cluster.client() as second:
+                assert dict(second._engines) == engines
+                assert second[:].apply_sync(f.pid) == pids
+                assert second.load_balanced_view().map_sync(f.square, range(20)) == [i * i for i in range(20)]
             assert view.apply_sync(f.pid) == pids
             assert sorted(client.ids) == [0, 1]
             third = cluster.start_engine()
@@ -65,12 +62,27 @@ def test_killed_controller_comes_back(cell, tmp_path, transport):
 @pytest.mark.parametrize("how", WAYS)
 def test_in_other_ways(cell, tmp_path, how):
     """Without `ready`, over the stock sockets, encrypted with the keys that were kept: the same."""
-    controller_args = ["--restore", *WAYS[how]]
-    engine_args = [o for o in WAYS[how] if o.startswith("--Ersa")] if cell.endswith("-ours") else []
+    come_back(cell, tmp_path, ["--restore", *WAYS[how]])
+
+
+@pytest.mark.parametrize("how", ["no ready", "no attach", "CURVE"])
+def test_without_the_state_file(tmp_path, how):
+    """Our engines ask for the ids that they had."""
+    come_back("ours-ours", tmp_path, ["--reuse", *WAYS[how]])
+
+
+def come_back(cell, tmp_path, controller_args):
+    engine_args = [o for o in controller_args if o.startswith("--Ersa")] if cell.endswith("-ours") else []
     with Cluster(cell, tmp_path, 2, controller_args, engine_args) as cluster:
         with cluster.client() as client:
             pids, engines = client[:].apply_sync(f.pid), dict(client._engines)
             wait_until(lambda: len(state_of(cluster)) == 2, lambda: f"two engines in {state_of(cluster)}")
-            kill_and_restart(cluster, engines, pids)
+            cluster.controller.process.send_signal(signal.SIGKILL)
+            cluster.controller.wait()
+            cluster.start_controller()
+            with cluster.client() as second:
+                assert dict(second._engines) == engines
+                assert second[:].apply_sync(f.pid) == pids
+                assert second.load_balanced_view().map_sync(f.square, range(50)) == [i * i for i in range(50)]
             assert client[:].apply_sync(f.pid) == pids
             assert all(e.is_running() for e in cluster.engines)
