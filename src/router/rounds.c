@@ -28,7 +28,8 @@ void rounds_init(struct rounds *rs, struct loop *l,
 
 void rounds_stop(struct rounds *rs)
 {
-    loop_cancel(rs->loop, &rs->timer);
+    if (rs->loop)
+        loop_cancel(rs->loop, &rs->timer);
 }
 
 void rounds_start(struct rounds *rs, int64_t within_ns)

@@ -24,7 +24,7 @@ struct rounds {
 
 void rounds_init(struct rounds *rs, struct loop *l,
                  void (*visit)(struct rounds *rs, struct list *item));
-void rounds_stop(struct rounds *rs);
+void rounds_stop(struct rounds *rs); /* also when it is all zero: nothing began */
 /* Begins a round, now, that is through within that time. Who was not visited in the last one
  * comes first. */
 void rounds_start(struct rounds *rs, int64_t within_ns);
