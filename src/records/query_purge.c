@@ -21,21 +21,28 @@ static int collect(void *ctx, const struct store_record *rec)
     return rc < 0 ? rc : buf_append(ids, id.data, id.len);
 }
 
-static void drop_one(struct query *q, struct slice id)
+/* What is not there, or is never kept, is no failure. */
+static int drop_one(struct query *q, struct slice id)
 {
-    q->r->st->ops->drop(q->r->st, id, NULL);
+    struct ersa_error err = {0};
+    int rc = q->r->keeps ? q->r->st->ops->drop(q->r->st, id, &err) : 0;
+    if (rc < 0 && rc != ERSA_ENOENT)
+        return query_fail_store(q, rc, &err);
     if (seen_get(&q->r->seen, id) == SEEN_OK)
         seen_set(&q->r->seen, id, SEEN_NEVER);
+    return 0;
 }
 
-static void drop_collected(struct query *q, const struct buf *ids)
+static int drop_collected(struct query *q, const struct buf *ids)
 {
     uint32_t len;
-    for (size_t at = 0; at < ids->len; at += len) {
+    int rc = 0;
+    for (size_t at = 0; at < ids->len && rc == 0; at += len) {
         memcpy(&len, ids->data + at, sizeof(len));
         at += sizeof(len);
-        drop_one(q, (struct slice){(const char *)ids->data + at, len});
+        rc = drop_one(q, (struct slice){(const char *)ids->data + at, len});
     }
+    return rc;
 }
 
 /* Takes `query`. */
@@ -50,7 +57,7 @@ static int drop_matching(struct query *q, json_t *query)
     if (rc == 0)
         rc = q->r->st->ops->find(q->r->st, what, STORE_FIELD(F_msg_id), collect, &ids, &err);
     if (rc == 0)
-        drop_collected(q, &ids);
+        rc = drop_collected(q, &ids);
     store_query_free(what);
     buf_fini(&ids);
     return rc < 0 ? query_fail_store(q, rc, &err) : 0;
@@ -74,6 +81,7 @@ static int purge_listed(struct query *q, const json_t *ids)
 {
     size_t i;
     json_t *id;
+    int rc = 0;
     json_array_foreach(ids, i, id)
     {
         if (json_is_string(id) && seen_get(&q->r->seen, string_of(id)) == SEEN_OPEN)
@@ -81,10 +89,10 @@ static int purge_listed(struct query *q, const json_t *ids)
     }
     json_array_foreach(ids, i, id)
     {
-        if (json_is_string(id))
-            drop_one(q, string_of(id));
+        if (rc == 0 && json_is_string(id))
+            rc = drop_one(q, string_of(id));
     }
-    return 0;
+    return rc;
 }
 
 /* The next uuid of the mail's list (mail.h); "-" when there is none. */

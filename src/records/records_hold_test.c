@@ -126,12 +126,39 @@ static void test_end_while_full(void **state)
     close_seat(&s);
 }
 
+static int fail_to_drop(struct store *st, struct slice msg_id, struct ersa_error *err)
+{
+    *err = (struct ersa_error){.code = ERSA_EIO, .text = "no luck"};
+    return ERSA_EIO;
+}
+
+/* Nobody is told that something is gone when it is not. */
+static void test_purge_that_fails(void **state)
+{
+    struct seat s;
+    struct store_ops ops;
+    open_full(&s, &ops);
+    request(&s, 't', "a", NULL, NULL);
+    result(&s, 't', "a", "e0", "{\"status\": \"ok\"}", NULL);
+    ask(&s, "history_request", "{}", "history_reply",
+        "{\"history\":[\"a\"],\"status\":\"ok\"}");
+    ops.drop = fail_to_drop;
+    ask(&s, "purge_request", "{\"msg_ids\": [\"a\"]}", "purge_reply",
+        ERROR("RuntimeError", "no luck"));
+    ask(&s, "purge_request", "{\"msg_ids\": \"all\"}", "purge_reply",
+        ERROR("RuntimeError", "no luck"));
+    ask(&s, "result_request", "{\"msg_ids\": [\"a\"], \"status_only\": true}", "result_reply",
+        "{\"completed\":[\"a\"],\"pending\":[],\"status\":\"ok\"}");
+    close_seat(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_while_full),
         cmocka_unit_test(test_aside_is_never_sure),
         cmocka_unit_test(test_end_while_full),
+        cmocka_unit_test(test_purge_that_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -457,13 +457,24 @@ static int prepare_text(struct sqlite_store *s, struct buf *sql, sqlite3_stmt **
                : ERSA_EIO;
 }
 
+/* Before a search, which would miss what waits: better none than one that looks complete. */
+static int write_all(struct sqlite_store *s, struct ersa_error *err)
+{
+    int rc = map_size(&s->pending.by_id) ? write_due(s, true, err) : 0;
+    return rc == ERSA_EAGAIN
+               ? err_set(err, rc, "task records wait to be written, and would be missing")
+               : rc;
+}
+
 static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_id), void *ctx,
                       struct ersa_error *err)
 {
     struct sqlite_store *s = sqlite_of(st);
     sqlite3_stmt *stmt = NULL;
     struct buf sql;
-    (void)write_due(s, true, NULL);
+    int rc = write_all(s, err);
+    if (rc < 0)
+        return rc;
     buf_init(&sql, SQL_MAX);
     int code = SQLITE_ERROR;
     if (buf_printf(
@@ -473,7 +484,7 @@ static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_i
         while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
             fn(ctx, (struct slice){(const char *)sqlite3_column_text(stmt, 0),
                                    (size_t)sqlite3_column_bytes(stmt, 0)});
-    int rc = code == SQLITE_DONE ? 0 : sqlite_error(s, err, "task records are not read");
+    rc = code == SQLITE_DONE ? 0 : sqlite_error(s, err, "task records are not read");
     sqlite3_finalize(stmt);
     buf_fini(&sql);
     return rc;
@@ -504,10 +515,12 @@ static int on_find(struct store *st, const struct store_query *q, uint32_t field
     struct sqlite_store *s = sqlite_of(st);
     sqlite3_stmt *stmt = NULL;
     struct buf sql;
-    (void)write_due(s, true, NULL);
+    int rc = write_all(s, err);
+    if (rc < 0)
+        return rc;
     fields |= store_query_fields(q) | STORE_FIELD(F_msg_id);
     buf_init(&sql, SQL_MAX);
-    int rc = buf_puts(&sql, "SELECT ");
+    rc = buf_puts(&sql, "SELECT ");
     if (rc == 0)
         rc = sqlite_put_columns(&sql, fields);
     if (rc == 0)

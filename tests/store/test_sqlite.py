@@ -171,6 +171,9 @@ def test_full_disk(tmp_path):
         before = count(tmp_path)
         last = view.apply(abs, -2)
         assert last.get(timeout=30) == 2
+        for ask in (client.hub_history, lambda: client.db_query({}, keys=["msg_id"])):
+            with pytest.raises(ipp.error.RemoteError, match="task records"):
+                ask()  # what waits would be missing
         client.results.clear()
         assert client.get_result(last.msg_ids[0], owner=False).get(timeout=30) == 2  # from memory
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
