@@ -21,10 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "router/ledger.h"
 #include "wire/caps.h"
 #include "util/log.h"
-
-#define COMPLETED_MAX 32768 /* octets of ids kept for queue_request with verbose */
 
 struct transition {
     enum engine_state state;
@@ -232,7 +231,7 @@ struct engine *engine_new(struct engine_env *env, struct slice uuid, int64_t id)
     list_init(&e->broadcasts);
     list_init(&e->link);
     list_init(&e->beat);
-    buf_init(&e->completed, COMPLETED_MAX);
+    buf_init(&e->completed, UINT32_MAX);
     return e;
 }
 
@@ -243,7 +242,7 @@ void engine_free(struct engine *e)
     cancel_timers(e);
     list_remove(&e->link);
     list_remove(&e->beat);
-    buf_fini(&e->completed);
+    ledger_forget(e);
     free(e->cause);
     free(e);
 }

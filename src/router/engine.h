@@ -75,6 +75,7 @@ struct engine_env { /* the same for all engines of a router */
     int64_t linger_cut_ms;
     uint64_t events[EV_MAX];           /* that the table had */
     size_t in_state[ENGINE_STATE_MAX]; /* ABSENT is not counted */
+    size_t completed_bytes;            /* ledger.c: of all engines */
     uint64_t unlisted_events;          /* pairs that the table does not have */
 };
 

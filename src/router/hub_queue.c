@@ -213,7 +213,7 @@ void hub_load_request(struct query *q)
         for (size_t i = 0; i < sel.n; i++) {
             const struct engine *e = sel.engines[i];
             json_object_set_new(reply, id_key(e, key),
-                                json_integer((json_int_t)(e->n_queue + e->task.load)));
+                                json_integer((json_int_t)e->n_queue + e->task.load));
         }
         hub_reply(q, "load_reply", reply);
     }

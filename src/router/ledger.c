@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Open direct requests in a hash and in a list per engine; completed ids as text, one after the
- * other, each behind its length in one octet-pair, the oldest half dropped at the bound. */
+ * other, each behind its length in one octet-pair. An engine that has no room for one more, and
+ * may not grow, drops its older half: all engines together keep COMPLETED_MAX octets (and a few
+ * each), and the less of it is left, the less an engine may have. */
 #include "router/ledger.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define COMPLETED_MAX ((size_t)16 << 20)
+#define COMPLETED_SHARE 64 /* an engine may have that part of what is left */
+#define COMPLETED_OWN_MAX 32768
+#define COMPLETED_OWN_MIN 512 /* whatever the others have */
+#define COMPLETED_FIRST 64
 
 struct open_request {
     struct list link; /* in the engine's queue */
@@ -22,16 +30,34 @@ static void forget(struct ledger *l, struct open_request *q)
     free(q);
 }
 
-/* Drops ids from the front until half of the room is free. */
-static void drop_oldest(struct buf *b)
+/* Drops ids from the front until half of the room is free, and as much as is needed. */
+static void drop_oldest(struct buf *b, size_t need)
 {
-    size_t pos = 0;
-    while (b->len - pos > b->max / 2) {
+    size_t pos = 0, keep = need > b->cap / 2 ? b->cap - need : b->cap / 2;
+    while (b->len - pos > keep) {
         uint16_t len;
         memcpy(&len, b->data + pos, sizeof(len));
         pos += sizeof(len) + len;
     }
     buf_consume(b, pos);
+}
+
+/* Grows where the engine may have so much. */
+static bool grow(struct engine *e, size_t more)
+{
+    struct buf *b = &e->completed;
+    size_t *all = &e->env->completed_bytes;
+    size_t left = *all < COMPLETED_MAX ? COMPLETED_MAX - *all : 0;
+    size_t cap = b->cap ? b->cap : COMPLETED_FIRST;
+    while (cap < b->len + more)
+        cap *= 2;
+    if (cap > COMPLETED_OWN_MIN && (cap > COMPLETED_OWN_MAX || cap > left / COMPLETED_SHARE))
+        return false;
+    size_t before = b->cap;
+    if (buf_reserve(b, more) < 0)
+        return false;
+    *all += b->cap - before;
+    return true;
 }
 
 void ledger_init(struct ledger *l)
@@ -93,14 +119,22 @@ void ledger_complete(struct engine *e, struct slice msg_id)
     e->n_completed++;
     uint16_t len = (uint16_t)msg_id.len;
     size_t need = sizeof(len) + msg_id.len;
-    if (need > e->completed.max / 2)
+    struct buf *b = &e->completed;
+    if (need > COMPLETED_OWN_MAX / 2)
         return;
-    if (e->completed.len + need > e->completed.max)
-        drop_oldest(&e->completed);
-    if (buf_reserve(&e->completed, need) < 0)
-        return;
-    buf_append(&e->completed, &len, sizeof(len));
-    buf_append(&e->completed, msg_id.data, msg_id.len);
+    if (b->len + need > b->cap && !grow(e, need)) {
+        if (need > b->cap)
+            return;
+        drop_oldest(b, need);
+    }
+    buf_append(b, &len, sizeof(len));
+    buf_append(b, msg_id.data, msg_id.len);
+}
+
+void ledger_forget(struct engine *e)
+{
+    e->env->completed_bytes -= e->completed.cap;
+    buf_fini(&e->completed);
 }
 
 void ledger_close(struct ledger *l, struct engine *e,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What queue_request tells about each engine: the direct requests sent and unanswered, and what
  * was answered (controller.md 12 and 14.2). Task requests are the scheduler's own tables. Lists
- * are cleared when an engine's work is closed, and ids answered are kept to a bound. */
+ * are cleared when an engine's work is closed. Those answered are all counted, but their ids
+ * are kept to a bound for all engines together. */
 #ifndef ERSA_ROUTER_LEDGER_H
 #define ERSA_ROUTER_LEDGER_H
 
@@ -28,6 +29,8 @@ void ledger_open(struct ledger *l, struct engine *e, struct slice msg_id);
 bool ledger_answer(struct ledger *l, struct engine *e, struct slice msg_id);
 /* The engine has done a task or a direct request: counts, and remembers the id. */
 void ledger_complete(struct engine *e, struct slice msg_id);
+/* Gives back the memory of what the engine has done; before it is freed. */
+void ledger_forget(struct engine *e);
 /* Takes out what is open, oldest first; fn is told each id. */
 void ledger_close(struct ledger *l, struct engine *e,
                   void (*fn)(void *ctx, struct engine *e, struct slice msg_id), void *ctx);

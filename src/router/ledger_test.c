@@ -85,21 +85,56 @@ static void count(void *ctx, struct slice id)
     *last = (struct slice){id.data, last->len + 1};
 }
 
+static void complete(struct engine *e, int n)
+{
+    char id[64];
+    for (int i = 0; i < n; i++) {
+        int len = snprintf(id, sizeof(id), "86a3d698-2d5a709829f830b446ba5572_4242_%04d", i);
+        ledger_complete(e, (struct slice){id, (size_t)len});
+    }
+}
+
+static struct slice last_of(struct engine *e)
+{
+    struct slice seen = {NULL, 0};
+    ledger_walk_completed(e, count, &seen);
+    return seen;
+}
+
 static void test_completed_is_counted_and_bounded(void **state)
 {
     struct fixture *f = *state;
     static char huge[70000];
-    char id[64];
-    for (int i = 0; i < 10000; i++) {
-        int len = snprintf(id, sizeof(id), "86a3d698-2d5a709829f830b446ba5572_4242_%d", i);
-        ledger_complete(f->a, (struct slice){id, (size_t)len});
-    }
+    complete(f->a, 10000);
     ledger_complete(f->a, (struct slice){huge, sizeof(huge)}); /* counted only */
-    struct slice seen = {NULL, 0};
-    ledger_walk_completed(f->a, count, &seen);
     assert_int_equal(f->a->n_completed, 10001);
+    struct slice seen = last_of(f->a);
     assert_in_range(seen.len, 300, 9999);
     assert_memory_equal(seen.data, "86a3d698-2d5a709829f830b446ba5572_4242_9999", 43);
+    assert_in_range(f->env.completed_bytes, 1, 32768);
+}
+
+/* 10,000 of them, which all do much: a few KB each, and each the newest of its own. */
+static void test_completed_of_many_engines(void **state)
+{
+    enum { MANY = 10000, EACH = 200 };
+    static struct engine *engines[MANY];
+    struct fixture *f = *state;
+    for (int i = 0; i < MANY; i++) {
+        engines[i] = engine_new(&f->env, SLICE_LIT("e"), i);
+        assert_non_null(engines[i]);
+    }
+    for (int i = 0; i < MANY; i++)
+        complete(engines[i], EACH);
+    assert_in_range(f->env.completed_bytes, MANY * 512, (16 << 20) + MANY * 512);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(engines[i]->n_completed, EACH);
+        struct slice seen = last_of(engines[i]);
+        assert_in_range(seen.len, 5, EACH);
+        assert_memory_equal(seen.data, "86a3d698-2d5a709829f830b446ba5572_4242_0199", 43);
+        engine_free(engines[i]);
+    }
+    assert_int_equal(f->env.completed_bytes, 0);
 }
 
 int main(void)
@@ -109,6 +144,7 @@ int main(void)
         T(test_open_and_answered),
         T(test_close_tells_in_order),
         T(test_completed_is_counted_and_bounded),
+        T(test_completed_of_many_engines),
     };
     return cmocka_run_group_tests_name("router/ledger", tests, NULL, NULL);
 }

@@ -55,7 +55,10 @@ static int row_push(struct line *l, struct task *t)
         return ERSA_ENOMEM;
     t->terms->entry = l->next;
     *slot(l, l->next++) = t;
-    l->n_wary++;
+    if (l->n_wary++ == 0)
+        l->most_excluded = 0;
+    if (t->terms->excluded.n > l->most_excluded)
+        l->most_excluded = t->terms->excluded.n;
     return 0;
 }
 
@@ -137,8 +140,11 @@ struct task *line_first_for(struct line *l, struct sched_engine *e)
     return l->n_wary ? older(row_first_for(l, e), first) : first;
 }
 
+/* As long as more engines live than any of them excludes, there is hope for all. */
 void line_review(struct sched *s)
 {
+    if (s->n_live > s->line.most_excluded)
+        return;
     list_for_each (&s->line.wary, it) {
         struct terms *terms = container_of(it, struct task, link)->terms;
         if (terms_are_hopeless(s, terms))

@@ -26,6 +26,7 @@ struct line {
     size_t cap;                 /* power of two, or 0 */
     uint64_t first, next;       /* numbers of the row's entries, from 1 on */
     size_t n_wary;
+    size_t most_excluded; /* the most engines that one of them has excluded */
 };
 
 void line_init(struct line *l);

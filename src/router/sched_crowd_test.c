@@ -124,15 +124,38 @@ static void engines_leave_their_targets(struct world *w)
     assert_int_equal(w->impossible, w->n - w->n_engines);
 }
 
-#define SCENES(X)               \
-    X(waiting_time_out, 1)      \
-    X(unmet_everywhere, 1)      \
-    X(failing_everywhere, 1)    \
-    X(one_is_unmet_by_many, 1)  \
-    X(targets_by_turns, 1)      \
-    X(targets_in_blocks, 1)     \
-    X(two_targets, 1)           \
-    X(engines_leave_a_chain, 1) \
-    X(engines_leave_their_targets, 1)
+/* One engine after the other leaves, while all wait that have failed on one. */
+static void engines_leave_those_who_failed(struct world *w)
+{
+    add_engines(w, w->n / 200);
+    for (unsigned i = 0; i < w->n; i++)
+        submit(w, i, "{\"retries\": 5}");
+    for (unsigned i = 0; i < w->n; i++)
+        answer(w, ERROR);
+    assert_in_range(w->s->line.n_wary, w->n / 2, w->n);
+    for (unsigned i = 0; i < w->n_engines; i++) {
+        sched_engine_gone(w->s, &w->engines[i].e, true, NULL, on_done);
+        loop_turn(w->loop, 0);
+    }
+    pass_ms(w, 201);
+    settle(w);
+    assert_int_equal(w->impossible, 0);
+    w->n_answered = w->n_sent; /* they died with it */
+    add_engines(w, 1);
+    answer_all(w, OK);
+    assert_int_equal(w->ok, w->n);
+}
+
+#define SCENES(X)                     \
+    X(waiting_time_out, 1)            \
+    X(unmet_everywhere, 1)            \
+    X(failing_everywhere, 1)          \
+    X(one_is_unmet_by_many, 1)        \
+    X(targets_by_turns, 1)            \
+    X(targets_in_blocks, 1)           \
+    X(two_targets, 1)                 \
+    X(engines_leave_a_chain, 1)       \
+    X(engines_leave_their_targets, 1) \
+    X(engines_leave_those_who_failed, 1)
 
 SCALE_MAIN("router/sched_crowd", SCENES)

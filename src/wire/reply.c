@@ -41,8 +41,8 @@ int put_repr(struct buf *b, struct slice text)
 {
     bool has_single = memchr(text.data, '\'', text.len);
     bool has_double = memchr(text.data, '"', text.len);
-    char quote = has_single && !has_double ? '"' : '\'';
-    int rc = buf_putc(b, quote);
+    unsigned char quote = has_single && !has_double ? '"' : '\'';
+    int rc = buf_putc(b, (char)quote);
     for (size_t i = 0; i < text.len && rc == 0; i++) {
         unsigned char c = (unsigned char)text.data[i];
         if (c == quote || c == '\\')
@@ -58,7 +58,7 @@ int put_repr(struct buf *b, struct slice text)
         else
             rc = buf_putc(b, (char)c);
     }
-    return rc < 0 ? rc : buf_putc(b, quote);
+    return rc < 0 ? rc : buf_putc(b, (char)quote);
 }
 
 int put_repr_json(struct buf *b, const json_t *value)
