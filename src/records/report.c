@@ -22,6 +22,7 @@ void report_fill(void *ctx, struct stats_sheet *s)
     stats_put(s, STATS_STORE_LAG, lag(r));
     stats_put(s, STATS_STORE_PENDING, p ? (double)map_size(&p->by_id) : 0);
     stats_put(s, STATS_STORE_PENDING_BYTES, p ? (double)p->bytes : 0);
+    stats_put(s, STATS_STORE_FULL, r->st->is_full);
     stats_put(s, STATS_STORE_FAILED, (double)r->unstored);
     stats_put(s, STATS_STORE_LOST, (double)r->st->counts.lost);
     stats_put(s, STATS_STORE_STRIPPED, (double)r->st->counts.stripped);
