@@ -10,6 +10,7 @@ import resource
 import sqlite3
 import subprocess
 import time
+import urllib.request
 
 import ipyparallel as ipp
 import pytest
@@ -192,7 +193,7 @@ def load_under_way(folder, n):
     """A controller with SQLite, and a load generator that is ready for n tasks."""
     build = pathlib.Path(os.environ.get("ERSA_BUILD", ROOT / "build"))
     with Cluster("ours-ours", folder, engines=0,
-                 controller_args=["--sqlitedb", f"--SQLiteDB.location={folder}", "--HeartMonitor.period=60000"]) as c:
+                 controller_args=["--sqlitedb", f"--SQLiteDB.location={folder}", "--HeartMonitor.period=60000", "--metrics-port=0"]) as c:
         files = [str(c.profile / "security" / f"ipcontroller-{side}.json") for side in ("client", "engine")]
         load = subprocess.Popen([str(build / "tests/bench/loadgen"), *files, "--engines=4", f"--tasks={n}"],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -256,6 +257,7 @@ def test_who_asks_while_the_disk_is_full(tmp_path):
         load.stdin.write("go\n")
         load.stdin.flush()
         held_back(controller, load)
+        assert figure(tmp_path, "ersa_store_full") == 1
         for ask in (client.hub_history, lambda: client.db_query({"queue": "task"}, keys=["msg_id"]),
                     lambda: client.purge_results("all"), lambda: client.get_result("nobody's", owner=False).get(5)):
             start = time.monotonic()
@@ -265,7 +267,14 @@ def test_who_asks_while_the_disk_is_full(tmp_path):
         resource.prlimit(controller.pid, resource.RLIMIT_FSIZE, (soft, hard))
         goes_on(controller, load, tmp_path, n)
         assert len(client.hub_history()) == n
+        assert figure(tmp_path, "ersa_store_full") == 0
         client.close()
+
+
+def figure(folder, name):
+    address = json.loads(next(folder.glob("**/ipcontroller-client.json")).read_text())["ersa"]["metrics"]
+    text = urllib.request.urlopen(address, timeout=10).read().decode()
+    return float(next(line for line in text.splitlines() if line.startswith(name + " ")).split()[1])
 
 
 def stands_still(pid):
