@@ -223,7 +223,7 @@ static int fail_target(struct broadcast *b, const struct request *q, const struc
 static int send_to_target(struct broadcast *b, const struct request *q, const struct target *t)
 {
     char id[FANOUT_ID_MAX], signature[SESSION_SIGNATURE_MAX];
-    struct slice msg_id, header, metadata;
+    struct slice msg_id = {NULL, 0}, header = msg_id, metadata = msg_id;
     const struct parts *p = &q->f->parts;
     int rc = fanout_id(q->f, t, id, &msg_id);
     if (rc == 0)
@@ -323,7 +323,7 @@ static int start(struct broadcast *b, struct slice client, const struct msg *m,
 int broadcast_submit(struct broadcast *b, struct slice client, const struct msg *m)
 {
     struct parts p;
-    struct fanout f;
+    struct fanout f = {.has_reply = false};
     int rc = parts_split(m->frames, m->n, &p);
     if (rc == 0)
         rc = session_verify(b->session, &p);

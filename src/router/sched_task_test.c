@@ -540,7 +540,7 @@ static void test_every_pair(void **state)
         [TASK_FAILED] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
         [TASK_ABORTED] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
     };
-    for (enum task_state s = 0; s < TASK_STATE_MAX; s++) {
+    for (int s = 0; s < TASK_STATE_MAX; s++) {
         assert_non_null(task_state_name(s));
         for (enum task_event ev = 0; ev < TE_MAX; ev++) {
             assert_non_null(task_event_name(ev));
