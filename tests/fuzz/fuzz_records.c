@@ -3,20 +3,25 @@
  * history, purge and resubmit. Its thread isn't started: mail is handed in, answers are taken
  * out of the ring.
  *
- * The first octet: 1 a store that keeps nothing. Then mails, an octet each (% N_TYPES), with a
+ * The first octet: 1 a store that keeps nothing, 2 one that is full, 4 contents and buffers of
+ * tasks so large that they travel by reference. Then mails, an octet each (% N_TYPES), with a
  * task "t0" to "t7" and pieces of two octets of length: what the JSON parts of the message say.
  * Each request gets one answer, whose parts are JSON. */
 #include <string.h>
 
 #include "fuzz.h"
 #include "records/core.h"
+#include "util/err.h"
 #include "util/log.h"
 
 #define PIECE_MAX 4096
 #define RING_CAP 4
+#define LARGE 70000u /* over WIRE_COPY_MAX */
 
 static struct records r;
 static unsigned n_answers;
+static bool is_large;
+static char large_content[LARGE], large_buffer[LARGE];
 
 static const struct {
     enum mail_type type;
@@ -97,6 +102,10 @@ static struct mail *make_mail(unsigned kind, struct input *in, struct slice *ret
     f[4] = frame_of(task & 0x20 ? piece(in) : SLICE_LIT("{}"));
     f[5] = frame_of(piece(in));
     f[6] = FRAME_LIT("buffer");
+    if (is_large && kinds[kind].type != MAIL_QUERY) {
+        f[5] = frame_of((struct slice){large_content, LARGE});
+        f[6] = frame_of((struct slice){large_buffer, LARGE});
+    }
     f[7] = FRAME_LIT("");
     struct letter l = {.type = kinds[kind].type,
                        .queue = task & 8 ? 'm' : 't',
@@ -142,7 +151,7 @@ static void ignore_timer(struct timer *t)
 
 static void start(uint8_t mode)
 {
-    static const struct store_limits limits = {.records = 5, .bytes = 4096, .cull = 0.3};
+    static const struct store_limits limits = {.records = 5, .bytes = 4 * LARGE, .cull = 0.3};
     if (!r.loop) {
         log_set_level(LOG_CRITICAL + 1);
         r.loop = loop_new();
@@ -151,11 +160,17 @@ static void start(uint8_t mode)
         FUZZ_CHECK(r.loop && r.in && r.out);
         buf_init(&r.text, 1 << 20);
         r.retry.fn = ignore_timer;
+        memset(large_content, 'x', LARGE);
+        memcpy(large_content, "{\"x\": \"", 7);
+        memcpy(large_content + LARGE - 2, "\"}", 2);
     }
     seen_init(&r.seen);
     snprintf(r.own_session, sizeof(r.own_session), "own");
     r.n_resubmitted = 0;
     r.keeps = !(mode & 1);
+    r.is_held = mode & 2;
+    err_set(&r.why, r.is_held ? ERSA_EIO : 0, "%s", mode & 8 ? "the disk is full" : "");
+    is_large = mode & 4;
     int rc = r.keeps ? store_memory_open(&r.st, &limits, NULL) : store_none_open(&r.st, NULL);
     FUZZ_CHECK(rc == 0);
 }

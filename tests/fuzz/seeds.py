@@ -306,6 +306,10 @@ def records_seeds():
     out = mail("stream", 1, {"name": "stdout", "text": "hello"}) + mail("stream", 2, {"name": "no"}) + mail("execute_result", 1, {"data": {}})
     out += b"".join(mail("iopub", 1, content, header={"msg_type": kind}) for kind, content in (
         ("error", {"ename": "E"}), ("execute_input", {"code": "1"}), ("display_data", {}), ("stream", b"[")))
+    for mode in (b"\2", b"\12", b"\4"):
+        large = mode + b"".join(mail(kind, 0x40, {}) for kind in ("apply", "apply_reply"))
+        yield f"large-{mode[0]}", (large + mail("db", 0, {"keys": ["content", "buffers"]}) + mail("result_request", 0, {"msg_ids": ["t0"]})
+                                   + mail("purge", 0, {"msg_ids": "all"}))
     for mode in (b"\0", b"\1"):
         some = mode + tasks + done + out
         for i, content in enumerate([{}, {"query": {"msg_id": "t0"}, "keys": ["buffers", "result_buffers", "label"]}, {"keys": "label"}, {"keys": 3},
