@@ -4,7 +4,8 @@
  * so that a member written again leaves nothing behind. Streams grow in place.
  *
  * Every record is in two lists: all of them by creation, and, to be dropped from the front,
- * those that are done (or were never requested) or those that are not. */
+ * those that are done (or were never requested) or those that are not. Beyond the octets of
+ * buffers the first in this order lose theirs, and say so; the records themselves stay. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +21,9 @@
 #define STREAM_SHARE 16
 
 struct entry {
-    struct list all; /* by creation */
-    struct list age; /* in `done` or `open` */
+    struct list all;  /* by creation */
+    struct list age;  /* in `done` or `open` */
+    struct list load; /* while it has buffers: in `done_loads` or `open_loads` */
     int64_t created_us;
     struct store_record rec;
     void *piece[F_MAX];   /* owned; at the first field of a group */
@@ -37,7 +39,7 @@ struct memory {
     struct store_limits limits;
     uint64_t text_limit;
     struct map by_id;
-    struct list all, open, done;
+    struct list all, open, done, open_loads, done_loads;
     struct entry *last; /* found last: an assignment follows its request */
     uint64_t buffer_bytes, text_bytes;
 };
@@ -219,6 +221,7 @@ static void drop_entry(struct memory *m, struct entry *e)
     map_remove(&m->by_id, e->id, e->id_len);
     list_remove(&e->all);
     list_remove(&e->age);
+    list_remove(&e->load);
     m->buffer_bytes -= e->buffer_bytes;
     m->text_bytes -= e->text_bytes;
     for (unsigned f = 0; f < F_MAX; f++)
@@ -256,10 +259,46 @@ static struct entry *add_entry(struct memory *m, struct slice id)
     for (int i = 0; i < 2; i++)
         buf_init(&e->streams[i], 0);
     e->created_us = clock_utc_us();
+    list_init(&e->load);
     list_push_back(&m->all, &e->all);
     list_push_back(&m->done, &e->age); /* until it proves to be a request */
     m->last = e;
     return e;
+}
+
+static bool is_done(const struct entry *e)
+{
+    return e->rec.set & bit(F_completed);
+}
+
+/* After a change; `moves`: it is the last of its kind now. */
+static void place_load(struct memory *m, struct entry *e, bool moves)
+{
+    if (e->buffer_bytes && !moves && !list_is_empty(&e->load))
+        return;
+    list_remove(&e->load);
+    if (e->buffer_bytes)
+        list_push_back(is_done(e) ? &m->done_loads : &m->open_loads, &e->load);
+}
+
+/* Leaves the buffers out; a result that had some says so. */
+static int strip(struct memory *m, struct entry *e)
+{
+    struct store_record change = {.set = 0};
+    const struct store_record *r = &e->rec;
+    uint32_t had = r->set & STORE_BUFFERS;
+    if (had & bit(F_result_buffers) && binary_bytes(&r->v[F_result_buffers].binary)) {
+        change.set = bit(F_result_content);
+        change.v[F_result_content].text = store_stripped_content;
+    }
+    e->rec.set &= ~STORE_BUFFERS;
+    int rc = had & bit(F_buffers) ? write_group(e, F_header, &change) : 0;
+    if (rc == 0 && had & bit(F_result_buffers))
+        rc = write_group(e, F_result_header, &change);
+    m->base.counts.stripped++;
+    count_again(m, e);
+    place_load(m, e, false);
+    return rc;
 }
 
 /* The first of the list that is not `keep`, NULL when there is none. */
@@ -283,6 +322,21 @@ static bool drop_oldest(struct memory *m, const struct entry *keep)
     return e;
 }
 
+static bool strip_oldest(struct memory *m, const struct entry *keep)
+{
+    const struct list *lists[] = {&m->done_loads, &m->open_loads};
+    for (int i = 0; i < 2; i++)
+        list_for_each (lists[i], it) {
+            struct entry *e = container_of(it, struct entry, load);
+            if (e == keep)
+                continue;
+            if (strip(m, e) < 0)
+                drop_entry(m, e);
+            return true;
+        }
+    return false;
+}
+
 static void cull(struct memory *m, const struct entry *keep)
 {
     double kept = 1 - m->limits.cull;
@@ -293,7 +347,8 @@ static void cull(struct memory *m, const struct entry *keep)
             ;
     }
     if (m->limits.bytes && m->buffer_bytes > m->limits.bytes)
-        while ((double)m->buffer_bytes > kept * (double)m->limits.bytes && drop_oldest(m, keep))
+        while ((double)m->buffer_bytes > kept * (double)m->limits.bytes &&
+               strip_oldest(m, keep))
             ;
     if (m->text_bytes > m->text_limit)
         while ((double)m->text_bytes > kept * (double)m->text_limit && drop_oldest(m, keep))
@@ -306,12 +361,13 @@ static int write_record(struct memory *m, struct entry *e, const struct store_re
                         struct ersa_error *err)
 {
     int rc = write_fields(m, e, r);
-    if (r->set & (bit(F_completed) | bit(F_submitted))) {
-        bool is_done = e->rec.set & bit(F_completed);
+    bool moves = r->set & (bit(F_completed) | bit(F_submitted));
+    if (moves) {
         list_remove(&e->age);
-        list_push_back(is_done ? &m->done : &m->open, &e->age);
+        list_push_back(is_done(e) ? &m->done : &m->open, &e->age);
     }
     count_again(m, e);
+    place_load(m, e, moves);
     cull(m, e);
     return rc < 0 ? err_set(err, rc, "a record was not written: %s", ersa_strerror(rc)) : 0;
 }
@@ -472,6 +528,8 @@ int store_memory_open(struct store **ret, const struct store_limits *limits,
     list_init(&m->all);
     list_init(&m->open);
     list_init(&m->done);
+    list_init(&m->open_loads);
+    list_init(&m->done_loads);
     *ret = &m->base;
     return 0;
 }

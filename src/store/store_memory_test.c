@@ -36,24 +36,68 @@ static struct store *fill_to_1000(void)
     return st;
 }
 
+static bool has_buffers(struct store *st, const char *id)
+{
+    struct store_record r = get(st, id);
+    return !store_is_null(&r, F_buffers);
+}
+
 static void test_octets_of_buffers(void **state)
 {
     struct store *st = fill_to_1000();
-    put_number(st, 101, 1, false);
-    assert_int_equal(count(st), 81);
+    put_number(st, 101, 1, false); /* the oldest 21 lose their buffers, no record goes */
+    assert_int_equal(count(st), 102);
+    assert_int_equal(st->counts.stripped, 21);
+    assert_true(has_buffers(st, "101") && has_buffers(st, "21") && !has_buffers(st, "20"));
     st->ops->close(st);
 
     st = open_bounded(1000, 1000, 0.2);
     for (int i = 0; i < 100; i++)
         put_number(st, i, 10, false);
     put_number(st, 99, 11, false); /* replaced: only the difference counts */
-    assert_int_equal(count(st), 79);
+    assert_int_equal(count(st), 100);
+    assert_int_equal(st->counts.stripped, 21);
+    assert_true(has_buffers(st, "99") && has_buffers(st, "21") && !has_buffers(st, "20"));
     st->ops->close(st);
 
     st = fill_to_1000();
     assert_int_equal(st->ops->drop(st, s("0"), NULL), 0);
     put_number(st, 101, 10, false);
     assert_int_equal(count(st), 101);
+    assert_int_equal(st->counts.stripped, 0);
+    st->ops->close(st);
+}
+
+static void put_result(struct store *st, const char *id)
+{
+    struct slice buffer = s("0123456789");
+    struct store_record r = {.set = STORE_FIELD(F_result_buffers)};
+    set_text(&r, F_msg_id, id);
+    set_text(&r, F_result_content, "{\"status\": \"ok\"}");
+    set_date(&r, F_completed, 9);
+    r.v[F_result_buffers].binary = (struct store_binary){&buffer, 1};
+    put(st, &r);
+}
+
+/* Who is done loses its payload first, and its result says so; its account stays. */
+static void test_payload_goes_first(void **state)
+{
+    struct store *st = open_bounded(1000, 45, 0.1);
+    put_number(st, 0, 10, false);
+    put_number(st, 1, 10, false);
+    put_result(st, "1");
+    put_number(st, 2, 10, false);
+    assert_int_equal(st->counts.stripped, 0);
+    put_number(st, 3, 10, false);
+    struct store_record r = get(st, "1");
+    assert_int_equal(st->counts.stripped, 1);
+    assert_true(slice_eq(r.v[F_result_content].text, store_stripped_content));
+    assert_text(&r, F_header, "{\"msg_id\": 1}");
+    assert_int_equal(r.v[F_submitted].date, 1);
+    assert_int_equal(r.v[F_completed].date, 9);
+    assert_true(store_is_null(&r, F_buffers) && store_is_null(&r, F_result_buffers));
+    assert_true(has_buffers(st, "0") && has_buffers(st, "2") && has_buffers(st, "3"));
+    assert_int_equal(count(st), 4);
     st->ops->close(st);
 }
 
@@ -62,9 +106,10 @@ static void test_the_newest_stays(void **state)
     struct store *st = open_bounded(1000, 8, 0.5);
     put_number(st, 0, 1, false);
     put_number(st, 1, 60, false);
-    assert_history(st, "1 ");
+    assert_true(has_buffers(st, "1") && !has_buffers(st, "0"));
     put_number(st, 2, 1, false);
-    assert_history(st, "2 ");
+    assert_true(has_buffers(st, "2") && !has_buffers(st, "1"));
+    assert_history(st, "0 1 2 ");
     st->ops->close(st);
     st = open_bounded(3, 1000, 0.1); /* a share below one drops one */
     for (int i = 0; i < 10; i++)
@@ -148,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_number_of_records),
         cmocka_unit_test(test_octets_of_buffers),
+        cmocka_unit_test(test_payload_goes_first),
         cmocka_unit_test(test_the_newest_stays),
         cmocka_unit_test(test_what_is_done_goes_first),
         cmocka_unit_test(test_streams_are_bounded),
