@@ -540,7 +540,8 @@ static void test_every_pair(void **state)
         [TASK_FAILED] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
         [TASK_ABORTED] = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x},
     };
-    for (int s = 0; s < TASK_STATE_MAX; s++) {
+    for (int i = 0; i < TASK_STATE_MAX; i++) {
+        enum task_state s = (enum task_state)i;
         assert_non_null(task_state_name(s));
         for (enum task_event ev = 0; ev < TE_MAX; ev++) {
             assert_non_null(task_event_name(ev));
