@@ -194,7 +194,9 @@ static int open_mongo(struct store **ret, const struct cli *c, const struct sess
         return rc;
     struct store_mongo_config cfg = {.uri = uri,
                                      .database = *database ? database : session_id(session),
-                                     .limits = store_limits(o, "MongoDB")};
+                                     .limits = store_limits(o, "MongoDB"),
+                                     .waiting_max =
+                                         (uint64_t)options_int(o, "MongoDB.waiting_limit")};
     rc = store_mongo_open(ret, &cfg, err);
     return rc < 0 ? err_prefix(err, rc, "%s", options_where(o, "IPController.db_class")) : 0;
 }

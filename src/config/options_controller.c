@@ -154,6 +154,9 @@ const struct option_def options_controller[] = {
      .help = "Share of the records that goes when a limit is passed"},
     {P, "MongoDB", "max_age", OPT_SECONDS, .preset = "0", .max = 1e9,
      .help = "Records older than this go; 0: however old"},
+    {P, "MongoDB", "waiting_limit", OPT_BYTES, .preset = "67108864", .min = 65536, .max = 1e15,
+     .help = "Octets that records without payload may take in memory while the server does not "
+             "answer, before submission is held back; from a quarter of it on, payloads go"},
     {P, "MongoDB", "connection_args", OPT_LIST, .help = "Handed to the driver"},
     {P, "MongoDB", "connection_kwargs", OPT_DICT, .help = "Handed to the driver"},
 };

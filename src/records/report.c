@@ -20,8 +20,11 @@ void report_fill(void *ctx, struct stats_sheet *s)
     stats_put_label(s, STATS_STORE, r->st->ops->name, 1);
     stats_put(s, STATS_STORE_EVENTS, (double)r->n_heard);
     stats_put(s, STATS_STORE_LAG, lag(r));
-    stats_put(s, STATS_STORE_PENDING, p ? (double)map_size(&p->by_id) : 0);
-    stats_put(s, STATS_STORE_PENDING_BYTES, p ? (double)p->bytes : 0);
+    stats_put(s, STATS_STORE_PENDING,
+              (double)((p ? map_size(&p->by_id) : 0) + r->st->n_accounts));
+    stats_put(s, STATS_STORE_PENDING_BYTES,
+              (double)((p ? p->bytes : 0) + r->st->account_bytes));
+    stats_put(s, STATS_STORE_ACCOUNTS, (double)r->st->n_accounts);
     stats_put(s, STATS_STORE_FULL, r->st->is_full);
     stats_put(s, STATS_STORE_FAILED, (double)r->unstored);
     stats_put(s, STATS_STORE_LOST, (double)r->st->counts.lost);

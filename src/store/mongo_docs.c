@@ -152,7 +152,7 @@ static bool put_update(bson_t *update, const struct pending_entry *e)
     bson_oid_init(&id, NULL);
     BSON_APPEND_OID(&on_insert, "_id", &id);
     bool ok = bson_append_document_begin(update, "$set", -1, &set) &&
-              put_text(&set, "msg_id", pending_id(e));
+              put_text(&set, "msg_id", e->rec.v[F_msg_id].text);
     for (unsigned f = F_msg_id + 1; f < F_MAX && ok; f++) {
         if (f == F_stdout || f == F_stderr)
             ok = put_stream(&set, &on_insert, e, f - F_stdout);
@@ -175,7 +175,8 @@ bool mongo_change(struct mongo_change *ret, const struct pending_entry *e)
         return false;
     ret->selector = bson_new();
     ret->update = bson_new();
-    if (put_text(ret->selector, "msg_id", pending_id(e)) && put_update(ret->update, e))
+    if (put_text(ret->selector, "msg_id", e->rec.v[F_msg_id].text) &&
+        put_update(ret->update, e))
         return true;
     mongo_change_free(ret);
     return false;

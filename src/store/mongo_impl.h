@@ -1,21 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the MongoDB store: query_bson.c (queries), mongo_docs.c (records and
- * documents), mongo_writer.c (the thread that writes), store_mongo.c (the seam). */
+ * documents), mongo_queue.c (what waits), mongo_writer.c (the thread that writes),
+ * store_mongo.c (the seam). */
 #ifndef ERSA_STORE_MONGO_IMPL_H
 #define ERSA_STORE_MONGO_IMPL_H
 
 #include <mongoc/mongoc.h>
 #include <pthread.h>
 
+#include "store/accounts.h"
 #include "store/keep.h"
 #include "store/pending.h"
 #include "store/query.h"
 #include "store/store.h"
+#include "wire/seen.h"
 
 #define MONGO_COLLECTION "task_records"
 /* Of our dates what is finer than MongoDB's milliseconds: {field: microseconds}. */
 #define MONGO_FINE "ersa_us"
 #define MONGO_DOCUMENT_MAX ((size_t)15 << 20) /* the server takes 16 MiB */
+#define MONGO_ANSWER_MS 5000
+
+struct mongo_store {
+    struct store base;
+    mongoc_client_t *client;
+    mongoc_collection_t *collection;
+    struct mongo_writer *writer;
+    struct pending pending;
+    struct accounts accounts; /* of what is older and did not fit there; never both of an id */
+    size_t accounts_max;
+    struct seen known; /* ids that have a document, as far as this life knows */
+    struct keep *kept; /* what was given out */
+};
 
 /* query_bson.c: a filter that finds all that the query matches, and perhaps more. False: too
  * large. */
@@ -35,6 +51,22 @@ void mongo_change_free(struct mongo_change *c);
 int mongo_read(struct keep **keep, const bson_t *doc, struct store_record *ret);
 /* What is to be read for these fields: {"projection": {...}}. */
 void mongo_projection(bson_t *opts, uint32_t fields);
+
+/* mongo_queue.c */
+
+/* Merges into what waits, or begins something that does. */
+int mongo_queue_merge(struct mongo_store *s, const struct store_record *r, bool creates,
+                      struct ersa_error *err);
+/* After a change of `pending`. */
+void mongo_queue_bound(struct mongo_store *s);
+/* Writes what is due; 1: more waits. */
+int mongo_queue_tick(struct mongo_store *s);
+/* Everything is written, or ERSA_ETIMEDOUT after MONGO_ANSWER_MS. */
+int mongo_queue_write(struct mongo_store *s, struct ersa_error *err);
+/* The same at the end: as long as the server takes something. How many records are left. */
+size_t mongo_queue_end(struct mongo_store *s);
+/* False: nothing waited for that id. */
+bool mongo_queue_drop(struct mongo_store *s, struct slice id);
 
 /* mongo_writer.c: changes go in batches to a thread of their own, which tries until the server
  * has taken them; limits are kept there too. */

@@ -122,6 +122,7 @@ struct store {
     const struct store_ops *ops;
     struct store_counts counts;
     const struct pending *pending; /* borrowed: changes not written yet; NULL: there are none */
+    size_t n_accounts, account_bytes; /* records that wait without their payload (accounts.h) */
     bool is_full; /* further changes would be lost: none is to be made until ticks made room */
 };
 
@@ -159,6 +160,8 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
 struct store_mongo_config {
     const char *uri, *database;
     struct store_limits limits;
+    uint64_t waiting_max; /* octets that may wait as accounts (accounts.h), half as much as
+                             records, half of that with their payload; 0: 64 MiB */
 };
 int store_mongo_open(struct store **ret, const struct store_mongo_config *cfg,
                      struct ersa_error *err);

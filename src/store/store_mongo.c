@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Records in MongoDB. Changes wait in memory, merged by record (pending.h), and go in batches
- * to the thread that writes (mongo_writer.c); while it is behind, records lose their payload
- * and say so, and beyond PENDING_MAX the oldest changes are lost and counted: submission is
- * never held back. Reading waits for what was written before, and fails at once while the
- * server doesn't answer. */
+/* Records in MongoDB. Changes wait in memory, merged by record (mongo_queue.c), and go in
+ * batches to the thread that writes (mongo_writer.c); while it is behind, records lose their
+ * payload and say so, but never their accounts. Reading waits for what was written before, and
+ * fails at once while the server doesn't answer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,23 +13,9 @@
 #include "util/clock.h"
 #include "util/err.h"
 #include "util/log.h"
-#include "wire/seen.h"
 
-#define LAG_BYTES ((size_t)16 << 20) /* from here on payloads are left out */
-#define PENDING_MAX ((size_t)128 << 20)
-#define BATCH_MAX 5000
-#define ANSWER_MS 5000
+#define WAITING_MAX ((size_t)64 << 20) /* accounts of 300,000 tasks */
 #define TIMEOUT_MS 5000
-
-struct mongo_store {
-    struct store base;
-    mongoc_client_t *client;
-    mongoc_collection_t *collection;
-    struct mongo_writer *writer;
-    struct pending pending;
-    struct seen known; /* ids that have a document, as far as this life knows */
-    struct keep *kept; /* what was given out */
-};
 
 static struct mongo_store *mongo_of(struct store *st)
 {
@@ -39,78 +24,13 @@ static struct mongo_store *mongo_of(struct store *st)
 
 /* Writing */
 
-/* Hands the writer the next batch, if it is idle. */
-static void give_batch(struct mongo_store *s, bool all)
-{
-    struct pending_entry *e;
-    size_t n = 0;
-    int64_t now = clock_mono_ms();
-    if (!mongo_writer_is_idle(s->writer) || !pending_due(&s->pending, now, all))
-        return;
-    struct mongo_change *batch = calloc(BATCH_MAX, sizeof(*batch));
-    while (batch && n < BATCH_MAX && (e = pending_due(&s->pending, now, all))) {
-        bool ok = mongo_change(&batch[n], e);
-        if (!ok) {
-            pending_strip(&e->rec);
-            s->base.counts.stripped++;
-            ok = mongo_change(&batch[n], e);
-        }
-        n += ok;
-        s->base.counts.lost += !ok;
-        pending_drop(&s->pending, e);
-    }
-    if (n)
-        mongo_writer_give(s->writer, batch, n);
-    else
-        free(batch);
-}
-
-/* Everything is written, or it fails. */
-static int write_all(struct mongo_store *s, struct ersa_error *err)
-{
-    int64_t until = clock_mono_ms() + ANSWER_MS;
-    do {
-        if (!mongo_writer_wait(s->writer, (int)(until - clock_mono_ms())))
-            return err_set(err, ERSA_ETIMEDOUT, "MongoDB does not answer");
-        give_batch(s, true);
-    } while (map_size(&s->pending.by_id) || !mongo_writer_is_idle(s->writer));
-    return 0;
-}
-
-static void bound_pending(struct mongo_store *s)
-{
-    struct pending_entry *e;
-    if (s->pending.bytes > LAG_BYTES / 2)
-        give_batch(s, false);
-    while (s->pending.bytes > PENDING_MAX && (e = pending_due(&s->pending, 0, true))) {
-        pending_drop(&s->pending, e);
-        s->base.counts.lost++;
-    }
-}
-
-static int merge(struct mongo_store *s, struct pending_entry *e, const struct store_record *r,
-                 struct ersa_error *err)
-{
-    struct store_record copy = *r;
-    if (s->pending.bytes > LAG_BYTES && r->set & STORE_BUFFERS) {
-        pending_strip(&copy);
-        s->base.counts.stripped++;
-    }
-    if (!e || pending_merge(&s->pending, e, &copy) < 0)
-        return err_set(err, ERSA_ENOMEM, "out of memory");
-    bound_pending(s);
-    return 0;
-}
-
 static int on_tick(struct store *st, struct ersa_error *err)
 {
     struct mongo_store *s = mongo_of(st);
     struct ersa_error reason;
-    give_batch(s, false);
+    int more = mongo_queue_tick(s);
     s->base.counts.lost += mongo_writer_lost(s->writer, &reason);
-    if (reason.code < 0)
-        return err_set(err, reason.code, "%s", reason.text);
-    return map_size(&s->pending.by_id) || !mongo_writer_is_idle(s->writer);
+    return reason.code < 0 ? err_set(err, reason.code, "%s", reason.text) : more;
 }
 
 static int on_put(struct store *st, const struct store_record *r, struct ersa_error *err)
@@ -119,7 +39,7 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
     struct slice id = r->v[F_msg_id].text;
     keep_free(&s->kept);
     seen_set(&s->known, id, SEEN_OPEN);
-    return merge(s, pending_entry(&s->pending, id, true), r, err);
+    return mongo_queue_merge(s, r, true, err);
 }
 
 /* Reading */
@@ -130,7 +50,7 @@ static int fetch(struct mongo_store *s, struct slice id, uint32_t fields,
     bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER;
     const bson_t *doc;
     bson_error_t error;
-    if (write_all(s, err) < 0)
+    if (mongo_queue_write(s, err) < 0)
         return ERSA_ETIMEDOUT;
     bson_append_utf8(&filter, "msg_id", -1, id.data, (int)id.len);
     bson_append_int64(&opts, "limit", -1, 1);
@@ -148,31 +68,25 @@ static int fetch(struct mongo_store *s, struct slice id, uint32_t fields,
     return rc;
 }
 
-/* The entry for a change of what is there. */
-static int find_entry(struct mongo_store *s, struct slice id, struct pending_entry **ret,
-                      struct ersa_error *err)
+/* There is such a record, written or not. */
+static int find_record(struct mongo_store *s, struct slice id, struct ersa_error *err)
 {
     struct store_record rec;
     keep_free(&s->kept);
-    *ret = pending_find(&s->pending, id);
-    if (*ret)
+    if (seen_get(&s->known, id) != SEEN_NEVER || pending_find(&s->pending, id) ||
+        accounts_find(&s->accounts, id))
         return 0;
-    if (seen_get(&s->known, id) == SEEN_NEVER) {
-        int rc = fetch(s, id, 0, &rec, err);
-        if (rc < 0)
-            return rc;
+    int rc = fetch(s, id, 0, &rec, err);
+    if (rc == 0)
         seen_set(&s->known, id, SEEN_OPEN);
-    }
-    *ret = pending_entry(&s->pending, id, false);
-    return *ret ? 0 : err_set(err, ERSA_ENOMEM, "out of memory");
+    return rc;
 }
 
 static int on_update(struct store *st, const struct store_record *r, struct ersa_error *err)
 {
     struct mongo_store *s = mongo_of(st);
-    struct pending_entry *e;
-    int rc = find_entry(s, r->v[F_msg_id].text, &e, err);
-    return rc < 0 ? rc : merge(s, e, r, err);
+    int rc = find_record(s, r->v[F_msg_id].text, err);
+    return rc < 0 ? rc : mongo_queue_merge(s, r, false, err);
 }
 
 /* A document's streams are written whole: what is there is fetched first. */
@@ -199,6 +113,8 @@ static int on_append(struct store *st, struct slice msg_id, enum store_field f,
     if (f != F_stdout && f != F_stderr)
         return err_set(err, ERSA_EINVAL, "not a stream");
     keep_free(&s->kept);
+    if (accounts_find(&s->accounts, msg_id))
+        return 0; /* output is payload */
     struct pending_entry *e = pending_find(&s->pending, msg_id);
     int rc = 0;
     if (!e || (!e->creates && (e->rec.set & streams) != streams))
@@ -209,7 +125,7 @@ static int on_append(struct store *st, struct slice msg_id, enum store_field f,
         return rc == ERSA_EFULL
                    ? err_set(err, rc, "output was not added: %s", ersa_strerror(rc))
                    : rc;
-    bound_pending(s);
+    mongo_queue_bound(s);
     return 0;
 }
 
@@ -237,8 +153,7 @@ static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err
     bson_error_t error;
     bson_iter_t it;
     keep_free(&s->kept);
-    struct pending_entry *e = pending_find(&s->pending, msg_id);
-    if (!mongo_writer_wait(s->writer, ANSWER_MS))
+    if (!mongo_writer_wait(s->writer, MONGO_ANSWER_MS))
         return err_set(err, ERSA_ETIMEDOUT, "MongoDB does not answer");
     bson_append_utf8(&filter, "msg_id", -1, msg_id.data, (int)msg_id.len);
     bool ok = mongoc_collection_delete_one(s->collection, &filter, NULL, &reply, &error);
@@ -248,10 +163,9 @@ static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err
     bson_destroy(&filter);
     if (!ok)
         return err_set(err, ERSA_EIO, "MongoDB: %s", error.message);
-    if (e)
-        pending_drop(&s->pending, e);
+    found |= mongo_queue_drop(s, msg_id);
     seen_set(&s->known, msg_id, SEEN_NEVER);
-    return found || e ? 0 : err_set(err, ERSA_ENOENT, "no such record");
+    return found ? 0 : err_set(err, ERSA_ENOENT, "no such record");
 }
 
 static int end_cursor(mongoc_cursor_t *cursor, int rc, struct ersa_error *err)
@@ -269,7 +183,7 @@ static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_i
     struct mongo_store *s = mongo_of(st);
     const bson_t *doc;
     bson_iter_t it;
-    if (write_all(s, err) < 0)
+    if (mongo_queue_write(s, err) < 0)
         return ERSA_ETIMEDOUT;
     bson_t *filter = BCON_NEW("submitted", "{", "$ne", BCON_NULL, "}");
     bson_t *opts = BCON_NEW("sort", "{", "submitted", BCON_INT32(1), MONGO_FINE ".submitted",
@@ -297,7 +211,7 @@ static int on_find(struct store *st, const struct store_query *q, uint32_t field
     bson_t filter = BSON_INITIALIZER, *opts;
     const bson_t *doc;
     struct store_record rec;
-    int rc = write_all(s, err);
+    int rc = mongo_queue_write(s, err);
     if (rc == 0 && !query_bson(&filter, q))
         rc = err_set(err, ERSA_EFULL, "the query is too large");
     if (rc < 0) {
@@ -329,6 +243,7 @@ static void free_store(struct mongo_store *s)
     mongo_writer_stop(s->writer);
     keep_free(&s->kept);
     pending_fini(&s->pending);
+    accounts_fini(&s->accounts);
     seen_fini(&s->known);
     mongoc_collection_destroy(s->collection);
     mongoc_client_destroy(s->client);
@@ -338,10 +253,9 @@ static void free_store(struct mongo_store *s)
 static void on_close(struct store *st)
 {
     struct mongo_store *s = mongo_of(st);
-    struct ersa_error err = {0};
-    if (write_all(s, &err) < 0)
-        log_error("records::%zu task records are lost: %s", map_size(&s->pending.by_id),
-                  err.text);
+    size_t n = mongo_queue_end(s);
+    if (n)
+        log_error("records::%zu task records are lost: MongoDB does not answer", n);
     free_store(s);
 }
 
@@ -411,7 +325,9 @@ int store_mongo_open(struct store **ret, const struct store_mongo_config *cfg,
     pthread_once(&library, start_library);
     s->base.ops = &ops;
     s->base.pending = &s->pending;
+    s->accounts_max = cfg->waiting_max ? (size_t)cfg->waiting_max : WAITING_MAX;
     pending_init(&s->pending);
+    accounts_init(&s->accounts);
     seen_init(&s->known);
     mongoc_uri_t *uri = mongoc_uri_new_with_error(cfg->uri, &error);
     int rc = uri ? 0 : err_set(err, ERSA_EINVAL, "MongoDB: %s", error.message);

@@ -19,10 +19,11 @@ from processes import wait_until  # noqa: E402
 
 
 class MongoServer:
-    """On a free port, with its data in `folder`."""
+    """On a free port, with its data in `folder`, or in memory."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, in_memory=False):
         self.folder = pathlib.Path(folder)
+        self.data = "-" if in_memory else str(self.folder / "data.mv")
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
@@ -36,7 +37,7 @@ class MongoServer:
         with open(log, "wb") as out:
             self.process = subprocess.Popen(
                 ["java", "-Xmx256m", "-cp", str(ROOT / ".mongo-server" / "*"), str(HERE.with_name("MongoServer.java")),
-                 str(self.folder / "data.mv"), str(self.port)],
+                 self.data, str(self.port)],
                 stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True)
         wait_until(lambda: "ready" in log.read_text() or self.process.poll() is not None, "MongoDB server")
         assert self.process.poll() is None, log.read_text()
@@ -44,7 +45,14 @@ class MongoServer:
     def signal(self, signo):
         self.process.send_signal(signo)
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+
     def stop(self):
+        if self.process.poll() is not None:
+            return
         self.signal(signal.SIGCONT)
         self.process.stdin.close()
         try:
