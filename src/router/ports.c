@@ -18,6 +18,7 @@
 #include "util/err.h"
 #include "util/log.h"
 
+#define NUMBERS_TRIED 64
 #define IOPUB_CAP_BYTES ((size_t)128 << 20) /* a slow subscriber loses output beyond that */
 
 static const struct gate_row rows[RT_MAX] = {
@@ -212,6 +213,23 @@ static unsigned interfaces_of(const struct router *r, const struct gate_row *row
     return is_covered || covers ? 1 : 2;
 }
 
+/* Makes the gate's port and binds it under one number wherever it listens; 0: any free one. */
+static int open_at(struct gate *g, const struct port_config *cfg,
+                   const char *const interfaces[2], unsigned n, int number,
+                   struct ersa_error *err)
+{
+    g->port = port_new(g->router->wire, cfg, err);
+    if (!g->port)
+        return err && err->code ? err->code : ERSA_ENOMEM;
+    int rc = number;
+    for (unsigned i = 0; i < n && rc >= 0; i++)
+        rc = bind_number(g->port, interfaces[i], rc, err);
+    g->number = rc;
+    return rc;
+}
+
+/* A number that nobody wished for may be taken, for ipc or at the second interface: then it is
+ * another one. */
 static int open_gate(struct router *r, struct gate *g, const struct gate_row *row,
                      struct numbers *numbers, struct ersa_error *err)
 {
@@ -231,16 +249,15 @@ static int open_gate(struct router *r, struct gate *g, const struct gate_row *ro
         .tx_cap_bytes = row->tx_cap_bytes,
         .curve = r->cfg.curve,
     };
-    g->port = port_new(r->wire, &cfg, err);
-    if (!g->port)
-        return err && err->code ? err->code : ERSA_ENOMEM;
-    do
-        g->number = bind_number(g->port, interfaces[0],
-                                next_number(numbers, row->side, is_ipc(interfaces[0])), err);
-    while (g->number == ERSA_EEXIST && is_ipc(interfaces[0]));
-    int rc = g->number;
-    if (rc >= 0 && n > 1)
-        rc = bind_number(g->port, interfaces[1], g->number, err);
+    bool ipc = is_ipc(interfaces[0]);
+    int number = next_number(numbers, row->side, ipc);
+    int rc = open_at(g, &cfg, interfaces, n, number, err);
+    for (int i = 0; i < NUMBERS_TRIED && rc == ERSA_EEXIST && (ipc || number == 0); i++) {
+        port_close(g->port, 0);
+        if (ipc)
+            number = next_number(numbers, row->side, ipc);
+        rc = open_at(g, &cfg, interfaces, n, number, err);
+    }
     return rc < 0 ? err_prefix(err, rc, "port %s", row->key) : 0;
 }
 

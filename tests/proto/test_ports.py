@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which numbers and addresses the ports get (controller.md 3 and 4): pools, interfaces, names, ipc directories."""
+import contextlib
 import os
 import pathlib
+import resource
 import shutil
 import socket
 import stat
@@ -100,6 +102,27 @@ def test_each_side_has_its_address(start_controller, make_peers, engine, client)
     assert controller.engine_info["interface"] == f"tcp://{engine}"
     assert controller.client_info["interface"] == f"tcp://{client}"
     assert is_served(make_peers(controller))
+
+
+def test_number_that_is_taken_at_the_other_address(start_controller):
+    """Queries have one number at both addresses: half of those that the system gives at one are taken at the other."""
+    low, high = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+    taken = []
+    with contextlib.ExitStack() as holders:
+        holders.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        for number in range(low, high):
+            if (number - low) % 4 > 1 or len(taken) > limit[1] - 1000:
+                continue
+            holder = holders.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                holder.bind(("127.0.0.4", number))
+                taken.append(number)
+        for _ in range(6):
+            controller = start_controller("--ping=200", "--IPController.engine_ip=127.0.0.1", "--IPController.client_ip=127.0.0.4")
+            assert controller.engine_info["registration"] == controller.client_info["registration"]
+            controller.stop()
 
 
 @pytest.mark.parametrize("engine, client", [("*", "127.0.0.1"), ("127.0.0.1", "*"), ("0.0.0.0", "127.0.0.1"), ("*", "*")])
