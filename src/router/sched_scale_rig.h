@@ -21,7 +21,7 @@
 #include "util/log.h"
 #include "wire/jscan.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { LARGE = 20000 };
 #else
 enum { LARGE = 100000 };

@@ -4,29 +4,11 @@
  * that tasks of all sizes come and go. */
 #include "router/sched_rig.h"
 
-#include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_MEASURABLE false
-#elif defined(__has_feature)
-#define IS_MEASURABLE (!__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer))
-#else
-#define IS_MEASURABLE true
-#endif
+#include "util/resident_rig.h"
 
 #define FIRST 10000 /* until then the rig notes down what it sees, and that is memory too */
 #define N 100000
 #define OVERHEAD_MAX 320 /* it is about 220; the map of ids has just been doubled */
-
-static size_t resident_bytes(void)
-{
-    unsigned long pages = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    assert_non_null(f);
-    assert_int_equal(fscanf(f, "%lu %lu", &pages, &resident), 2);
-    fclose(f);
-    return resident * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 /* Submits one with a buffer of that size; returns the octets of its frames. */
 static size_t submit(struct rig *r, size_t number, size_t buffer_len)
