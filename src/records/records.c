@@ -50,10 +50,8 @@ static void on_tick(struct timer *t)
     struct records *r = container_of(t, struct records, tick);
     struct ersa_error err = {0};
     int rc = r->st->ops->tick(r->st, &err);
-    if (rc < 0) {
-        r->why = err;
+    if (rc < 0)
         records_complain(r, &err);
-    }
     hold_while_full(r);
     hold_answer(r);
     loop_after(r->loop, t, MS_TO_NS(rc || r->is_held ? STORE_TICK_MS : IDLE_TICK_MS));
@@ -172,6 +170,7 @@ bool records_text(struct records *r, const struct jfield *f, struct slice *ret)
 void records_complain(struct records *r, const struct ersa_error *err)
 {
     r->unstored++;
+    r->why = *err;
     if (!r->has_complained)
         log_warn("records::%s (further ones are only counted)", err->text);
     r->has_complained = true;

@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from processes import BIN, PYTHON, REF_PYTHON, Program, is_alive, wait_until  # noqa: E402
 
 TIMEOUT_S = 60
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup children would inherit that it is ignored
 
 
 class Profile:
