@@ -69,6 +69,12 @@ def test_long_tasks_among_short_ones(clusters, tmp_path):
 
 
 def test_short_tasks_alone(clusters, tmp_path):
-    """Engines needn't wait for the controller between tasks of a millisecond."""
-    tasks = [0.001] * 1500
-    assert best(clusters["auto"], tasks, tmp_path) < 0.97 * best(clusters["one"], tasks, tmp_path)
+    """Engines needn't wait for the controller between tasks that take no time. It is about half the time, and both
+    take as long as the machine lets them: one comparison in four has to show it."""
+    tasks = [0.0] * 1500
+    ratios = []
+    for _ in range(4):
+        ratios.append(best(clusters["auto"], tasks, tmp_path) / best(clusters["one"], tasks, tmp_path))
+        if ratios[-1] < 0.9:
+            return
+    raise AssertionError(ratios)
