@@ -19,16 +19,10 @@ static int setup(void **state)
         rig_submit(r, id, i == 1 ? "{\"retries\": 1}" : "{}");
         rig_expect_sent(r, 0, id);
     }
-    sched_begun(r->s, &r->engines[0].e, SLICE_LIT("a"));
+    rig_begun(r, 0, "a");
     rig_gone(r, 0, false, NULL);
     rig_expect_nothing(r);
     *state = r;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    rig_free(*state);
     return 0;
 }
 
@@ -74,8 +68,7 @@ static void test_who_is_there_or_unknown(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 1);
-    rig_submit(r, "d", "{}");
-    rig_expect_sent(r, 1, "d");
+    rig_give(r, 1, "d", "{}");
     comeback_tells(r->s, SLICE_LIT("U1"), SLICE_LIT("d"));
     comeback_tells(r->s, SLICE_LIT("U9"), SLICE_LIT("d"));
     rig_expect_nothing(r);
@@ -132,7 +125,7 @@ static void test_adopted(void **state)
     rig_expect_sent(r, 1, "c");
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, rig_teardown)
 
 int main(void)
 {

@@ -125,8 +125,7 @@ static void begin(struct day *d)
         return;
     unsigned i = roll(d, d->n_running);
     d->running[i].begun = true;
-    sched_begun(d->r->s, &d->r->engines[d->running[i].engine].e,
-                (struct slice){d->running[i].id, strlen(d->running[i].id)});
+    rig_begun(d->r, d->running[i].engine, d->running[i].id);
 }
 
 static void come_or_go(struct day *d)

@@ -13,17 +13,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-static void begin(struct rig *r, int i, const char *id)
-{
-    sched_begun(r->s, &r->engines[i].e, (struct slice){id, strlen(id)});
-}
-
 /* Engine `i` does `n` tasks of that length, alone; its window is then what they make it. */
 static void train(struct rig *r, int i, const char *name, unsigned n, int64_t each_ms)
 {
@@ -31,12 +20,10 @@ static void train(struct rig *r, int i, const char *name, unsigned n, int64_t ea
     snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%d\"]}", i);
     for (unsigned k = 0; k < n; k++) {
         snprintf(id, sizeof(id), "%s_%u", name, k);
-        rig_submit(r, id, metadata);
-        rig_expect_sent(r, i, id);
-        begin(r, i, id);
+        rig_give(r, i, id, metadata);
+        rig_begun(r, i, id);
         rig_pass_ms(r, each_ms);
-        rig_reply(r, i, id, RIG_OK);
-        rig_expect_reply(r, i, id);
+        rig_answer(r, i, id, RIG_OK);
     }
     rig_expect_nothing(r);
 }
@@ -113,17 +100,14 @@ static void test_announced_in_service(void **state)
     struct rig *r = *state;
     char id[16];
     rig_add_stock(r, 0);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{}");
     sched_engine_tells(r->s, &r->engines[0].e, true, true);
     rig_submit(r, "b", "{}");
     rig_expect_nothing(r);
     rig_pass_ms(r, 1);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "b");
-    rig_reply(r, 0, "b", RIG_OK);
-    rig_expect_reply(r, 0, "b");
+    rig_answer(r, 0, "b", RIG_OK);
     train(r, 0, "t", 30, 1);
     for (int i = 0; i < 20; i++) {
         snprintf(id, sizeof(id), "n_%d", i);
@@ -136,8 +120,7 @@ static void test_what_it_had_before_counts_as_begun(void **state)
 {
     struct rig *r = *state;
     rig_add_stock(r, 0);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{}");
     sched_engine_tells(r->s, &r->engines[0].e, true, true);
     rig_add(r, 1);
     rig_gone(r, 0, true, NULL);
@@ -157,8 +140,7 @@ static void test_stock_engines_hold_one(void **state)
     rig_expect_nothing(r);
     rig_pass_ms(r, 1000);
     rig_expect_nothing(r);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "b");
 }
 
@@ -180,7 +162,7 @@ static void fill(struct rig *r)
     train(r, 0, "t", 30, 1);
     submit(r, IDS("a", "b", "c", "d", "e"));
     expect_sent(r, 0, IDS("a", "b", "c", "d", "e"));
-    begin(r, 0, "a");
+    rig_begun(r, 0, "a");
 }
 
 static void test_idle_engine_takes_half(void **state)
@@ -193,14 +175,12 @@ static void test_idle_engine_takes_half(void **state)
     for (int i = 0; i < 10; i++) {
         char id[16];
         snprintf(id, sizeof(id), "%d", i);
-        rig_submit(r, id, "{}");
-        rig_expect_sent(r, i % 2, id);
+        rig_give(r, i % 2, id, "{}");
     }
     for (int i = 1; i < 10; i += 2) {
         char id[16];
         snprintf(id, sizeof(id), "%d", i);
-        rig_reply(r, 1, id, RIG_OK);
-        rig_expect_reply(r, 1, id);
+        rig_answer(r, 1, id, RIG_OK);
     }
     expect_recall(r, 0, "\"6\", \"8\"");
     rig_expect_nothing(r);
@@ -221,8 +201,7 @@ static void test_new_engine_takes_one(void **state)
     give_back(r, 0, IDS("e"));
     rig_expect_sent(r, 1, "e");
     rig_expect_nothing(r);
-    rig_reply(r, 1, "e", RIG_OK);
-    rig_expect_reply(r, 1, "e");
+    rig_answer(r, 1, "e", RIG_OK);
     expect_recall(r, 0, "\"c\", \"d\""); /* it may hold two now */
 }
 
@@ -245,7 +224,7 @@ static void test_answer_with_less_than_asked_for(void **state)
     rig_add(r, 1);
     expect_recall(r, 0, "\"e\"");
     for (const char *const *id = IDS("a", "b", "c", "d"); *id; id++) {
-        begin(r, 0, *id);
+        rig_begun(r, 0, *id);
         rig_pass_ms(r, 1);
         if (**id != 'd')
             rig_reply(r, 0, *id, RIG_OK);
@@ -253,8 +232,7 @@ static void test_answer_with_less_than_asked_for(void **state)
     r->read = r->n;
     give_back(r, 0, IDS("e"));
     rig_expect_sent(r, 1, "e");
-    rig_reply(r, 0, "d", RIG_OK);
-    rig_expect_reply(r, 0, "d");
+    rig_answer(r, 0, "d", RIG_OK);
     rig_expect_nothing(r);
 }
 
@@ -286,21 +264,17 @@ static void test_long_task_delays_nobody(void **state)
     for (int i = 0; i < 6; i++)
         assert_int_equal(rig_next(r)->kind, TO_ENGINE);
     assert_int_equal(r->engines[0].e.load, 3);
-    begin(r, 0, "a");
-    begin(r, 1, "b");
+    rig_begun(r, 0, "a");
+    rig_begun(r, 1, "b");
     rig_pass_ms(r, 1);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
-    rig_reply(r, 1, "b", RIG_OK);
-    rig_expect_reply(r, 1, "b");
-    begin(r, 0, "c");
-    begin(r, 1, "d"); /* the long one */
+    rig_answer(r, 0, "a", RIG_OK);
+    rig_answer(r, 1, "b", RIG_OK);
+    rig_begun(r, 0, "c");
+    rig_begun(r, 1, "d"); /* the long one */
     rig_pass_ms(r, 1);
-    rig_reply(r, 0, "c", RIG_OK);
-    rig_expect_reply(r, 0, "c");
+    rig_answer(r, 0, "c", RIG_OK);
     rig_pass_ms(r, 1);
-    rig_reply(r, 0, "e", RIG_OK);
-    rig_expect_reply(r, 0, "e");
+    rig_answer(r, 0, "e", RIG_OK);
     rig_expect_nothing(r); /* engine 0 is idle, but one such task is not worth a recall */
     rig_pass_ms(r, 17);
     rig_expect_nothing(r);
@@ -315,8 +289,7 @@ static void test_late_engine_gets_no_more(void **state)
     struct rig *r = *state;
     fill(r);
     rig_pass_ms(r, 9);
-    rig_submit(r, "f", "{}");
-    rig_expect_sent(r, 0, "f");
+    rig_give(r, 0, "f", "{}");
     rig_pass_ms(r, 2);
     rig_submit(r, "g", "{}");
     rig_expect_nothing(r);
@@ -342,14 +315,11 @@ static void test_stuck_engine_loses_its_queue(void **state)
     expect_recall(r, 0, "\"b\", \"c\", \"d\"");
     give_back(r, 0, IDS("b", "c", "d"));
     rig_expect_nothing(r);
-    rig_reply(r, 1, "e", RIG_OK);
-    rig_expect_reply(r, 1, "e");
+    rig_answer(r, 1, "e", RIG_OK);
     rig_expect_sent(r, 1, "b");
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "c");
-    rig_reply(r, 0, "c", RIG_OK);
-    rig_expect_reply(r, 0, "c");
+    rig_answer(r, 0, "c", RIG_OK);
     rig_expect_sent(r, 0, "d"); /* its window has begun to grow again */
     rig_expect_sent(r, 0, "late");
 }
@@ -390,8 +360,7 @@ static void test_task_behind_direct_work_goes_to_an_idle_engine(void **state)
         rig_add(r, i);
         sched_engine_taken(&r->engines[i].e, true);
     }
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 1, "a");
+    rig_give(r, 1, "a", "{}");
     rig_pass_ms(r, 11);
     rig_pass_ms(r, 11);
     rig_expect_nothing(r);
@@ -407,15 +376,12 @@ static void test_task_that_turns_out_to_stand_behind_direct_work(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "busy", "{}");
-    rig_expect_sent(r, 0, "busy");
-    begin(r, 0, "busy");
+    rig_give(r, 0, "busy", "{}");
+    rig_begun(r, 0, "busy");
     rig_add(r, 1);
     sched_engine_taken(&r->engines[1].e, true);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 1, "a");
-    rig_reply(r, 0, "busy", RIG_OK);
-    rig_expect_reply(r, 0, "busy");
+    rig_give(r, 1, "a", "{}");
+    rig_answer(r, 0, "busy", RIG_OK);
     rig_expect_nothing(r);
     rig_pass_ms(r, 11);
     rig_pass_ms(r, 11);
@@ -432,17 +398,15 @@ static void test_begun_beside_direct_work_stays(void **state)
         rig_add(r, i);
         sched_engine_taken(&r->engines[i].e, true);
     }
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 1, "a");
-    begin(r, 1, "a");
+    rig_give(r, 1, "a", "{}");
+    rig_begun(r, 1, "a");
     rig_pass_ms(r, 11);
     rig_pass_ms(r, 11);
     sched_engine_taken(&r->engines[0].e, false);
     rig_expect_nothing(r);
     rig_pass_ms(r, 100);
     rig_expect_nothing(r);
-    rig_reply(r, 1, "a", RIG_OK);
-    rig_expect_reply(r, 1, "a");
+    rig_answer(r, 1, "a", RIG_OK);
 }
 
 static void test_death_while_recalled(void **state)
@@ -471,8 +435,7 @@ static void test_answer_within_the_grace(void **state)
     give_back(r, 0, IDS("d", "e"));
     rig_expect_sent(r, 1, "d");
     rig_expect_nothing(r);
-    rig_reply(r, 1, "d", RIG_OK);
-    rig_expect_reply(r, 1, "d");
+    rig_answer(r, 1, "d", RIG_OK);
     rig_expect_sent(r, 1, "e");
     rig_pass_ms(r, 5001);
     rig_expect_error(r, "a", "EngineError");
@@ -491,8 +454,7 @@ static void test_late_and_wrong_answers(void **state)
     rig_expect_sent(r, 1, "e");
     give_back(r, 0, IDS("e"));      /* it is elsewhere by now */
     give_back(r, 1, IDS("a", "b")); /* it never had them */
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     assert_int_equal(r->engines[1].e.load, 1);
     assert_int_equal(sched_counts(r->s)->recalled, 1);
     assert_int_equal(sched_counts(r->s)->unlisted_events, 0);
@@ -534,8 +496,7 @@ static void test_engine_with_much_data_gets_no_more(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     train(r, 0, "t", 30, 1);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{}");
     assert_true(r->engines[0].e.pace.bytes > 0);
     r->engines[0].e.pace.bytes += PACE_BYTES;
     rig_submit(r, "b", "{}");
@@ -543,12 +504,11 @@ static void test_engine_with_much_data_gets_no_more(void **state)
     rig_expect_sent(r, 0, "b");
     rig_expect_nothing(r);
     r->engines[0].e.pace.bytes -= PACE_BYTES;
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "c");
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 
 int main(void)
 {

@@ -157,6 +157,12 @@ static inline void rig_free(struct rig *r)
     free(r);
 }
 
+static inline int rig_teardown(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
 static inline void rig_pass_ms(struct rig *r, int64_t ms)
 {
     r->now_ns += MS_TO_NS(ms);
@@ -181,6 +187,11 @@ static inline void rig_add_stock(struct rig *r, int i)
 {
     rig_init_engine(r, i, false);
     assert_int_equal(sched_engine_add(r->s, &r->engines[i].e), 0);
+}
+
+static inline void rig_begun(struct rig *r, int i, const char *id)
+{
+    sched_begun(r->s, &r->engines[i].e, (struct slice){id, strlen(id)});
 }
 
 static inline void rig_gone(struct rig *r, int i, bool reported, const char *cause)
@@ -278,6 +289,27 @@ static inline struct rig_note *rig_expect_error(struct rig *r, const char *id,
     assert_true(slice_is(f[0].raw, ename));
     assert_true(slice_is(f[1].raw, "{}"));
     return n;
+}
+
+/* Submitted, and sent to that engine at once. */
+static inline void rig_give(struct rig *r, int engine, const char *id, const char *metadata)
+{
+    rig_submit(r, id, metadata);
+    rig_expect_sent(r, engine, id);
+}
+
+/* The engine answers, and its answer is passed on. */
+static inline void rig_answer(struct rig *r, int engine, const char *id, const char *metadata)
+{
+    rig_reply(r, engine, id, metadata);
+    rig_expect_reply(r, engine, id);
+}
+
+/* The whole life of a task that has no terms. */
+static inline void rig_run(struct rig *r, int engine, const char *id, const char *metadata)
+{
+    rig_give(r, engine, id, "{}");
+    rig_answer(r, engine, id, metadata);
 }
 
 static inline void rig_expect_nothing(struct rig *r)

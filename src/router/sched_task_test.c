@@ -37,12 +37,6 @@ static int setup_limited(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 /* Three engines registered 0, 1, 2 are used 2, 1, 0, 2, 1, 0. */
 static void test_sequential_tasks_rotate(void **state)
 {
@@ -72,13 +66,11 @@ static void test_hwm_holds_back_in_order(void **state)
     rig_expect_nothing(r);
     assert_int_equal(sched_counts(r->s)->waiting, 3);
     assert_int_equal(sched_counts(r->s)->sent, 1);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "b");
     rig_add(r, 1);
     rig_expect_sent(r, 1, "c");
-    rig_reply(r, 0, "b", RIG_ERROR);
-    rig_expect_reply(r, 0, "b");
+    rig_answer(r, 0, "b", RIG_ERROR);
     rig_expect_sent(r, 0, "d");
     rig_expect_nothing(r);
     assert_int_equal(sched_counts(r->s)->failed, 1);
@@ -96,8 +88,7 @@ static void test_hwm_2(void **state)
     rig_expect_sent(r, 1, "c");
     rig_expect_sent(r, 0, "d");
     rig_expect_nothing(r);
-    rig_reply(r, 0, "d", RIG_OK);
-    rig_expect_reply(r, 0, "d");
+    rig_answer(r, 0, "d", RIG_OK);
     rig_expect_sent(r, 0, "e");
 }
 
@@ -109,17 +100,14 @@ static void test_hwm_0_has_no_limit(void **state)
     rig_add(r, 1);
     for (int i = 0; i < 100; i++) {
         snprintf(id, sizeof(id), "s_1_%d", i);
-        rig_submit(r, id, "{}");
-        rig_expect_sent(r, i % 2 ? 0 : 1, id);
+        rig_give(r, i % 2 ? 0 : 1, id, "{}");
     }
     assert_int_equal(r->engines[0].e.load, 50);
     for (int i = 1; i < 100; i += 2) {
         snprintf(id, sizeof(id), "s_1_%d", i);
-        rig_reply(r, 0, id, RIG_OK);
-        rig_expect_reply(r, 0, id);
+        rig_answer(r, 0, id, RIG_OK);
     }
-    rig_submit(r, "next", "{}");
-    rig_expect_sent(r, 0, "next");
+    rig_give(r, 0, "next", "{}");
 }
 
 static void test_events_come_first_and_once(void **state)
@@ -145,11 +133,9 @@ static void test_known_ids_are_refused(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{}");
     assert_int_equal(rig_submit(r, "a", "{}"), ERSA_EEXIST);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     assert_int_equal(rig_submit(r, "a", "{}"), ERSA_EEXIST);
     rig_expect_nothing(r);
     assert_int_equal(sched_counts(r->s)->refused_known, 2);
@@ -177,10 +163,8 @@ static void test_a_reply_without_status_is_success(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
-    rig_reply(r, 0, "a", "{\"engine\": \"U0\"}");
-    rig_expect_reply(r, 0, "a");
+    rig_give(r, 0, "a", "{}");
+    rig_answer(r, 0, "a", "{\"engine\": \"U0\"}");
     assert_int_equal(sched_counts(r->s)->done, 1);
 }
 
@@ -189,14 +173,12 @@ static void test_retries_go_elsewhere(void **state)
     struct rig *r = *state;
     for (int i = 0; i < 3; i++)
         rig_add(r, i);
-    rig_submit(r, "a", "{\"retries\": 2}");
-    rig_expect_sent(r, 2, "a");
+    rig_give(r, 2, "a", "{\"retries\": 2}");
     rig_reply(r, 2, "a", RIG_ERROR);
     rig_expect_sent(r, 1, "a");
     rig_reply(r, 1, "a", RIG_ERROR);
     rig_expect_sent(r, 0, "a");
-    rig_reply(r, 0, "a", RIG_ERROR);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_ERROR);
     assert_int_equal(sched_counts(r->s)->retried, 2);
     rig_submit(r, "b", "{}"); /* the engines are as free as before */
     rig_expect_sent(r, 2, "b");
@@ -207,17 +189,14 @@ static void test_retry_waits_for_a_new_engine(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{\"retries\": 9}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{\"retries\": 9}");
     rig_reply(r, 0, "a", RIG_ERROR);
     rig_expect_nothing(r);
     assert_int_equal(sched_counts(r->s)->waiting, 1);
-    rig_submit(r, "b", "{}");
-    rig_expect_sent(r, 0, "b");
+    rig_give(r, 0, "b", "{}");
     rig_add(r, 1);
     rig_expect_sent(r, 1, "a");
-    rig_reply(r, 1, "a", RIG_OK);
-    rig_expect_reply(r, 1, "a");
+    rig_answer(r, 1, "a", RIG_OK);
 }
 
 static void test_unmet_moves_on_whatever_the_retries(void **state)
@@ -225,8 +204,7 @@ static void test_unmet_moves_on_whatever_the_retries(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_add(r, 1);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 1, "a");
+    rig_give(r, 1, "a", "{}");
     rig_reply(r, 1, "a", RIG_UNMET);
     rig_expect_sent(r, 0, "a");
     rig_reply(r, 0, "a", RIG_UNMET);
@@ -261,9 +239,8 @@ static void test_reported_death_is_judged_soon_and_says_why(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
-    sched_begun(r->s, &r->engines[0].e, SLICE_LIT("a"));
+    rig_give(r, 0, "a", "{}");
+    rig_begun(r, 0, "a");
     rig_gone(r, 0, true, "killed by signal 9 (SIGKILL)");
     rig_pass_ms(r, 199);
     rig_expect_nothing(r);
@@ -276,12 +253,10 @@ static void test_late_reply_within_the_grace(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{}");
     rig_gone(r, 0, false, NULL);
     rig_pass_ms(r, 1000);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     assert_int_equal(r->engines[0].done, 1);
     rig_pass_ms(r, 10000);
     rig_expect_nothing(r);
@@ -295,7 +270,7 @@ static void test_not_begun_goes_elsewhere_for_free(void **state)
         rig_submit(r, (const char *const[]){"a", "b", "c", "d"}[i], "{}");
     rig_expect_sent(r, 0, "a");
     rig_expect_sent(r, 0, "b");
-    sched_begun(r->s, &r->engines[0].e, SLICE_LIT("a"));
+    rig_begun(r, 0, "a");
     rig_gone(r, 0, true, NULL);
     rig_add(r, 1);
     rig_expect_sent(r, 1, "c");
@@ -304,8 +279,7 @@ static void test_not_begun_goes_elsewhere_for_free(void **state)
     rig_expect_error(r, "a", "EngineError");
     rig_expect_nothing(r);
     rig_submit(r, "e", "{}");
-    rig_reply(r, 1, "c", RIG_OK);
-    rig_expect_reply(r, 1, "c");
+    rig_answer(r, 1, "c", RIG_OK);
     rig_expect_sent(r, 1, "b"); /* has waited longer than `e` */
     assert_int_equal(sched_counts(r->s)->retried, 0);
 }
@@ -315,8 +289,7 @@ static void test_death_with_retries(void **state)
     struct rig *r = *state;
     rig_add_stock(r, 0);
     rig_add_stock(r, 1);
-    rig_submit(r, "a", "{\"retries\": 1}");
-    rig_expect_sent(r, 1, "a");
+    rig_give(r, 1, "a", "{\"retries\": 1}");
     rig_gone(r, 1, false, NULL);
     rig_pass_ms(r, 5001);
     rig_expect_sent(r, 0, "a");
@@ -331,17 +304,14 @@ static void test_result_of_an_engine_given_up(void **state)
     struct rig *r = *state;
     rig_add_stock(r, 0);
     rig_add_stock(r, 1);
-    rig_submit(r, "a", "{\"retries\": 1}");
-    rig_expect_sent(r, 1, "a");
+    rig_give(r, 1, "a", "{\"retries\": 1}");
     rig_gone(r, 1, false, NULL);
     rig_pass_ms(r, 5001);
     rig_expect_sent(r, 0, "a");
     rig_add_stock(r, 1); /* its heart beats again */
-    rig_reply(r, 1, "a", RIG_OK);
-    rig_expect_reply(r, 1, "a");
+    rig_answer(r, 1, "a", RIG_OK);
     assert_int_equal(r->engines[0].e.load, 1); /* still busy with it */
-    rig_submit(r, "b", "{}");
-    rig_expect_sent(r, 1, "b");
+    rig_give(r, 1, "b", "{}");
     rig_submit(r, "c", "{}");
     rig_expect_nothing(r);
     rig_reply(r, 0, "a", RIG_OK);
@@ -354,9 +324,8 @@ static void test_revived_engine_stays_excluded(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{\"retries\": 1}");
-    rig_expect_sent(r, 0, "a");
-    sched_begun(r->s, &r->engines[0].e, SLICE_LIT("a"));
+    rig_give(r, 0, "a", "{\"retries\": 1}");
+    rig_begun(r, 0, "a");
     rig_gone(r, 0, false, NULL);
     rig_pass_ms(r, 5001);
     rig_add(r, 0);
@@ -370,8 +339,7 @@ static void test_reply_over_another_connection(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_add(r, 1);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 1, "a");
+    rig_give(r, 1, "a", "{}");
     assert_int_equal(rig_reply_via(r, 1, 0, "a", RIG_OK), 0);
     rig_expect_reply(r, 1, "a");
     assert_int_equal(rig_reply_via(r, 3, 0, "a", RIG_OK), ERSA_ENOENT);
@@ -394,8 +362,7 @@ static void test_abort_answers_what_waits(void **state)
     assert_string_equal(n->content, "{\"status\": \"aborted\"}");
     assert_string_equal(n->metadata, "{\"status\": \"aborted\"}");
     rig_expect_nothing(r);
-    rig_reply(r, 0, "a", "{\"status\": \"aborted\"}");
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", "{\"status\": \"aborted\"}");
     rig_expect_sent(r, 0, "c");
     assert_int_equal(sched_counts(r->s)->aborted, 1);
 }
@@ -415,8 +382,7 @@ static void test_queue_full(void **state)
     for (size_t i = 0; i < r->n; i++) /* its end is told, itself it isn't */
         if (r->notes[i].kind == EVENT && strcmp(r->notes[i].id, "d") == 0)
             assert_int_equal(r->notes[i].event, TASK_ENDED);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "b");
     rig_submit(r, "f", "{}");
     rig_expect_nothing(r);
@@ -464,8 +430,7 @@ static void test_id_with_escapes(void **state)
     rig_submit(r, "q\"uote", "{}");
     rig_expect_sent(r, 0, "q\\\"uote");
     assert_int_equal(rig_submit(r, "q\"uote", "{}"), ERSA_EEXIST);
-    rig_reply(r, 0, "q\\\"uote", RIG_OK);
-    rig_expect_reply(r, 0, "q\\\"uote");
+    rig_answer(r, 0, "q\\\"uote", RIG_OK);
 }
 
 static void note_walk(void *ctx, struct slice id)
@@ -564,8 +529,8 @@ static void test_unknown_scheme(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define T_WITH(f, with) cmocka_unit_test_setup_teardown(f, with, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
+#define T_WITH(f, with) cmocka_unit_test_setup_teardown(f, with, rig_teardown)
     const struct CMUnitTest tests[] = {
         T(test_sequential_tasks_rotate),
         T(test_hwm_holds_back_in_order),

@@ -12,20 +12,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-static void run(struct rig *r, int engine, const char *id, const char *metadata)
-{
-    rig_submit(r, id, "{}");
-    rig_expect_sent(r, engine, id);
-    rig_reply(r, engine, id, metadata);
-    rig_expect_reply(r, engine, id);
-}
-
 /* The table of schedulers.md 4: ids 0 to 24, the even ones succeeded. */
 static void test_vectors(void **state)
 {
@@ -59,18 +45,14 @@ static void test_worked_trace(void **state)
     struct rig *r = *state;
     rig_add_stock(r, 0);
     rig_add_stock(r, 1);
-    rig_submit(r, "A", "{}");
-    rig_expect_sent(r, 1, "A");
-    rig_submit(r, "B", "{}");
-    rig_expect_sent(r, 0, "B");
+    rig_give(r, 1, "A", "{}");
+    rig_give(r, 0, "B", "{}");
     rig_submit(r, "D", "{\"after\": [\"A\"]}");
     rig_submit(r, "E", "{}");
     rig_expect_nothing(r);
-    rig_reply(r, 0, "B", RIG_OK);
-    rig_expect_reply(r, 0, "B");
+    rig_answer(r, 0, "B", RIG_OK);
     rig_expect_sent(r, 0, "E");
-    rig_reply(r, 1, "A", RIG_ERROR);
-    rig_expect_reply(r, 1, "A");
+    rig_answer(r, 1, "A", RIG_ERROR);
     struct rig_note *n = rig_expect_error(r, "D", "ImpossibleDependency");
     assert_int_equal(n->n, 0);
     assert_string_equal(n->metadata, "{}");
@@ -84,24 +66,18 @@ static void test_targets(void **state)
     struct rig *r = *state;
     for (int i = 0; i < 3; i++)
         rig_add(r, i);
-    rig_submit(r, "a", "{\"targets\": [\"U0\"]}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{\"targets\": [\"U0\"]}");
     rig_submit(r, "b", "{\"targets\": [\"U0\"]}");
-    rig_submit(r, "c", "{\"targets\": [\"U0\", \"U1\"]}");
-    rig_expect_sent(r, 1, "c");
+    rig_give(r, 1, "c", "{\"targets\": [\"U0\", \"U1\"]}");
     rig_submit(r, "d", "{\"targets\": [\"U1\", \"gone\"]}");
-    rig_submit(r, "e", "{}");
-    rig_expect_sent(r, 2, "e");
+    rig_give(r, 2, "e", "{}");
     rig_submit(r, "f", "{}");
     rig_expect_nothing(r);
-    rig_reply(r, 2, "e", RIG_OK);
-    rig_expect_reply(r, 2, "e");
+    rig_answer(r, 2, "e", RIG_OK);
     rig_expect_sent(r, 2, "f");
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "b");
-    rig_reply(r, 1, "c", RIG_OK);
-    rig_expect_reply(r, 1, "c");
+    rig_answer(r, 1, "c", RIG_OK);
     rig_expect_sent(r, 1, "d");
 }
 
@@ -112,8 +88,7 @@ static void test_targets_that_are_not_there(void **state)
     rig_add(r, 1);
     rig_submit(r, "a", "{\"targets\": [\"nobody\"]}");
     rig_expect_error(r, "a", "ImpossibleDependency");
-    rig_submit(r, "b", "{\"targets\": [\"U1\"]}");
-    rig_expect_sent(r, 1, "b");
+    rig_give(r, 1, "b", "{\"targets\": [\"U1\"]}");
     rig_submit(r, "c", "{\"targets\": [\"U1\"]}");
     rig_submit(r, "d", "{\"targets\": [\"U1\"], \"after\": [\"b\"]}");
     rig_expect_nothing(r);
@@ -127,12 +102,10 @@ static void test_unmet_on_the_only_target(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_add(r, 1);
-    rig_submit(r, "a", "{\"targets\": [\"U1\"]}");
-    rig_expect_sent(r, 1, "a");
+    rig_give(r, 1, "a", "{\"targets\": [\"U1\"]}");
     rig_reply(r, 1, "a", RIG_UNMET);
     rig_expect_error(r, "a", "ImpossibleDependency");
-    rig_submit(r, "b", "{\"targets\": [\"U1\"], \"retries\": 3}");
-    rig_expect_sent(r, 1, "b");
+    rig_give(r, 1, "b", "{\"targets\": [\"U1\"], \"retries\": 3}");
     rig_reply(r, 1, "b", RIG_ERROR);
     rig_expect_error(r, "b", "ImpossibleDependency");
 }
@@ -146,23 +119,19 @@ static void test_after(void **state)
     rig_submit(r, "c", "{\"after\": \"b\"}");
     rig_expect_sent(r, 0, "a");
     rig_expect_nothing(r);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "b");
-    rig_reply(r, 0, "b", RIG_OK);
-    rig_expect_reply(r, 0, "b");
+    rig_answer(r, 0, "b", RIG_OK);
     rig_expect_sent(r, 0, "c");
-    rig_reply(r, 0, "c", RIG_OK);
-    rig_expect_reply(r, 0, "c");
-    rig_submit(r, "d", "{\"after\": [\"a\", \"b\", \"c\"], \"follow\": [\"a\"]}");
-    rig_expect_sent(r, 0, "d");
+    rig_answer(r, 0, "c", RIG_OK);
+    rig_give(r, 0, "d", "{\"after\": [\"a\", \"b\", \"c\"], \"follow\": [\"a\"]}");
 }
 
 static void test_after_failure(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    run(r, 0, "bad", RIG_ERROR);
+    rig_run(r, 0, "bad", RIG_ERROR);
     rig_submit(r, "a", "{\"after\": [\"bad\"]}");
     rig_expect_error(r, "a", "ImpossibleDependency");
     rig_submit(
@@ -171,8 +140,7 @@ static void test_after_failure(void **state)
     rig_expect_sent(r, 0, "b");
     rig_submit(r, "c", "{\"after\": {\"dependencies\": [\"bad\", \"b\"], \"all\": false}}");
     rig_expect_nothing(r);
-    rig_reply(r, 0, "b", RIG_OK);
-    rig_expect_reply(r, 0, "b");
+    rig_answer(r, 0, "b", RIG_OK);
     rig_expect_sent(r, 0, "c");
 }
 
@@ -184,12 +152,10 @@ static void test_invalid_dependencies(void **state)
     rig_expect_error(r, "a", "InvalidDependency");
     rig_submit(r, "b", "{\"follow\": [\"b\"]}");
     rig_expect_error(r, "b", "InvalidDependency");
-    rig_submit(r, "open", "{}");
-    rig_expect_sent(r, 0, "open");
+    rig_give(r, 0, "open", "{}");
     rig_submit(r, "c", "{\"after\": [\"open\", \"nothing\"]}");
     rig_expect_error(r, "c", "InvalidDependency");
-    rig_reply(r, 0, "open", RIG_OK);
-    rig_expect_reply(r, 0, "open");
+    rig_answer(r, 0, "open", RIG_OK);
     rig_expect_nothing(r);
 }
 
@@ -200,15 +166,13 @@ static void test_impossibility_cascades(void **state)
     enum { N = 1000 };
     char id[16], metadata[64];
     rig_add(r, 0);
-    rig_submit(r, "s_1_0", "{}");
-    rig_expect_sent(r, 0, "s_1_0");
+    rig_give(r, 0, "s_1_0", "{}");
     for (int i = 1; i < N; i++) {
         snprintf(id, sizeof(id), "s_1_%d", i);
         snprintf(metadata, sizeof(metadata), "{\"after\": [\"s_1_%d\"]}", i - 1);
         rig_submit(r, id, metadata);
     }
-    rig_reply(r, 0, "s_1_0", RIG_ERROR);
-    rig_expect_reply(r, 0, "s_1_0");
+    rig_answer(r, 0, "s_1_0", RIG_ERROR);
     for (int i = 1; i < N; i++) {
         snprintf(id, sizeof(id), "s_1_%d", i);
         rig_expect_error(r, id, "ImpossibleDependency");
@@ -221,21 +185,17 @@ static void test_follow(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_add(r, 1);
-    run(r, 1, "a", RIG_OK);
-    run(r, 0, "b", RIG_OK);
+    rig_run(r, 1, "a", RIG_OK);
+    rig_run(r, 0, "b", RIG_OK);
     for (int i = 0; i < 3; i++) {
         static const char *const ids[] = {"f", "g", "h"};
-        rig_submit(r, ids[i], "{\"follow\": [\"a\"]}");
-        rig_expect_sent(r, 1, ids[i]);
-        rig_reply(r, 1, ids[i], RIG_OK);
-        rig_expect_reply(r, 1, ids[i]);
+        rig_give(r, 1, ids[i], "{\"follow\": [\"a\"]}");
+        rig_answer(r, 1, ids[i], RIG_OK);
     }
     rig_submit(r, "both", "{\"follow\": [\"a\", \"b\"]}");
     rig_expect_error(r, "both", "ImpossibleDependency");
-    rig_submit(r, "busy", "{\"targets\": [\"U1\"]}");
-    rig_expect_sent(r, 1, "busy");
-    rig_submit(r, "any", "{\"follow\": {\"dependencies\": [\"a\", \"b\"], \"all\": false}}");
-    rig_expect_sent(r, 0, "any");
+    rig_give(r, 1, "busy", "{\"targets\": [\"U1\"]}");
+    rig_give(r, 0, "any", "{\"follow\": {\"dependencies\": [\"a\", \"b\"], \"all\": false}}");
     rig_submit(r, "here", "{\"follow\": [\"a\"], \"targets\": [\"U0\"]}");
     rig_expect_error(r, "here", "ImpossibleDependency");
 }
@@ -255,13 +215,11 @@ static void test_follow_any_as_places_come_up(void **state)
                "\"timeout\": 1}");
     rig_submit(r, "next", "{\"targets\": [\"U1\"]}");
     rig_expect_nothing(r);
-    rig_reply(r, 1, "a", RIG_OK);
-    rig_expect_reply(r, 1, "a");
+    rig_answer(r, 1, "a", RIG_OK);
     rig_expect_sent(r, 1, "any");
     rig_reply(r, 1, "any", "{\"dependencies_met\": false}");
     rig_expect_sent(r, 1, "next");
-    rig_reply(r, 0, "b", RIG_OK);
-    rig_expect_reply(r, 0, "b");
+    rig_answer(r, 0, "b", RIG_OK);
     rig_expect_sent(r, 0, "any");
     rig_pass_ms(r, 2000);
     rig_expect_nothing(r);
@@ -272,7 +230,7 @@ static void test_follow_a_dead_engine(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_add(r, 1);
-    run(r, 1, "a", RIG_OK);
+    rig_run(r, 1, "a", RIG_OK);
     rig_gone(r, 1, true, NULL);
     rig_submit(r, "b", "{\"follow\": [\"a\"]}");
     rig_expect_error(r, "b", "ImpossibleDependency");
@@ -284,8 +242,7 @@ static void test_timeout(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{\"timeout\": 0.01}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{\"timeout\": 0.01}");
     rig_submit(r, "b", "{\"timeout\": \"0.5\"}");
     rig_submit(r, "c", "{\"after\": [\"a\"], \"timeout\": 0.7}");
     rig_submit(r, "d", "{\"timeout\": 0}");
@@ -297,8 +254,7 @@ static void test_timeout(void **state)
     rig_expect_error(r, "c", "TaskTimeout");
     rig_pass_ms(r, 100000);
     rig_expect_nothing(r);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "d");
 }
 
@@ -309,15 +265,12 @@ static void test_timeout_of_retries(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_add(r, 1);
-    rig_submit(r, "a", "{\"timeout\": 0.01, \"retries\": 1}");
-    rig_expect_sent(r, 1, "a");
+    rig_give(r, 1, "a", "{\"timeout\": 0.01, \"retries\": 1}");
     rig_pass_ms(r, 250);
     rig_reply(r, 1, "a", RIG_ERROR);
     rig_expect_sent(r, 0, "a");
-    rig_reply(r, 0, "a", RIG_ERROR);
-    rig_expect_reply(r, 0, "a");
-    rig_submit(r, "b", "{\"timeout\": 0.01, \"retries\": 2}");
-    rig_expect_sent(r, 1, "b");
+    rig_answer(r, 0, "a", RIG_ERROR);
+    rig_give(r, 1, "b", "{\"timeout\": 0.01, \"retries\": 2}");
     rig_reply(r, 1, "b", RIG_ERROR);
     rig_expect_sent(r, 0, "b");
     rig_reply(r, 0, "b", RIG_ERROR);
@@ -331,8 +284,7 @@ static void test_abort_of_waiting(void **state)
     struct rig *r = *state;
     const struct slice b = SLICE_LIT("b");
     rig_add(r, 0);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{}");
     rig_submit(r, "b", "{\"after\": [\"a\"]}");
     rig_submit(r, "c", "{\"after\": [\"b\"]}");
     rig_submit(r, "t", "{\"targets\": [\"U0\"]}");
@@ -341,8 +293,7 @@ static void test_abort_of_waiting(void **state)
     assert_non_null(n);
     assert_string_equal(n->id, "b");
     rig_expect_error(r, "c", "ImpossibleDependency");
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "t");
 }
 
@@ -362,28 +313,22 @@ static void test_row_with_holes(void **state)
         snprintf(id, sizeof(id), "s_1_%d", i);
         rig_submit(r, id, i % 2 ? "{\"targets\": [\"U1\"]}" : "{\"targets\": [\"U0\"]}");
     }
-    rig_reply(r, 0, "y", RIG_OK);
-    rig_expect_reply(r, 0, "y");
+    rig_answer(r, 0, "y", RIG_OK);
     for (int i = 0; i < N; i += 2) {
         snprintf(id, sizeof(id), "s_1_%d", i);
         rig_expect_sent(r, 0, id);
-        rig_reply(r, 0, id, RIG_OK);
-        rig_expect_reply(r, 0, id);
+        rig_answer(r, 0, id, RIG_OK);
     }
     for (int i = N; i < 3 * N; i++) {
         snprintf(id, sizeof(id), "s_1_%d", i);
-        rig_submit(r, id, "{\"targets\": [\"U0\"]}");
-        rig_expect_sent(r, 0, id);
-        rig_reply(r, 0, id, RIG_OK);
-        rig_expect_reply(r, 0, id);
+        rig_give(r, 0, id, "{\"targets\": [\"U0\"]}");
+        rig_answer(r, 0, id, RIG_OK);
     }
-    rig_reply(r, 1, "x", RIG_OK);
-    rig_expect_reply(r, 1, "x");
+    rig_answer(r, 1, "x", RIG_OK);
     for (int i = 1; i < N; i += 2) {
         snprintf(id, sizeof(id), "s_1_%d", i);
         rig_expect_sent(r, 1, id);
-        rig_reply(r, 1, id, RIG_OK);
-        rig_expect_reply(r, 1, id);
+        rig_answer(r, 1, id, RIG_OK);
     }
     rig_expect_nothing(r);
 }
@@ -393,21 +338,19 @@ static void test_answer_to_a_waiting_task(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{}");
     rig_submit(r, "b", "{\"after\": \"a\"}");
     rig_reply(r, 0, "b", RIG_OK);
     rig_expect_nothing(r);
     assert_int_equal(sched_counts(r->s)->late_replies, 1);
     assert_int_equal(sched_counts(r->s)->unlisted_events, 0);
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "b");
 }
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         T(test_worked_trace),
