@@ -22,12 +22,6 @@ static int setup_hwm0(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 static const char not_here[] = "{\"targets\": [\"U0\"]}";
 
 /* Each look at those that wait leaves them in their order, whatever holds them up. */
@@ -42,10 +36,8 @@ static void test_order_of_those_that_wait(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_add(r, 1);
-    rig_submit(r, "y", not_here);
-    rig_expect_sent(r, 0, "y");
-    rig_submit(r, "z", "{\"targets\": [\"U1\"]}");
-    rig_expect_sent(r, 1, "z");
+    rig_give(r, 0, "y", not_here);
+    rig_give(r, 1, "z", "{\"targets\": [\"U1\"]}");
     for (int i = 0; i < 6; i++)
         rig_submit(r, ids[i], terms[i]);
     for (int i = 2; i < RIG_ENGINES; i++) { /* every new engine is a reason to look */
@@ -58,12 +50,10 @@ static void test_order_of_those_that_wait(void **state)
     rig_expect_error(r, "z", "ImpossibleDependency"); /* ... and has nowhere to go */
     for (int i = 1; i < 6; i += 2)
         rig_expect_error(r, ids[i], "ImpossibleDependency");
-    rig_reply(r, 0, "y", RIG_OK);
-    rig_expect_reply(r, 0, "y");
+    rig_answer(r, 0, "y", RIG_OK);
     for (int i = 0; i < 3; i++) {
         rig_expect_sent(r, 0, order[i]);
-        rig_reply(r, 0, order[i], RIG_OK);
-        rig_expect_reply(r, 0, order[i]);
+        rig_answer(r, 0, order[i], RIG_OK);
     }
     rig_expect_nothing(r);
 }
@@ -73,17 +63,14 @@ static void test_started_once(void **state)
 {
     struct rig *r = *state;
     rig_add(r, 0);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
+    rig_give(r, 0, "a", "{}");
     rig_submit(r, "b", "{\"after\": [\"a\"]}");
     rig_submit(r, "c", "{\"follow\": [\"a\"]}");
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_answer(r, 0, "a", RIG_OK);
     rig_expect_sent(r, 0, "b");
     rig_expect_sent(r, 0, "c");
     rig_add(r, 1);
-    rig_submit(r, "d", "{}");
-    rig_expect_sent(r, 1, "d");
+    rig_give(r, 1, "d", "{}");
     rig_expect_nothing(r);
     assert_int_equal(sched_counts(r->s)->waiting, 0);
 }
@@ -94,21 +81,17 @@ static void test_refused_beside_one_that_waits(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_add(r, 1);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 1, "a");
-    rig_submit(r, "b", "{}");
-    rig_expect_sent(r, 0, "b");
+    rig_give(r, 1, "a", "{}");
+    rig_give(r, 0, "b", "{}");
     rig_submit(r, "waits", "{\"after\": [\"a\"]}");
     rig_submit(r, "invalid", "{\"after\": [\"a\", \"never\"]}");
     rig_expect_error(r, "invalid", "InvalidDependency");
     rig_submit(r, "nowhere", "{\"after\": [\"a\"], \"targets\": [\"nobody\"]}");
     rig_expect_error(r, "nowhere", "ImpossibleDependency");
-    rig_reply(r, 0, "b", RIG_ERROR);
-    rig_expect_reply(r, 0, "b");
+    rig_answer(r, 0, "b", RIG_ERROR);
     rig_submit(r, "hopeless", "{\"after\": [\"a\"], \"follow\": [\"b\"]}");
     rig_expect_error(r, "hopeless", "ImpossibleDependency");
-    rig_reply(r, 1, "a", RIG_OK);
-    rig_expect_reply(r, 1, "a");
+    rig_answer(r, 1, "a", RIG_OK);
     rig_expect_sent(r, 1, "waits");
     rig_expect_nothing(r);
 }
@@ -123,13 +106,11 @@ static void test_follow_what_ran_nowhere(void **state)
     rig_expect_error(r, "a", "InvalidDependency");
     rig_submit(r, "all", "{\"follow\": {\"dependencies\": [\"a\"], \"failure\": true}}");
     rig_expect_error(r, "all", "ImpossibleDependency");
-    rig_submit(r, "b", "{}");
-    rig_expect_sent(r, 0, "b");
+    rig_give(r, 0, "b", "{}");
     rig_submit(r, "any",
                "{\"follow\": {\"dependencies\": [\"a\", \"b\"], \"failure\": true, "
                "\"all\": false}}");
-    rig_reply(r, 0, "b", RIG_OK);
-    rig_expect_reply(r, 0, "b");
+    rig_answer(r, 0, "b", RIG_OK);
     rig_expect_sent(r, 0, "any");
 }
 
@@ -139,12 +120,8 @@ static void test_follow_an_engine_that_goes(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_add(r, 1);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 1, "a");
-    rig_reply(r, 1, "a", RIG_OK);
-    rig_expect_reply(r, 1, "a");
-    rig_submit(r, "busy", "{\"targets\": [\"U1\"]}");
-    rig_expect_sent(r, 1, "busy");
+    rig_run(r, 1, "a", RIG_OK);
+    rig_give(r, 1, "busy", "{\"targets\": [\"U1\"]}");
     rig_submit(r, "b", "{\"follow\": [\"a\"]}");
     rig_submit(r, "c", "{\"after\": [\"b\"]}");
     rig_expect_nothing(r);
@@ -159,14 +136,10 @@ static void test_sent_again_takes_no_place(void **state)
     struct rig *r = *state;
     rig_add(r, 0);
     rig_submit(r, "a", "{}");
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 0, "a");
-    rig_reply(r, 0, "a", RIG_OK);
-    rig_expect_reply(r, 0, "a");
+    rig_run(r, 0, "a", RIG_OK);
     rig_submit(r, "a", "{\"retries\": 1}");
     assert_int_equal(r->engines[0].e.load, 0);
-    rig_submit(r, "b", "{}");
-    rig_expect_sent(r, 0, "b");
+    rig_give(r, 0, "b", "{}");
     rig_expect_nothing(r);
 }
 
@@ -177,34 +150,76 @@ static void test_direct_work_counts(void **state)
     for (int i = 0; i < 3; i++)
         rig_add(r, i);
     sched_engine_taken(&r->engines[2].e, true);
-    rig_submit(r, "a", "{}");
-    rig_expect_sent(r, 1, "a");
-    rig_submit(r, "b", "{}");
-    rig_expect_sent(r, 0, "b");
+    rig_give(r, 1, "a", "{}");
+    rig_give(r, 0, "b", "{}");
     rig_submit(r, "c", "{}"); /* it has room all the same */
     rig_expect_sent(r, 2, "c");
-    rig_reply(r, 2, "c", RIG_OK);
-    rig_expect_reply(r, 2, "c");
-    rig_reply(r, 1, "a", RIG_OK);
-    rig_expect_reply(r, 1, "a");
-    rig_submit(r, "d", "{}");
-    rig_expect_sent(r, 1, "d");
+    rig_answer(r, 2, "c", RIG_OK);
+    rig_answer(r, 1, "a", RIG_OK);
+    rig_give(r, 1, "d", "{}");
     sched_engine_taken(&r->engines[2].e, false);
-    rig_submit(r, "e", "{}");
-    rig_expect_sent(r, 2, "e");
+    rig_give(r, 2, "e", "{}");
+}
+
+static const char retries[] = "{\"retries\": 3}";
+
+static void abort_task(struct rig *r, const char *id)
+{
+    struct slice s = {id, strlen(id)};
+    sched_abort(r->s, &s, 1);
+}
+
+static void expect_aborted(struct rig *r, const char *id)
+{
+    struct rig_note *n = rig_next(r);
+    assert_non_null(n);
+    assert_int_equal(n->kind, TO_CLIENT);
+    assert_string_equal(n->id, id);
+    assert_string_equal(n->content, "{\"status\": \"aborted\"}");
+}
+
+/* What an engine says of a task that nobody wants any more is its end, whatever retries are
+ * left: others were told to abort it too, and then it would wait for new engines for ever. */
+static void test_unwanted_is_not_tried_again(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_give(r, 0, "a", retries);
+    abort_task(r, "a");
+    rig_answer(r, 0, "a", "{\"status\": \"aborted\"}");
+    rig_give(r, 0, "b", retries);
+    abort_task(r, "b");
+    rig_answer(r, 0, "b", RIG_ERROR);
+    rig_give(r, 0, "c", retries);
+    abort_task(r, "c");
+    rig_reply(r, 0, "c", RIG_UNMET);
+    expect_aborted(r, "c");
+    rig_add(r, 1);
+    rig_give(r, 1, "d", retries);
+    rig_begun(r, 1, "d");
+    abort_task(r, "d");
+    rig_gone(r, 1, true, NULL);
+    rig_pass_ms(r, 201);
+    struct rig_note *n = rig_next(r);
+    assert_non_null(n);
+    assert_string_equal(n->id, "d");
+    assert_non_null(strstr(n->content, "EngineError"));
+    rig_expect_nothing(r);
+    assert_int_equal(sched_counts(r->s)->waiting, 0);
 }
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         T(test_order_of_those_that_wait),
-        cmocka_unit_test_setup_teardown(test_started_once, setup_hwm0, teardown),
+        cmocka_unit_test_setup_teardown(test_started_once, setup_hwm0, rig_teardown),
         T(test_refused_beside_one_that_waits),
         T(test_follow_what_ran_nowhere),
         T(test_follow_an_engine_that_goes),
         T(test_sent_again_takes_no_place),
         T(test_direct_work_counts),
+        T(test_unwanted_is_not_tried_again),
     };
     return cmocka_run_group_tests_name("router/sched_edges", tests, NULL, NULL);
 }

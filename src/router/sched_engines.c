@@ -71,7 +71,10 @@ void sched_engine_judge(struct sched *s, struct sched_engine *e)
         struct task *t = container_of(e->sent.next, struct task, link);
         struct verdict v = {.engine = e};
         bool has_begun = t->begun || e->is_unsure;
-        enum task_event ev = !has_begun ? TE_DEAD_FRESH : t->retries ? TE_DEAD_RETRY : TE_DEAD;
+        bool is_tried_again = t->retries && !t->is_unwanted;
+        enum task_event ev = !has_begun       ? TE_DEAD_FRESH
+                             : is_tried_again ? TE_DEAD_RETRY
+                                              : TE_DEAD;
         task_event(s, t, ev, &v);
     }
     sched_settle(s);

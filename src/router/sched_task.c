@@ -257,7 +257,8 @@ static struct sched_engine *find_author(const struct sched *s, struct sched_engi
     return map_get(&s->by_uuid, uuid.data, uuid.len);
 }
 
-/* A reply that tells nothing counts as success: such are kernel_info_reply and its like. */
+/* A reply that tells nothing counts as success: such are kernel_info_reply and its like. Of a
+ * task that nobody wants any more the first answer is the last. */
 static enum task_event read_outcome(struct slice metadata, const struct task *t)
 {
     struct jfield f[] = {{.key = "status"}, {.key = "dependencies_met"}};
@@ -266,7 +267,7 @@ static enum task_event read_outcome(struct slice metadata, const struct task *t)
         if (jscan_bool(&f[1], &is_met) == 0 && !is_met)
             return TE_UNMET;
         if (f[0].type != J_ABSENT && !slice_is(f[0].raw, "ok"))
-            return t->retries ? TE_RETRY : TE_ERROR;
+            return t->retries && !t->is_unwanted ? TE_RETRY : TE_ERROR;
     }
     return TE_OK;
 }

@@ -162,6 +162,10 @@ static void go_elsewhere(struct sched *s, struct task *t)
     bool is_excluded = exclude_engine(s, t);
     leave(s, t);
     t->resumed = false;
+    if (t->is_unwanted) {
+        task_event(s, t, TE_ABORT, NULL);
+        return;
+    }
     if (is_excluded) {
         assign_or_wait(s, t);
         return;
