@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What an idle runtime costs, and a task. CPU time is measured beside that of another interpreter of the same kind
 that does a fixed amount of work in turns with it, so that the limits hold on whatever machine this is; they leave
-about 1.6 times what was measured."""
+about 1.6 times what was measured. The least of many rounds counts, and requests come in batches: on a busy machine
+it costs more than the work to wake up for each."""
 import contextlib
 import os
 import socket
-import statistics
 import subprocess
 import time
 
@@ -15,8 +15,8 @@ from packing import pack_call
 
 PSS_MAX_KB = 20_000
 START_MAX = 5.4  # start of an interpreter with nothing to do = 1
-TASK_MAX = 2.0   # one request to ECHO = 1
-ROUNDS, TASKS = 20, 300
+TASK_MAX = 1.1   # one request to ECHO = 1
+ROUNDS, BATCHES, BATCH = 30, 4, 50
 ECHO = """
 import pickle, socket, sys
 channel = socket.socket(fileno=int(sys.argv[1]))
@@ -55,14 +55,14 @@ def test_start_takes_little_cpu():
     def ours():
         with FakeEngine() as e:
             return e.value("lambda: __import__('time').process_time()")
-    seconds = [(ours(), bare()) for _ in range(7)]
-    assert statistics.median(a / b for a, b in seconds) < START_MAX, seconds
+    least_ours, least_bare = map(min, zip(*((ours(), bare()) for _ in range(7))))
+    assert least_ours < START_MAX * least_bare, (least_ours, least_bare)
 
 
 @contextlib.contextmanager
 def echo_program():
-    """(process, a socket to it); it answers what is sent."""
-    ours, theirs = socket.socketpair()
+    """(process, a socket to it); it answers each message that is sent."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
             process = subprocess.Popen([fakeengine.PYTHON, "-S", "-E", "-c", ECHO, str(theirs.fileno())],
@@ -72,24 +72,31 @@ def echo_program():
     process.wait(fakeengine.DEADLINE_S)
 
 
-def cpu_us(process, what):
-    """CPU time of another process for one of many calls of `what`."""
+def cpu_us(process, batch):
+    """CPU time of another process for one request."""
     clock = ~process.pid << 3 | 2  # clock_getcpuclockid(3)
     before = time.clock_gettime(clock)
-    for _ in range(TASKS):
-        what()
-    return (time.clock_gettime(clock) - before) / TASKS * 1e6
+    for _ in range(BATCHES):
+        batch()
+    return (time.clock_gettime(clock) - before) / BATCHES / BATCH * 1e6
 
 
 def test_task_takes_little_cpu(engine):
     buffers = pack_call("lambda x: x", (5,))
     with echo_program() as (process, channel):
-        def ask():
-            channel.sendall(bytes(616))  # as large as the request for the task
-            channel.recv(65536)
-        costs = [(cpu_us(engine.process, lambda: engine.request("apply_request", {}, buffers)), cpu_us(process, ask))
-                 for _ in range(ROUNDS)]
-    assert statistics.median(a / b for a, b in costs) < TASK_MAX, costs
+        def tasks():
+            for msg_id in [engine.ask("apply_request", {}, buffers) for _ in range(BATCH)]:
+                assert engine.answer(msg_id).status == "ok"
+
+        def echos():
+            for _ in range(BATCH):
+                channel.sendall(bytes(616))  # as large as the request for the task
+            for _ in range(BATCH):
+                channel.recv(65536)
+        tasks(), echos()
+        least_task, least_echo = map(min, zip(*((cpu_us(engine.process, tasks), cpu_us(process, echos))
+                                                for _ in range(ROUNDS))))
+    assert least_task < TASK_MAX * least_echo, (least_task, least_echo)
 
 
 def test_stubs_name_what_the_extension_has(engine):
