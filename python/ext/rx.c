@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/rtfds.h"
+
 #define READ_SIZE 65536u
-#define FDS_AT_ONCE 32
 
 static int broken(struct chan *c, const char *why)
 {
@@ -21,21 +21,13 @@ static int broken(struct chan *c, const char *why)
 
 /* Reading */
 
-static void take_fds(struct rx *rx, struct msghdr *m)
+static void take_fds(struct rx *rx, const struct rtfds *got)
 {
-    for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
-        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
-            if (rx->n_fds < RX_FDS_MAX)
-                rx->fds[rx->n_fds++] = fd;
-            else
-                close(fd); /* its BLOCK will be found without */
-        }
-    }
+    for (unsigned i = 0; i < got->n; i++)
+        if (rx->n_fds < RX_FDS_MAX)
+            rx->fds[rx->n_fds++] = got->fds[i];
+        else
+            close(got->fds[i]); /* its BLOCK will be found without */
 }
 
 ssize_t rx_read(struct chan *c, bool is_waiting)
@@ -59,19 +51,12 @@ ssize_t rx_read(struct chan *c, bool is_waiting)
         errno = ENOMEM;
         return -1;
     }
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))];
-    } control;
-    struct iovec iov = {rx->in.data + rx->in.len, rx->in.cap - rx->in.len};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = control.room,
-                       .msg_controllen = sizeof(control.room)};
-    ssize_t n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC | (is_waiting ? 0 : MSG_DONTWAIT));
+    struct rtfds got;
+    ssize_t n = rtfds_receive(c->fd, rx->in.data + rx->in.len, rx->in.cap - rx->in.len,
+                              is_waiting ? 0 : MSG_DONTWAIT, &got);
     if (n <= 0)
         return n;
-    take_fds(rx, &m);
+    take_fds(rx, &got);
     rx->in.len += (size_t)n;
     return n;
 }

@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "engine/rtfds.h"
 
 #define RELEASES_AT_ONCE 8192u /* ids of one RELEASE, well under RT_SHM_MIN octets */
 #define NUMBERS_ON_STACK 64u
@@ -38,25 +39,9 @@ static int put_part(struct octets *o, uint64_t len, uint32_t block)
 static int write_out(struct chan *c, int fd)
 {
     struct octets *o = &c->tx.out;
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control;
     size_t sent = 0;
     while (sent < o->len) {
-        struct iovec iov = {o->data + sent, o->len - sent};
-        struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-        if (fd >= 0) {
-            memset(&control, 0, sizeof(control));
-            m.msg_control = control.room;
-            m.msg_controllen = sizeof(control.room);
-            struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-            h->cmsg_level = SOL_SOCKET;
-            h->cmsg_type = SCM_RIGHTS;
-            h->cmsg_len = CMSG_LEN(sizeof(int));
-            memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-        }
-        ssize_t n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
+        ssize_t n = rtfds_send(c->fd, o->data + sent, o->len - sent, fd, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -8,9 +8,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/rtfds.h"
 #include "ersa/error.h"
 
 #define MESSAGE_MAX \
@@ -19,8 +19,7 @@
 #define READ_SIZE 65536u
 #define KEEP_BYTES 262144u  /* of a buffer that was large once */
 #define TURN_BYTES 4194304u /* read in one turn */
-#define FDS_AT_ONCE 16
-#define FDS_MAX 1024 /* of BLOCK messages under way */
+#define FDS_MAX 1024        /* of BLOCK messages under way */
 
 /* Sending */
 
@@ -41,27 +40,6 @@ static void shrink(struct buf *b)
     buf_init(b, max);
 }
 
-static ssize_t send_run(const struct rtchannel *c, size_t len, int fd)
-{
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec iov = {c->tx.data + c->tx_sent, len};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (fd >= 0) {
-        memset(&control, 0, sizeof(control));
-        m.msg_control = control.room;
-        m.msg_controllen = sizeof(control.room);
-        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-        h->cmsg_level = SOL_SOCKET;
-        h->cmsg_type = SCM_RIGHTS;
-        h->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-    }
-    return sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 /* Writes up to the next descriptor, then with it. What can't be written now waits; that the
  * other side is gone is learned by reading. */
 static void flush(struct rtchannel *c)
@@ -74,7 +52,8 @@ static void flush(struct rtchannel *c)
         else if (fd >= 0)
             next = NULL;
         size_t until = next ? next->at : c->tx.len;
-        ssize_t n = send_run(c, until - c->tx_sent, fd);
+        ssize_t n = rtfds_send(c->watch.fd, c->tx.data + c->tx_sent, until - c->tx_sent, fd,
+                               MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -410,23 +389,16 @@ static int parse_all(struct rtchannel *c)
     return 0;
 }
 
-static int take_fds(struct rtchannel *c, struct msghdr *m)
+static int take_fds(struct rtchannel *c, const struct rtfds *got)
 {
-    int rc = m->msg_flags & MSG_CTRUNC ? ERSA_EFULL : 0;
-    for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
-        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
-            if (rc == 0 && c->in.n - c->in.first >= FDS_MAX)
-                rc = ERSA_EFULL;
-            if (rc == 0)
-                rc = rtmarks_push(&c->in, 0, fd);
-            if (rc < 0)
-                close(fd);
-        }
+    int rc = got->is_cut ? ERSA_EFULL : 0;
+    for (unsigned i = 0; i < got->n; i++) {
+        if (rc == 0 && c->in.n - c->in.first >= FDS_MAX)
+            rc = ERSA_EFULL;
+        if (rc == 0)
+            rc = rtmarks_push(&c->in, 0, got->fds[i]);
+        if (rc < 0)
+            close(got->fds[i]);
     }
     return rc;
 }
@@ -434,25 +406,18 @@ static int take_fds(struct rtchannel *c, struct msghdr *m)
 /* Octets read, 0: end of file, ERSA_EAGAIN, or another error. */
 static ssize_t read_some(struct rtchannel *c, size_t want)
 {
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))];
-    } control;
+    struct rtfds got;
     int rc = buf_reserve(&c->rx, want);
     if (rc < 0)
         return rc;
-    struct iovec iov = {c->rx.data + c->rx.len, c->rx.cap - c->rx.len};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = control.room,
-                       .msg_controllen = sizeof(control.room)};
     ssize_t n;
     do
-        n = recvmsg(c->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = rtfds_receive(c->watch.fd, c->rx.data + c->rx.len, c->rx.cap - c->rx.len,
+                          MSG_DONTWAIT, &got);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN ? ERSA_EAGAIN : errno == ECONNRESET ? 0 : ERSA_EIO;
-    rc = take_fds(c, &m);
+    rc = take_fds(c, &got);
     c->rx.len += (size_t)n;
     return rc < 0 ? rc : n;
 }

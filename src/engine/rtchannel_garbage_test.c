@@ -9,6 +9,16 @@ static void expect_end(struct fixture *f, const char *why)
     assert_int_equal(f->n_messages, 0);
 }
 
+/* A channel of its own hears `m`. */
+static void garbage(const struct message *m, const char *why)
+{
+    void *own;
+    setup(&own);
+    fake_say(own, m, -1);
+    expect_end(own, why);
+    teardown(&own);
+}
+
 static void test_garbage_heads(void **state)
 {
     static const struct {
@@ -26,12 +36,7 @@ static void test_garbage_heads(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct message m = with_head(rows[i].type, rows[i].n_parts, rows[i].inline_bytes);
-        void *own;
-        setup(&own);
-        struct fixture *f = own;
-        fake_send(f, m.octets, m.len, -1);
-        expect_end(f, rows[i].why);
-        teardown(&own);
+        garbage(&m, rows[i].why);
     }
 }
 
@@ -106,33 +111,27 @@ static void test_garbage_messages(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct message m = rows[i].make();
-        void *own;
-        setup(&own);
-        struct fixture *f = own;
-        fake_send(f, m.octets, m.len, -1);
-        expect_end(f, rows[i].why);
-        teardown(&own);
+        garbage(&m, rows[i].why);
     }
+}
+
+/* A block of that size is announced with `fd`, which is no such thing. */
+static void expect_useless(struct fixture *f, size_t size, int fd)
+{
+    struct message m = block_message(1, size);
+    fake_say(f, &m, fd);
+    close(fd);
+    expect_end(f, "a BLOCK that can't be used");
 }
 
 static void test_block_smaller_than_it_says(void **state)
 {
-    struct fixture *f = *state;
-    struct message m = block_message(1, 2 * LARGE);
-    int fd = make_memory(LARGE, 'a');
-    fake_send(f, m.octets, m.len, fd);
-    close(fd);
-    expect_end(f, "a BLOCK that can't be used");
+    expect_useless(*state, 2 * LARGE, make_memory(LARGE, 'a'));
 }
 
 static void test_descriptor_that_is_no_memory(void **state)
 {
-    struct fixture *f = *state;
-    struct message m = block_message(1, LARGE);
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    fake_send(f, m.octets, m.len, fd);
-    close(fd);
-    expect_end(f, "a BLOCK that can't be used");
+    expect_useless(*state, LARGE, open("/dev/null", O_RDWR | O_CLOEXEC));
 }
 
 static void test_part_longer_than_its_block(void **state)
@@ -140,7 +139,7 @@ static void test_part_longer_than_its_block(void **state)
     struct fixture *f = *state;
     announce(f, 1, LARGE, 'a');
     struct message m = reply_in_block(1, LARGE + 1);
-    fake_send(f, m.octets, m.len, -1);
+    fake_say(f, &m, -1);
     expect_end(f, "a part in a block that is unknown, too small or in use");
 }
 
@@ -151,7 +150,7 @@ static void test_block_used_twice(void **state)
     struct message m = with_head(RT_REPLY, 2, 0);
     put_part(&m, LARGE, 1);
     put_part(&m, LARGE, 1);
-    fake_send(f, m.octets, m.len, -1);
+    fake_say(f, &m, -1);
     expect_end(f, "a part in a block that is unknown, too small or in use");
 }
 
@@ -160,10 +159,10 @@ static void test_shrinking_memory_is_refused_or_harmless(void **state)
     struct fixture *f = *state;
     struct message m = block_message(1, LARGE);
     int fd = make_memory(LARGE, 'a');
-    fake_send(f, m.octets, m.len, fd);
+    fake_say(f, &m, fd);
     struct message r = reply_in_block(1, LARGE);
     f->keep = true;
-    fake_send(f, r.octets, r.len, -1);
+    fake_say(f, &r, -1);
     wait_for(f, &f->n_messages, 1);
     assert_int_equal(ftruncate(fd, 0), -1);
     assert_int_equal(errno, EPERM);

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "engine/rtchannel.h"
+#include "engine/rtfds.h"
 #include "ersa/error.h"
 #include "util/clock.h"
 
@@ -114,19 +115,14 @@ static inline void fake_read(struct fixture *f, void *out, size_t len)
             loop_turn(f->loop, 10);
             continue;
         }
-        char control[CMSG_SPACE(sizeof(int))];
-        struct iovec iov = {(uint8_t *)out + got, len - got};
-        struct msghdr m = {.msg_iov = &iov,
-                           .msg_iovlen = 1,
-                           .msg_control = control,
-                           .msg_controllen = sizeof(control)};
-        ssize_t n = recvmsg(f->fd, &m, MSG_CMSG_CLOEXEC);
+        struct rtfds beside;
+        ssize_t n = rtfds_receive(f->fd, (uint8_t *)out + got, len - got, 0, &beside);
         assert_true(n > 0);
-        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-        if (h) {
+        if (beside.n) {
+            assert_int_equal(beside.n, 1);
             if (f->received_fd >= 0)
                 close(f->received_fd);
-            memcpy(&f->received_fd, CMSG_DATA(h), sizeof(int));
+            f->received_fd = beside.fds[0];
         }
         got += (size_t)n;
     }
@@ -134,23 +130,18 @@ static inline void fake_read(struct fixture *f, void *out, size_t len)
 
 static inline void fake_send(struct fixture *f, const void *data, size_t len, int fd)
 {
-    char control[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec iov = {(void *)data, len};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (fd >= 0) {
-        m.msg_control = control;
-        m.msg_controllen = sizeof(control);
-        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-        *h = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-        memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-    }
-    assert_int_equal(sendmsg(f->fd, &m, MSG_NOSIGNAL), (ssize_t)len);
+    assert_int_equal(rtfds_send(f->fd, data, len, fd, 0), (ssize_t)len);
 }
 
 struct message {
     uint8_t octets[512];
     size_t len;
 };
+
+static inline void fake_say(struct fixture *f, const struct message *m, int fd)
+{
+    fake_send(f, m->octets, m->len, fd);
+}
 
 static inline void put(struct message *m, const void *data, size_t len)
 {
@@ -202,7 +193,7 @@ static inline void announce(struct fixture *f, uint32_t id, size_t cap, char fil
 {
     struct message m = block_message(id, cap);
     int fd = make_memory(cap, fill);
-    fake_send(f, m.octets, m.len, fd);
+    fake_say(f, &m, fd);
     close(fd);
 }
 

@@ -65,7 +65,7 @@ static void test_large_part_is_lent(void **state)
     block_unref(b);
     assert_true(block_pool_used(f->pool) > 0); /* lent */
     struct message m = release_message(id);
-    fake_send(f, m.octets, m.len, -1);
+    fake_say(f, &m, -1);
     int64_t deadline = clock_mono_ms() + WAIT_MS;
     while (block_pool_used(f->pool) && clock_mono_ms() < deadline)
         loop_turn(f->loop, 10);
@@ -188,14 +188,14 @@ static void test_block_of_the_runtime(void **state)
     struct fixture *f = *state;
     announce(f, 17, LARGE, 'x');
     struct message m = reply_in_block(17, LARGE);
-    fake_send(f, m.octets, m.len, -1);
+    fake_say(f, &m, -1);
     wait_for(f, &f->n_messages, 1);
     assert_int_equal(f->n_parts, 2);
     assert_memory_equal(f->first, "id", 2);
     assert_int_equal(read_release(f), 17); /* nobody kept it */
 
     f->keep = true;
-    fake_send(f, m.octets, m.len, -1);
+    fake_say(f, &m, -1);
     wait_for(f, &f->n_messages, 2);
     assert_non_null(f->kept);
     assert_int_equal(f->kept->data[0], 'x');
@@ -207,7 +207,7 @@ static void test_block_of_the_runtime(void **state)
 
     announce(f, 17, 2 * LARGE, 'y'); /* a larger one under the same id */
     m = reply_in_block(17, 2 * LARGE);
-    fake_send(f, m.octets, m.len, -1);
+    fake_say(f, &m, -1);
     wait_for(f, &f->n_messages, 3);
     assert_int_equal(f->kept->data[0], 'y');
     assert_int_equal(f->n_closed, 0);
@@ -219,7 +219,7 @@ static void test_block_outlives_the_channel(void **state)
     announce(f, 1, LARGE, 'z');
     struct message m = reply_in_block(1, LARGE);
     f->keep = true;
-    fake_send(f, m.octets, m.len, -1);
+    fake_say(f, &m, -1);
     wait_for(f, &f->n_messages, 1);
     rtchannel_fini(&f->channel);
     assert_int_equal(f->kept->data[0], 'z');
@@ -249,7 +249,7 @@ static void test_held(void **state)
     struct fixture *f = *state;
     struct message m = with_head(RT_EXIT, 0, 0);
     rtchannel_hold(&f->channel, true);
-    fake_send(f, m.octets, m.len, -1);
+    fake_say(f, &m, -1);
     for (int i = 0; i < 5; i++)
         loop_turn(f->loop, 1);
     assert_int_equal(f->n_messages, 0);
@@ -262,7 +262,7 @@ static void test_read_out(void **state)
     struct fixture *f = *state;
     struct message m = with_head(RT_EXIT, 0, 0);
     for (int i = 0; i < 3; i++)
-        fake_send(f, m.octets, m.len, -1);
+        fake_say(f, &m, -1);
     rtchannel_read_out(&f->channel);
     assert_int_equal(f->n_messages, 3);
     assert_int_equal(f->n_closed, 1);
