@@ -3,6 +3,7 @@
  * starts the router (this thread), the records thread and the web thread, hands each its rings,
  * publishes the connection files, and takes everything down again in the reverse order. */
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -73,12 +74,22 @@ static int start_records(struct controller *c, struct ersa_error *err)
                         c->metrics.records, err);
 }
 
+/* Who keeps the only processor busy keeps away those it waits for. */
+static bool has_processors_to_spare(void)
+{
+    cpu_set_t cpus;
+    return sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) > 1;
+}
+
 static int start(struct controller *c, struct ersa_error *err)
 {
     static const int signos[] = {SIGINT, SIGTERM, SIGABRT, SIGHUP, SIGUSR1, SIGUSR2, 0};
     c->loop = loop_new();
     if (!c->loop)
         return ERSA_ENOMEM;
+    if (has_processors_to_spare())
+        loop_set_busy_poll(c->loop,
+                           1000 * options_int(c->cli.options, "IPController.busy_poll_us"));
     c->hangup_ends = signals_hangup_ends();
     int rc = signals_open(&c->signals, c->loop, signos, on_signal, c);
     if (rc == 0)

@@ -82,6 +82,10 @@ const struct option_def options_controller[] = {
          "/healthz. None when not given; 0 for a free one"},
     {P, "IPController", "metrics_ip", OPT_TEXT, .preset = "127.0.0.1",
      .help = "Address of that server; * for every interface. Whoever reaches it can read"},
+    {P, "IPController", "busy_poll_us", OPT_INT, .preset = "50", .max = 1000,
+     .help =
+         "Microseconds for which the router looks for more messages before it sleeps, while "
+         "they follow each other that quickly; 0: it always sleeps. On one processor it does"},
     {P, "IPController", "use_threads", OPT_BOOL, .flags = "usethreads=true", .preset = "false",
      .inert = true,
      .help = "Schedulers in threads; here they are always one with the controller"},

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ersa/error.h"
+#include "loop/busy.h"
 #include "util/clock.h"
 
 #define EVENTS_A_TURN 64 /* what a turn touches fits a cache */
@@ -31,6 +32,7 @@ struct loop {
     int64_t now_ns;
     bool fake_clock;
     bool stopping;
+    struct busy busy;
     struct epoll_event ready[EVENTS_A_TURN];
 };
 
@@ -209,11 +211,32 @@ static void run_deferred(struct loop *l)
     }
 }
 
+/* As epoll_wait(), but looks for a while before it sleeps where that is worth while. A timer
+ * that is due in between is late by that. */
+static int wait_for_events(struct loop *l, int wait_ms)
+{
+    if (!wait_ms || !l->busy.window_ns || l->fake_clock)
+        return epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, wait_ms);
+    const int64_t began = clock_mono_ns();
+    if (busy_should_look(&l->busy)) {
+        do {
+            int n = epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, 0);
+            if (n)
+                return n;
+        } while (clock_mono_ns() - began < l->busy.window_ns);
+        busy_waited(&l->busy, l->busy.window_ns);
+        return epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, wait_ms);
+    }
+    int n = epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, wait_ms);
+    busy_waited(&l->busy, clock_mono_ns() - began);
+    return n;
+}
+
 int loop_turn(struct loop *l, int max_wait_ms)
 {
     update_now(l);
     run_timers(l);
-    int n = epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, time_to_wait(l, max_wait_ms));
+    int n = wait_for_events(l, time_to_wait(l, max_wait_ms));
     if (n < 0 && errno != EINTR)
         return ERSA_EIO;
     update_now(l);
@@ -244,6 +267,11 @@ void loop_wake(struct loop *l)
     ssize_t n = write(l->wake.fd, &one, sizeof(one));
     (void)n;
     errno = saved;
+}
+
+void loop_set_busy_poll(struct loop *l, int64_t window_ns)
+{
+    l->busy = (struct busy){.window_ns = window_ns};
 }
 
 int64_t loop_now_ns(const struct loop *l)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Timers, order, what may be done inside callbacks. */
+#include "loop/busy.h"
 #include "loop/loop.h"
 
 #include <setjmp.h>
@@ -15,6 +16,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static char said[64];
@@ -360,6 +363,84 @@ static void test_many_watches(void **state)
     loop_free(NULL);
 }
 
+static void test_looks_only_while_waits_are_short(void **state)
+{
+    struct busy b = {.window_ns = 50};
+    for (int i = 0; i < BUSY_RUN; i++) {
+        assert_false(busy_should_look(&b));
+        busy_waited(&b, 49);
+    }
+    assert_true(busy_should_look(&b));
+    busy_waited(&b, 50);
+    assert_false(busy_should_look(&b));
+    b = (struct busy){.short_waits = BUSY_RUN};
+    assert_false(busy_should_look(&b));
+}
+
+struct echo {
+    struct watch w;
+    struct timer idle;
+    struct loop *l;
+    int left;
+    int64_t cpu_ns; /* of the idle time at the end */
+};
+
+static int64_t thread_cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void on_echo(struct watch *w, unsigned events)
+{
+    struct echo *e = container_of(w, struct echo, w);
+    char c;
+    assert_int_equal(read(w->fd, &c, 1), 1);
+    if (--e->left) {
+        assert_int_equal(write(w->fd, &c, 1), 1);
+        return;
+    }
+    e->cpu_ns = thread_cpu_ns();
+    assert_int_equal(loop_after(e->l, &e->idle, MS_TO_NS(200)), 0);
+}
+
+static void on_idle_over(struct timer *t)
+{
+    struct echo *e = container_of(t, struct echo, idle);
+    e->cpu_ns = thread_cpu_ns() - e->cpu_ns;
+    loop_stop(e->l);
+}
+
+static void *send_back(void *arg)
+{
+    char c;
+    int fd = *(int *)arg;
+    while (read(fd, &c, 1) == 1 && write(fd, &c, 1) == 1)
+        ;
+    return NULL;
+}
+
+/* Messages and timers come in while it looks; when nothing more comes it sleeps. */
+static void test_busy_and_idle(void **state)
+{
+    int fds[2];
+    pthread_t peer;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(pthread_create(&peer, NULL, send_back, &fds[1]), 0);
+    struct echo e = {.w.fn = on_echo, .idle.fn = on_idle_over, .l = loop_new(), .left = 500};
+    loop_set_busy_poll(e.l, MS_TO_NS(5));
+    assert_int_equal(loop_watch(e.l, &e.w, fds[0], LOOP_READ, LOOP_NORMAL), 0);
+    assert_int_equal(write(fds[0], "x", 1), 1);
+    assert_int_equal(loop_run(e.l), 0);
+    assert_int_equal(e.left, 0);
+    assert_true(e.cpu_ns < MS_TO_NS(100));
+    loop_free(e.l);
+    close(fds[0]);
+    pthread_join(peer, NULL);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +456,8 @@ int main(void)
         cmocka_unit_test(test_wake_from_a_thread),
         cmocka_unit_test(test_wake_from_a_signal_handler),
         cmocka_unit_test(test_many_watches),
+        cmocka_unit_test(test_looks_only_while_waits_are_short),
+        cmocka_unit_test(test_busy_and_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
