@@ -117,8 +117,9 @@ static void test_like_a_scan(void **state)
 
 enum { ENGINES = 8, DRAWS = 100000 };
 
-/* 0.1 % of honest runs lie above it, with 7 degrees of freedom. */
-#define CHI_SQUARE_MAX 24.32
+/* One honest run in 18 million lies above it, with 7 degrees of freedom: the draws are other
+ * ones each time, and there are dozens in a `make check`. */
+#define CHI_SQUARE_MAX 47.0
 
 static struct sched_engine crowd[ENGINES];
 
