@@ -111,12 +111,12 @@ static void test_lost_connection(void **state)
 static void test_tasks_taken_away_while_stopped(void **state)
 {
     struct fixture *f = *state;
-    struct asked a = ask(f, "task", "nap"), b = ask(f, "task", "print");
+    struct asked a = ask(f, "task", "gate"), b = ask(f, "task", "print");
     expect(f, "task", "ersa_begun");
     ask_with(f, "control", "connect_request", "{}", "{}", NULL);
     expect(f, "control", "connect_reply"); /* so both have arrived */
     kill(f->pid, SIGSTOP);
-    usleep(300000); /* the first one is done meanwhile */
+    pass_gate(); /* the first one is done meanwhile */
     peer_reset(f->engine);
     kill(f->pid, SIGCONT);
     struct got g = expect(f, "query", "registration_request");

@@ -4,6 +4,7 @@
 #ifndef ERSA_ENGINE_ENGINE_RIG_H
 #define ERSA_ENGINE_ENGINE_RIG_H
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -37,6 +38,9 @@
 /* The runtime */
 
 static int rt_fd;
+static char gate[64]; /* a file, see "gate" */
+
+#define ENV_GATE "ERSA_TEST_GATE"
 
 static inline void rt_read(void *out, size_t len)
 {
@@ -93,7 +97,8 @@ static inline void rt_say(const char *text)
     (void)n;
 }
 
-/* Does what the first buffer says and answers. */
+/* Does what the first buffer says and answers. "gate" waits for a file, and removes it when it
+ * has answered. */
 static inline void rt_obey(const struct rt_message *m)
 {
     const char *id = m->parts[1], *word = m->head.n_parts > 5 ? m->parts[5] : "";
@@ -104,8 +109,8 @@ static inline void rt_obey(const struct rt_message *m)
         _exit(7);
     if (strcmp(word, "garbage") == 0)
         send(rt_fd, "garbage, garbage, garbage", 25, MSG_NOSIGNAL);
-    if (strcmp(word, "nap") == 0)
-        usleep(200000);
+    while (strcmp(word, "gate") == 0 && access(gate, F_OK) < 0)
+        usleep(1000);
     if (strcmp(word, "print") == 0)
         rt_say("before\n");
     if (strcmp(word, "publish") == 0) {
@@ -134,12 +139,15 @@ static inline void rt_obey(const struct rt_message *m)
     if (strcmp(word, "exit") == 0)
         rt_put(RT_EXIT, 0, NULL);
     rt_put(RT_REPLY, 5, (const char *const[]){id, status, flags, content, word});
+    if (strcmp(word, "gate") == 0)
+        unlink(gate);
 }
 
 static inline void run_runtime(void)
 {
     static struct rt_message m;
     rt_fd = atoi(getenv(RT_ENV_FD));
+    snprintf(gate, sizeof(gate), "%s", getenv(ENV_GATE));
     signal(SIGINT, on_sigint);
     rt_get(&m);
     if (m.head.type != RT_HELLO || !strstr(m.parts[0], UUID))
@@ -289,6 +297,33 @@ static inline void tell(struct fixture *f, const char *type, const char *content
     buf_fini(&scratch);
 }
 
+/* A recall, as the task scheduler sends it: no client stands in front, and over the stock
+ * sockets no channel. */
+static inline void recall(struct fixture *f, const char *channel, const char *content)
+{
+    struct buf scratch;
+    struct frame frames[1 + SESSION_FRAMES];
+    buf_init(&scratch, 65536);
+    struct outgoing o = {.msg_type = "ersa_recall", .content = {content, strlen(content)}};
+    if (channel)
+        frames[0] = (struct frame){(const uint8_t *)channel, strlen(channel), NULL};
+    assert_int_equal(session_frames(f->session, &o, &scratch, frames + 1), 0);
+    send_frames(f, channel ? frames : frames + 1, SESSION_FRAMES + (channel ? 1 : 0));
+    buf_fini(&scratch);
+}
+
+/* The request that waits at the gate is done: its answer is on its way to the engine. */
+static inline void pass_gate(void)
+{
+    int64_t deadline = clock_mono_ms() + WAIT_MS;
+    int fd = open(gate, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    while (access(gate, F_OK) == 0 && clock_mono_ms() < deadline)
+        usleep(1000);
+    assert_int_equal(access(gate, F_OK), -1);
+}
+
 static inline struct got expect_reply(struct fixture *f, const char *channel, struct asked a)
 {
     struct got g = expect(f, channel, "apply_reply");
@@ -403,6 +438,7 @@ static inline int teardown(void **state)
     loop_free(f->loop);
     session_free(f->session);
     connection_info_fini(&f->conn);
+    unlink(gate);
     free(f);
     return 0;
 }
@@ -414,6 +450,8 @@ static inline void begin(int argc, char **argv)
         run_runtime();
     if (!realpath("/proc/self/exe", self))
         exit(1);
+    snprintf(gate, sizeof(gate), "/tmp/ersa-gate-%d", (int)getpid());
+    setenv(ENV_GATE, gate, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -120,19 +120,6 @@ static void test_abort(void **state)
     assert_true(has(g.parts.content, "ok"));
 }
 
-/* A recall, as the task scheduler sends it: no client stands in front. */
-static void recall(struct fixture *f, const char *channel, const char *content)
-{
-    struct buf scratch;
-    struct frame frames[1 + SESSION_FRAMES];
-    buf_init(&scratch, 65536);
-    struct outgoing o = {.msg_type = "ersa_recall", .content = {content, strlen(content)}};
-    frames[0] = (struct frame){(const uint8_t *)channel, strlen(channel), NULL};
-    assert_int_equal(session_frames(f->session, &o, &scratch, frames + 1), 0);
-    send_frames(f, frames, 1 + SESSION_FRAMES);
-    buf_fini(&scratch);
-}
-
 /* What waits is given back, what runs is not; the same message may come again, and runs. */
 static void test_recall(void **state)
 {
