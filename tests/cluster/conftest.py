@@ -112,7 +112,7 @@ def profile(tmp_path):
     profile = Profile(tmp_path)
     yield profile
     with contextlib.suppress(AssertionError):  # what is ending may take its time
-        wait_until(lambda: not profile.members(), "the end of all", 5)
+        wait_until(lambda: not profile.members(), "the end of all", 30)
     left = profile.kill_everything()
     assert not left, f"processes left behind: {left}"
 
