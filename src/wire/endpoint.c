@@ -21,6 +21,11 @@
 #define KEEPALIVE_INTERVAL_S 15
 #define KEEPALIVE_PROBES 4
 
+/* Inside a host no network is to be found out about, and what the system has chosen for
+ * networks may cost: BBR sets a timer for what it sends, a tenth of a task's time. This one is
+ * in every kernel and free to all. */
+#define PLAIN_CONTROL "reno"
+
 static int parse_tcp(struct endpoint *ret, const char *text, const char *rest, bool to_bind,
                      struct ersa_error *err)
 {
@@ -123,20 +128,19 @@ int endpoint_listen(struct endpoint *e, const char *text, struct ersa_error *err
     return TAKE_FD(fd);
 }
 
-int endpoint_connect(const struct endpoint *e)
+/* Both ends on one host: the system takes the destination's address for the source, too. */
+static bool is_local(int fd, const struct endpoint *peer)
 {
-    CLEANUP(close_fd) int fd = open_socket(e);
-    if (fd < 0)
-        return ERSA_EIO;
-    endpoint_tune(fd, endpoint_is_ipc(e));
-    if (connect(fd, (const struct sockaddr *)&e->addr, e->len) < 0 && errno != EINPROGRESS)
-        return ERSA_EIO;
-    return TAKE_FD(fd);
+    struct sockaddr_in own;
+    socklen_t len = sizeof(own);
+    return getsockname(fd, (struct sockaddr *)&own, &len) == 0 && own.sin_family == AF_INET &&
+           own.sin_addr.s_addr == ((const struct sockaddr_in *)&peer->addr)->sin_addr.s_addr;
 }
 
-void endpoint_tune(int fd, bool is_ipc)
+/* What both sides set on a connection. */
+static void tune(int fd, const struct endpoint *peer)
 {
-    if (is_ipc)
+    if (endpoint_is_ipc(peer))
         return;
     int on = 1, idle = KEEPALIVE_IDLE_S, interval = KEEPALIVE_INTERVAL_S,
         probes = KEEPALIVE_PROBES;
@@ -145,4 +149,27 @@ void endpoint_tune(int fd, bool is_ipc)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+    if (is_local(fd, peer))
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, PLAIN_CONTROL, strlen(PLAIN_CONTROL));
+}
+
+int endpoint_connect(const struct endpoint *e)
+{
+    CLEANUP(close_fd) int fd = open_socket(e);
+    if (fd < 0)
+        return ERSA_EIO;
+    if (connect(fd, (const struct sockaddr *)&e->addr, e->len) < 0 && errno != EINPROGRESS)
+        return ERSA_EIO;
+    tune(fd, e);
+    return TAKE_FD(fd);
+}
+
+int endpoint_accept(int listener)
+{
+    struct endpoint peer = {.len = sizeof(peer.addr)};
+    int fd = accept4(listener, (struct sockaddr *)&peer.addr, &peer.len,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        tune(fd, &peer);
+    return fd;
 }

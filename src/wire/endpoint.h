@@ -29,7 +29,7 @@ static inline bool endpoint_is_ipc(const struct endpoint *e)
 int endpoint_listen(struct endpoint *e, const char *text, struct ersa_error *err);
 /* Starts to connect. The descriptor, or ERSA_EIO. */
 int endpoint_connect(const struct endpoint *e);
-/* What both sides set on a connection. */
-void endpoint_tune(int fd, bool is_ipc);
+/* The next connection of a listening socket. The descriptor, or -1 and errno of accept(). */
+int endpoint_accept(int listener);
 
 #endif

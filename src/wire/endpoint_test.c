@@ -12,6 +12,10 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,12 +84,42 @@ static void test_socket_file_left_behind(void **state)
     rmdir(dir);
 }
 
+static void expect_plain_control(int fd)
+{
+    char name[16] = "";
+    socklen_t len = sizeof(name);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len), 0);
+    assert_string_equal(name, "reno");
+}
+
+/* Both ends of a connection inside this host do without the system's choice for networks. */
+static void test_local_connection(void **state)
+{
+    struct endpoint e;
+    assert_int_equal(endpoint_parse(&e, "tcp://127.0.0.1:*", true, NULL), 0);
+    int listener = endpoint_listen(&e, "listener", NULL);
+    assert_int_equal(endpoint_accept(listener), -1);
+    assert_int_equal(errno, EAGAIN);
+    int theirs = endpoint_connect(&e);
+    assert_true(theirs >= 0);
+    struct pollfd p = {.fd = listener, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, 10000), 1);
+    int ours = endpoint_accept(listener);
+    assert_true(ours >= 0);
+    expect_plain_control(theirs);
+    expect_plain_control(ours);
+    close(ours);
+    close(theirs);
+    close(listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_in_use),
         cmocka_unit_test(test_socket_file_left_behind),
+        cmocka_unit_test(test_local_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,9 +95,8 @@ static void on_connection(struct watch *watch, unsigned events)
     struct listener *l = container_of(watch, struct listener, watch);
     struct wire *w = l->port->wire;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = endpoint_accept(watch->fd);
         if (fd >= 0) {
-            endpoint_tune(fd, endpoint_is_ipc(&l->at));
             w->stats.accepted++;
             l->complained = false;
             conn_new(l->port, fd, NULL);
