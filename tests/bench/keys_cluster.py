@@ -9,6 +9,7 @@ import tempfile
 import time
 
 from measure import BIN, ENGINE_PYTHON, controller, family, key, program, pss_mb, wait_until
+from makespan import makespan
 
 import ipyparallel as ipp
 
@@ -55,25 +56,6 @@ def stock_client_map():
         return [(rate(ours), rate(reference)) for _ in range(ROUNDS)], {}
 
 
-def stamp(seconds):
-    """Sleeps; when it began and ended."""
-    import time
-    began = time.time()
-    time.sleep(seconds)
-    return began, time.time()
-
-
-def block_until(path):
-    """Keeps an engine busy until the file is there."""
-    import os
-    import time
-    while not os.path.exists(path):
-        time.sleep(0.005)
-
-
-stamp.__module__ = block_until.__module__ = "__main__"  # go by value: engines can't import this file
-
-
 @contextlib.contextmanager
 def engines_with(hwm):
     """ENGINES real engines on our controller with that hwm; yields a client."""
@@ -85,24 +67,6 @@ def engines_with(hwm):
         client = stack.enter_context(ipp.Client(side.client_file))
         wait_until(lambda: len(client.ids) == ENGINES, 60, "engines")
         yield client
-
-
-def makespan(client, tasks):
-    """Seconds from the first beginning to the last end, by the engines' clocks. Engines are held up until all tasks
-    are submitted, so the client's own speed does not count."""
-    def n_open():
-        status = client.queue_status()
-        return status.pop("unassigned") + sum(queue["tasks"] for queue in status.values())
-
-    with tempfile.TemporaryDirectory(prefix="ersa-bench-") as folder:
-        gate = os.path.join(folder, "gate")
-        blocked = client[:].apply_async(block_until, gate)
-        results = client.load_balanced_view().map_async(stamp, tasks, chunksize=1)
-        wait_until(lambda: n_open() >= len(tasks), 60, "submission")
-        open(gate, "w").close()
-        blocked.get(60)
-        times = results.get(120)
-    return max(end for _, end in times) - min(began for began, _ in times)
 
 
 @key("auto_makespan_vs_hwm1", 1.1, "ratio of seconds", "<=")

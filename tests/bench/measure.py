@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from typing import Callable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+
+from processes import family  # noqa: E402
+
 BUILD = os.path.join(ROOT, os.environ.get("ERSA_BENCH_BUILD", "build-bench"))
 BIN = os.path.join(BUILD, "bin")
 TOOLS = os.path.join(BUILD, "tests", "bench")
@@ -34,7 +38,6 @@ KEYS = {}
 
 class Void(Exception):
     """The machine was too busy to compare; nothing is said about either side."""
-
 
 
 def key(name, reach, unit, relation):
@@ -63,18 +66,6 @@ def run_key(name):
 
 
 # ---- processes ---------------------------------------------------------------------------------
-
-def family(pid):
-    """The process and all its descendants that live."""
-    pids, i = [pid], 0
-    while i < len(pids):
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{pids[i]}/task"):
-                with open(f"/proc/{pids[i]}/task/{task}/children") as f:
-                    pids += map(int, f.read().split())
-        i += 1
-    return pids
-
 
 def cpu_seconds(pids):
     """User and system time of the processes so far, from the scheduler's own account where it has one."""

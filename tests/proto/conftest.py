@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures of the protocol tests: everything started by a test is stopped by its end."""
+import pathlib
+import sys
+
 import pytest
 import zmq
 
-from harness import AttachEngine, Client, Controller, RawEngine, StockEngine
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+from harness import AttachEngine, Client, Controller, RawEngine, StockEngine  # noqa: E402
 
 
 @pytest.fixture

@@ -57,6 +57,18 @@ class Flock:
         self.client.task.send_multipart(self.session.pack_raw(header, b"{}", text, b"{}", [b"work"]))
         return msg_id
 
+    def chain(self, n, metadata=None, **terms):
+        """The first under `metadata`, and each of the others after the one before."""
+        before = self.submit(metadata or {})
+        for _ in range(n - 1):
+            before = self.submit({"after": [before], **terms})
+
+    def fan(self, n, *ways):
+        """One, and all others wait for it: `after` or `follow`, by turns."""
+        head = self.submit({})
+        for i in range(n - 1):
+            self.submit({ways[i % len(ways)]: [head]})
+
     def collect(self, n, timeout=60):
         """Reads until n answers are there."""
         while len(self.answers) < n:

@@ -30,6 +30,8 @@ from dataclasses import dataclass, field
 
 import zmq
 
+import zmtp
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("ERSA_BIN", ROOT / "build" / "bin"))
 DELIMITER = b"<IDS|MSG>"
@@ -52,6 +54,11 @@ def wait_until(condition, timeout=PATIENCE_S, what="condition"):
         if time.monotonic() > deadline:
             raise Silence(f"no {what} in {timeout} s")
         time.sleep(0.005)
+
+
+def unassigned(client):
+    """How many tasks wait at the scheduler."""
+    return client.query("queue_request", {"targets": None}).content["unassigned"]
 
 
 def new_uuid():
@@ -471,11 +478,7 @@ class RawEngine(Engine):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(PATIENCE_S)
         self.socket.connect((host, int(port)))
-        properties = b"".join(bytes([len(k)]) + k + struct.pack(">I", len(v)) + v for k, v in
-                              ((b"Socket-Type", b"DEALER"), (b"Identity", self.uuid.encode())))
-        ready = b"\x05READY" + properties
-        self.socket.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
-                            + b"\x04" + bytes([len(ready)]) + ready)
+        self.socket.sendall(zmtp.greeting() + zmtp.ready(b"DEALER", self.uuid.encode()))
         self.file = self.socket.makefile("rb")
         self.file.read(64)
 

@@ -8,12 +8,13 @@ import time
 
 import pytest
 
+import zmtp
+
 from harness import RawEngine, header_of, wait_until
 
 SIDES = [("client", key) for key in ("registration", "mux", "task", "control", "iopub", "notification")]
 SIDES += [("engine", key) for key in ("mux", "task", "control", "iopub", "hb_ping", "hb_pong", "attach")]
-GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
-READY = b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+GREETING, READY = zmtp.greeting(), zmtp.ready(b"DEALER")
 
 
 @contextlib.contextmanager
@@ -187,7 +188,7 @@ def test_slow_subscriber_loses_output_only(start_controller, make_peers):
     client, engine = peers.client(), peers.attached()
     client.wait_engines(1)
     with connection(controller, "client", "iopub") as s:
-        s.sendall(GREETING + b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB" + b"\x00\x01\x01")
+        s.sendall(GREETING + zmtp.ready(b"SUB") + b"\x00\x01\x01")
         client.submit()
         request = engine.recv()
         text = "x" * (1 << 20)

@@ -10,19 +10,18 @@ import os
 import resource
 import socket
 import sqlite3
-import struct
 import threading
 import time
 
 import pytest
 
 import harness
-from harness import CAPS, PATIENCE_S, header_of, raw_recv, wait_until
+import zmtp
+from harness import CAPS, PATIENCE_S, header_of, raw_recv, unassigned, wait_until
 
 LIMIT_MB = 48
 BOUND_MB = 200 + LIMIT_MB
 MB = 1 << 20
-GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 
 
 @pytest.fixture
@@ -103,8 +102,7 @@ def connection(controller, side, key, sock_type, after=b""):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     s.settimeout(PATIENCE_S)
     s.connect((host, int(port)))
-    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(sock_type)) + sock_type
-    s.sendall(GREETING + b"\x04" + bytes([len(ready)]) + ready + after)
+    s.sendall(zmtp.greeting() + zmtp.ready(sock_type) + after)
     return s
 
 
@@ -335,13 +333,12 @@ def test_memory_of_a_burst_is_given_back(start, make_peers):
     pack = Packer(client.session, [b"work"])
     for _ in range(total):
         client.task.send_multipart(pack())
-    waiting = lambda: client.query("queue_request", {"targets": None}).content["unassigned"]  # noqa: E731
-    wait_until(lambda: waiting() >= total - 64, 60, "queued tasks")
+    wait_until(lambda: unassigned(client) >= total - 64, 60, "queued tasks")
     full = controller.rss_mb()
     for first in range(0, total, 50_000):
         ids = [f"{pack.prefix}{i}" for i in range(first, first + 50_000)]
         client.send_control(engine.uuid, "abort_request", {"msg_ids": ids})
-    wait_until(lambda: waiting() == 0, 60, "end of the tasks")
+    wait_until(lambda: unassigned(client) == 0, 60, "end of the tasks")
     assert full > before + 50, f"{before:.0f} MB, with {total} tasks {full:.0f} MB: not much of a burst"
     wait_until(lambda: controller.rss_mb() < before + 25, 30, f"less than {before + 25:.0f} MB, with {total} tasks it was {full:.0f}")
 

@@ -6,7 +6,7 @@ CPU time is measured on a build without sanitizers."""
 import pytest
 
 from flock import MANY, TICK_S, Flock, Witness, Worker, cpu_s, fail_head, start  # noqa: F401  (a fixture)
-from harness import header_of, wait_until
+from harness import header_of, unassigned, wait_until
 
 GROWTH, SLACK = 4, 2  # four times as many tasks may cost eight times as much; a square would be sixteen
 
@@ -15,9 +15,7 @@ def chain_head_fails(start, n):
     controller, client, engine = start()
     flock = Flock(client)
     begin = cpu_s(controller)
-    before = flock.submit({})
-    for _ in range(n - 1):
-        before = flock.submit({"after": [before], "timeout": 3600})
+    flock.chain(n, timeout=3600)
     fail_head(engine)
     flock.collect(n)
     assert flock.errors == {"Wrong": 1, "ImpossibleDependency": n - 1}
@@ -62,9 +60,7 @@ def test_fan_out(start, how):
     n = MANY // 4
     _, client, engine = start()
     flock = Flock(client)
-    head = flock.submit({})
-    for _ in range(n - 1):
-        flock.submit({how: [head]})
+    flock.fan(n, how)
     worker = Worker(engine)
     flock.collect(n)
     worker.stop()
@@ -76,9 +72,7 @@ def test_fan_out_of_a_failure(start):
     n = MANY
     _, client, engine = start()
     flock = Flock(client)
-    head = flock.submit({})
-    for i in range(n - 1):
-        flock.submit({"follow" if i % 2 else "after": [head]})
+    flock.fan(n, "after", "follow")
     fail_head(engine)
     flock.collect(n)
     assert flock.errors == {"Wrong": 1, "ImpossibleDependency": n - 1}
@@ -100,31 +94,22 @@ def test_abort_of_a_chains_head(start):
     """There is no engine that could run it; all hear of it."""
     n = MANY
     controller, client, engine = start()
-    busy = header_of(engine_busy(client, engine))
+    client.submit()
+    busy = header_of(engine.recv())
     flock = Flock(client)
-    before = flock.submit({"after": [busy["msg_id"]]})
-    head = before
-    for _ in range(n - 1):
-        before = flock.submit({"after": {"dependencies": [before], "success": True}})
-    wait_until(lambda: client.query("queue_request", {"targets": None}).content["unassigned"] == n, 60, "all of them")
-    client.send_control(engine.uuid, "abort_request", {"msg_ids": [head]})
+    flock.chain(n, {"after": [busy["msg_id"]]})
+    wait_until(lambda: unassigned(client) == n, 60, "all of them")
+    client.send_control(engine.uuid, "abort_request", {"msg_ids": flock.ids[:1]})
     flock.collect(n)
     assert flock.errors == {"aborted": 1, "ImpossibleDependency": n - 1}
-
-
-def engine_busy(client, engine):
-    client.submit()
-    return engine.recv()
 
 
 def test_engine_dies_under_those_who_follow(start):
     n = MANY
     controller, client, engine = start()
     flock = Flock(client)
-    head = flock.submit({})
-    for _ in range(n - 1):
-        flock.submit({"follow": [head]})
-    wait_until(lambda: client.query("queue_request", {"targets": None}).content["unassigned"] == n - 1, 60, "all of them")
+    flock.fan(n, "follow")
+    wait_until(lambda: unassigned(client) == n - 1, 60, "all of them")
     engine.begin(engine.recv())
     engine.close()
     flock.collect(n)
@@ -135,18 +120,12 @@ def test_client_is_gone_when_its_chain_fails(start, make_peers):
     n = MANY
     controller, client, engine = start()
     flock = Flock(client)
-    before = flock.submit({})
-    for _ in range(n - 1):
-        before = flock.submit({"after": [before]})
+    flock.chain(n)
     other = make_peers(controller).client()
-
-    def unassigned():
-        return other.query("queue_request", {"targets": None}).content["unassigned"]
-
-    wait_until(lambda: unassigned() == n - 1, 60, "all of them")
+    wait_until(lambda: unassigned(other) == n - 1, 60, "all of them")
     client.close()
     fail_head(engine)
-    wait_until(lambda: unassigned() == 0, 60, "their end")
+    wait_until(lambda: unassigned(other) == 0, 60, "their end")
     other.submit()
     engine.answer(engine.recv())
     assert other.recv(other.task).content["status"] == "ok"
@@ -156,11 +135,9 @@ def test_others_are_served_while_a_chain_fails(start, make_peers):
     n = MANY
     controller, client, engine = start()
     flock = Flock(client)
-    before = flock.submit({})
-    for _ in range(n - 1):
-        before = flock.submit({"after": [before]})
+    flock.chain(n)
     other = make_peers(controller).client()
-    wait_until(lambda: other.query("queue_request", {"targets": None}).content["unassigned"] == n - 1, 60, "all of them")
+    wait_until(lambda: unassigned(other) == n - 1, 60, "all of them")
     witness = Witness(other)
     fail_head(engine)
     flock.collect(n)

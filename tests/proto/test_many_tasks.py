@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A hundred thousand tasks that wait: who asks for all of them, or aborts all of them, delays nobody."""
 from flock import MANY, Flock, Witness, cpu_s, start  # noqa: F401  (a fixture)
-from harness import wait_until
-
-
-def unassigned(client):
-    return client.query("queue_request", {"targets": None}).content["unassigned"]
+from harness import unassigned, wait_until
 
 
 def test_lists_of_all(start, make_peers):

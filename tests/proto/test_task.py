@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from harness import Silence, header_of, raw_recv, silence, wait_until
+from harness import Silence, header_of, raw_recv, silence, unassigned, wait_until
 
 
 @pytest.fixture(params=["attached", "stock"])
@@ -61,7 +61,7 @@ def test_one_task_an_engine(client, peers, start_controller, make_peers):
     assert header_of(request) == first
     with pytest.raises(Silence):
         engine.recv(timeout=0.3)
-    assert client.query("queue_request", {"targets": None}).content["unassigned"] == 1
+    assert unassigned(client) == 1
     engine.answer(request)
     assert header_of(engine.recv()) == second
 
@@ -219,7 +219,7 @@ def test_abort_of_waiting_tasks(start_controller, make_peers):
     client.wait_engines(1)
     running, waiting, last = (client.submit(metadata={"label": "x"}) for _ in range(3))
     request = engine.recv()
-    wait_until(lambda: client.query("queue_request", {"targets": None}).content["unassigned"] == 2)
+    wait_until(lambda: unassigned(client) == 2)
     client.send_control(engine.uuid, "abort_request", {"msg_ids": [waiting["msg_id"], running["msg_id"]]})
     reply = client.recv(client.task)
     assert reply.parent == waiting and reply.content == {"status": "aborted"}

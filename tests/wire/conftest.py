@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures: ports of ours, sockets of libzmq and raw ones, all gone at the end of a test."""
-import peer
+import pathlib
+import sys
+
 import pytest
 import zmq
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import peer  # noqa: E402
 
 
 @pytest.fixture

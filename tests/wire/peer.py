@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 
+from zmtp import greeting, ready
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(os.environ.get("ERSA_BUILD", ROOT / "build")) / "tests/wire/wire_peer"
 DEADLINE_S = 20
@@ -127,35 +129,6 @@ class Port:
 
 
 # Raw ZMTP
-
-
-def greeting(minor=1, mechanism=b"NULL"):
-    return b"\xff" + bytes(7) + b"\x01\x7f\x03" + bytes([minor]) + mechanism.ljust(20, b"\0") + bytes(32)
-
-
-def frame(body, more=False, command=False):
-    flags = (1 if more else 0) | (4 if command else 0)
-    if len(body) < 256:
-        return bytes([flags, len(body)]) + body
-    return bytes([flags | 2]) + struct.pack(">Q", len(body)) + body
-
-
-def message(*bodies):
-    return b"".join(frame(b, more=i + 1 < len(bodies)) for i, b in enumerate(bodies))
-
-
-def command(name, data=b""):
-    return frame(bytes([len(name)]) + name + data, command=True)
-
-
-def ready(kind, identity=None):
-    def prop(name, value):
-        return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
-
-    properties = prop(b"Socket-Type", kind)
-    if identity is not None:
-        properties += prop(b"Identity", identity)
-    return command(b"READY", properties)
 
 
 class Raw:

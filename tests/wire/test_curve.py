@@ -3,7 +3,8 @@
 import pytest
 import zmq
 
-from peer import Raw, echo_large, echo_sizes, greeting, message, ready, shown, wait_until
+from peer import Raw, echo_large, echo_sizes, shown, wait_until
+from zmtp import greeting, message, ready
 
 SIZES = [0, 1, 222, 223, 255, 256, 65535, 65536, 65537, 262_100, 262_144, 5_000_000]
 

@@ -2,7 +2,8 @@
 """Peers that don't read, and peers that aren't read from."""
 import zmq
 
-from peer import message, wait_until
+from peer import wait_until
+from zmtp import message
 
 MIB = 1 << 20
 

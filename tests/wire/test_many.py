@@ -3,7 +3,8 @@
 import pytest
 import zmq
 
-from peer import command, shown, wait_until
+from peer import shown, wait_until
+from zmtp import command
 
 
 def test_two_hundred_peers(port, zsocket):

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from peer import Raw, command, frame, greeting, message, ready, shown, wait_until
+from peer import Raw, shown, wait_until
+from zmtp import command, frame, greeting, message, ready
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import time
 import pytest
 import zmq
 
-from peer import Listener, command, greeting, message, ready, wait_until
+from peer import Listener, wait_until
+from zmtp import command, greeting, message, ready
 
 
 class Cutter:
