@@ -208,6 +208,35 @@ static void test_unwanted_is_not_tried_again(void **state)
     assert_int_equal(sched_counts(r->s)->waiting, 0);
 }
 
+/* The abort_request was faster than the task, so that only the engines know of it. */
+static void test_aborted_everywhere(void **state)
+{
+    static const char aborted[] = "{\"status\": \"aborted\"}";
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_add(r, 1);
+    rig_give(r, 1, "a", retries);
+    rig_reply(r, 1, "a", aborted);
+    rig_expect_sent(r, 0, "a");
+    rig_reply(r, 0, "a", aborted);
+    expect_aborted(r, "a");
+    rig_give(r, 1, "b", "{\"retries\": 3, \"targets\": [\"U1\"]}");
+    rig_reply(r, 1, "b", aborted);
+    expect_aborted(r, "b");
+    rig_give(r, 0, "c", retries); /* failed on one, aborted by the other */
+    rig_reply(r, 0, "c", RIG_ERROR);
+    rig_expect_sent(r, 1, "c");
+    rig_reply(r, 1, "c", aborted);
+    expect_aborted(r, "c");
+    rig_give(r, 0, "d", retries); /* failed on both: it waits */
+    rig_reply(r, 0, "d", RIG_ERROR);
+    rig_expect_sent(r, 1, "d");
+    rig_reply(r, 1, "d", RIG_ERROR);
+    rig_expect_nothing(r);
+    assert_int_equal(sched_counts(r->s)->waiting, 1);
+    assert_int_equal(sched_counts(r->s)->aborted, 3);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
@@ -220,6 +249,7 @@ int main(void)
         T(test_sent_again_takes_no_place),
         T(test_direct_work_counts),
         T(test_unwanted_is_not_tried_again),
+        T(test_aborted_everywhere),
     };
     return cmocka_run_group_tests_name("router/sched_edges", tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@
 #include "router/sched_core.h"
 #include "router/terms.h"
 #include "util/log.h"
+#include "wire/jscan.h"
 
 static const char *const state_names[] = {
 #define X(name) #name,
@@ -157,12 +158,22 @@ static bool exclude_engine(struct sched *s, struct task *t)
     return terms && terms_exclude(terms, t->engine->number) == 0;
 }
 
-static void go_elsewhere(struct sched *s, struct task *t)
+/* It was an engine that was told to abort it which has answered. */
+static bool was_aborted(const struct verdict *v)
+{
+    struct jfield status = {.key = "status"};
+    return v->parts && jscan(v->parts->metadata, &status, 1) == 0 &&
+           slice_is(status.raw, "aborted");
+}
+
+/* An abort_request may be here before its task, and then only the engines know of it: what all
+ * of them abort nobody wants. */
+static void go_elsewhere(struct sched *s, struct task *t, const struct verdict *v)
 {
     bool is_excluded = exclude_engine(s, t);
     leave(s, t);
     t->resumed = false;
-    if (t->is_unwanted) {
+    if (t->is_unwanted || (was_aborted(v) && !terms_leave_somebody(s, t->terms))) {
         task_event(s, t, TE_ABORT, NULL);
         return;
     }
@@ -179,7 +190,7 @@ static void try_elsewhere(struct sched *s, struct task *t, const struct verdict 
 {
     t->seq = s->next_seq++;
     s->counts.retried++;
-    go_elsewhere(s, t);
+    go_elsewhere(s, t, v);
 }
 
 static void use_retry(struct sched *s, struct task *t, const struct verdict *v)

@@ -151,17 +151,25 @@ static size_t count_live(const struct sched *s, const struct numbers *set)
     return n;
 }
 
+bool terms_leave_somebody(const struct sched *s, const struct terms *terms)
+{
+    if (!terms)
+        return s->n_live > 0;
+    const struct numbers *places = terms_places(terms);
+    if (!places)
+        return terms->excluded.n < s->n_live || count_live(s, &terms->excluded) < s->n_live;
+    for (size_t i = 0; i < places->n; i++)
+        if (sched_live_by_number(s, places->items[i]) && terms_allow(terms, places->items[i]))
+            return true;
+    return false;
+}
+
 bool terms_are_hopeless(const struct sched *s, const struct terms *terms)
 {
     const struct dep *f = &terms->follow;
     if (f->n && f->all && (terms->places.n > 1 || terms->is_nowhere))
         return true;
-    const struct numbers *places = terms_places(terms);
-    if (!places)
-        return terms->is_unmet && s->n_live && terms->excluded.n >= s->n_live &&
-               count_live(s, &terms->excluded) == s->n_live;
-    for (size_t i = 0; i < places->n; i++)
-        if (sched_live_by_number(s, places->items[i]) && terms_allow(terms, places->items[i]))
-            return false;
-    return !(f->n && dep_is_open(f));
+    bool may_come =
+        terms_places(terms) ? f->n && dep_is_open(f) : !terms->is_unmet || !s->n_live;
+    return !may_come && !terms_leave_somebody(s, terms);
 }

@@ -63,6 +63,8 @@ static inline bool terms_are_choosy(const struct terms *terms)
 }
 /* The only engines that it may run on; NULL: all that are not excluded. */
 const struct numbers *terms_places(const struct terms *terms);
+/* An engine lives that it may run on. `terms` may be NULL. */
+bool terms_leave_somebody(const struct sched *s, const struct terms *terms);
 /* No engine is left, and none can come, that it may run on. */
 bool terms_are_hopeless(const struct sched *s, const struct terms *terms);
 
