@@ -18,7 +18,21 @@ static struct slice string_of(const json_t *j)
     return (struct slice){json_string_value(j), json_string_length(j)};
 }
 
-/* The ids that have no record; an id that is named twice is refused too. */
+/* What is missing in a record that its request can't be made of; NULL: nothing. A function is
+ * never without buffers, so they were dropped for want of room (store.h). */
+static const char *lacks(const struct store_record *rec)
+{
+    struct jfield type = {.key = "msg_type"};
+    if (store_is_null(rec, F_header) || jscan(rec->v[F_header].text, &type, 1) < 0)
+        return "there is no request in the record";
+    bool is_empty = store_is_null(rec, F_buffers) || rec->v[F_buffers].binary.n == 0;
+    if (is_empty && slice_is(type.raw, "apply_request"))
+        return "the record was kept without the request's buffers, which can't be sent again";
+    return NULL;
+}
+
+/* The ids that have no record; an id that is named twice is refused too, and so are all when
+ * one of them can't be sent. */
 static int check_resubmit(struct query *q, const json_t *ids)
 {
     json_t *seen = json_object(), *invalid = json_array(), *id;
@@ -26,15 +40,21 @@ static int check_resubmit(struct query *q, const json_t *ids)
     struct store_record rec;
     size_t i;
     bool is_twice = false;
+    const char *lack = NULL;
     int rc = 0;
     json_array_foreach(ids, i, id)
     {
         const char *text = json_string_value(id);
-        rc = text ? q->r->st->ops->get(q->r->st, string_of(id), 0, &rec, &err) : ERSA_ENOENT;
+        rc = text ? q->r->st->ops->get(q->r->st, string_of(id),
+                                       STORE_FIELD(F_header) | STORE_FIELD(F_buffers), &rec,
+                                       &err)
+                  : ERSA_ENOENT;
         if (rc < 0 && rc != ERSA_ENOENT)
             break;
         if (rc == ERSA_ENOENT)
             json_array_append(invalid, id);
+        else if (!lack)
+            lack = lacks(&rec);
         rc = 0;
         if (text && json_object_get(seen, text))
             is_twice = true;
@@ -53,6 +73,8 @@ static int check_resubmit(struct query *q, const json_t *ids)
         buf_putc(&q->body, ']');
         const char *text = buf_cstr(&q->body);
         rc = query_fail_key(q, text ? text : "No such msg(s)");
+    } else if (lack) {
+        rc = query_fail(q, "ValueError", lack);
     }
     json_decref(seen);
     json_decref(invalid);

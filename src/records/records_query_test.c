@@ -223,6 +223,30 @@ static void test_resubmit(void **state)
     close_seat(&s);
 }
 
+/* Nothing is sent when one of them has no request any more: output of something that was never
+ * requested here, or buffers that were dropped for want of room. */
+static void test_resubmit_of_what_is_not_whole(void **state)
+{
+    struct seat s;
+    struct store_limits limits = {.records = 100, .bytes = 8, .cull = 0.1};
+    struct store *st = NULL;
+    assert_int_equal(store_memory_open(&st, &limits, NULL), 0);
+    open_seat(&s, st);
+    request(&s, 't', "a", NULL, NULL);
+    request(&s, 't', "b", NULL, NULL);
+    ask(&s, "resubmit_request", "{\"msg_ids\": [\"b\", \"a\"]}", "resubmit_reply",
+        ERROR("ValueError",
+              "the record was kept without the request's buffers, which can't be sent again"));
+    output(&s, "skeleton", "stream", "{\"name\": \"stdout\", \"text\": \"x\"}");
+    ask(&s, "resubmit_request", "{\"msg_ids\": [\"b\", \"skeleton\"]}", "resubmit_reply",
+        ERROR("ValueError", "there is no request in the record"));
+    ask_with_engines(&s, "resubmit_request", "{\"msg_ids\": [\"b\"]}", "");
+    struct mail *m = await_any(&s);
+    assert_int_equal(m->type, MAIL_RESUBMIT);
+    mail_free(m);
+    close_seat(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_malformed_requests),
         cmocka_unit_test(test_purge),
         cmocka_unit_test(test_resubmit),
+        cmocka_unit_test(test_resubmit_of_what_is_not_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,7 +113,7 @@ struct store_ops {
 /* Written by the records thread alone. */
 struct store_counts {
     uint64_t lost;     /* changes that were not kept: no room, no connection */
-    uint64_t stripped; /* records without their payload, because the store was behind */
+    uint64_t stripped; /* records without their payload, for want of room */
 };
 
 struct pending; /* store/pending.h */
