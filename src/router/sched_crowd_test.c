@@ -19,22 +19,25 @@ static void waiting_time_out(struct world *w)
     assert_int_equal(w->timeout, w->n - 1);
 }
 
-static void unmet_everywhere(struct world *w)
+/* Each is given to all three engines, and they all answer so. */
+static void everywhere(struct world *w, const char *metadata, const char *answer,
+                       const size_t *count)
 {
     add_engines(w, 3);
-    submit_each(w, 0, w->n, "{}", 0);
-    answer_all(w, UNMET);
-    assert_int_equal(w->impossible, w->n);
+    submit_each(w, 0, w->n, metadata, 0);
+    answer_all(w, answer);
+    assert_int_equal(*count, w->n);
     assert_int_equal(w->n_sent, 3 * w->n);
+}
+
+static void unmet_everywhere(struct world *w)
+{
+    everywhere(w, "{}", UNMET, &w->impossible);
 }
 
 static void failing_everywhere(struct world *w)
 {
-    add_engines(w, 3);
-    submit_each(w, 0, w->n, "{\"retries\": 2}", 0);
-    answer_all(w, ERROR);
-    assert_int_equal(w->error, w->n);
-    assert_int_equal(w->n_sent, 3 * w->n);
+    everywhere(w, "{\"retries\": 2}", ERROR, &w->error);
 }
 
 /* Refused by one engine after the other. */
@@ -48,15 +51,18 @@ static void one_is_unmet_by_many(struct world *w)
     assert_int_equal(w->n_sent, w->n);
 }
 
-static void targets_in_blocks(struct world *w)
+static void submit_to(struct world *w, unsigned i, unsigned engine)
 {
     char metadata[64];
-    unsigned engines = w->n / 100;
-    add_engines(w, engines);
-    for (unsigned i = 0; i < w->n; i++) {
-        snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%u\"]}", i / 100);
-        submit(w, i, metadata);
-    }
+    snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%u\"]}", engine);
+    submit(w, i, metadata);
+}
+
+static void targets_in_blocks(struct world *w)
+{
+    add_engines(w, w->n / 100);
+    for (unsigned i = 0; i < w->n; i++)
+        submit_to(w, i, i / 100);
     answer_all(w, OK);
     assert_int_equal(w->ok, w->n);
 }
@@ -80,51 +86,47 @@ static void two_targets(struct world *w)
 
 static void targets_by_turns(struct world *w)
 {
-    char metadata[64];
     add_engines(w, w->n / 100);
-    for (unsigned i = 0; i < w->n; i++) {
-        snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%u\"]}", i % w->n_engines);
-        submit(w, i, metadata);
-    }
+    for (unsigned i = 0; i < w->n; i++)
+        submit_to(w, i, i % w->n_engines);
     answer_all(w, OK);
     assert_int_equal(w->ok, w->n);
 }
 
-/* One engine after the other leaves, while all wait for something else. */
+/* One engine after the other, but for that one. */
+static void all_leave(struct world *w, unsigned but)
+{
+    for (unsigned i = 0; i < w->n_engines; i++)
+        if (i != but) {
+            sched_engine_gone(w->s, &w->engines[i].e, true, NULL, on_done);
+            loop_turn(w->loop, 0);
+        }
+}
+
+/* Engines leave, while all wait for something else. */
 static void engines_leave_a_chain(struct world *w)
 {
     add_engines(w, w->n / 100);
     make_chain(w, BOTH);
-    unsigned engine = w->sent[0].engine;
-    for (unsigned i = 0; i < w->n_engines; i++)
-        if (i != engine) {
-            sched_engine_gone(w->s, &w->engines[i].e, true, NULL, on_done);
-            loop_turn(w->loop, 0);
-        }
+    all_leave(w, w->sent[0].engine);
     answer_all(w, OK);
     assert_int_equal(w->ok, w->n);
 }
 
-/* One engine after the other leaves, and each takes what was for it alone with it. */
+/* Each takes what was for it alone with it. */
 static void engines_leave_their_targets(struct world *w)
 {
-    char metadata[64];
     add_engines(w, w->n / 100);
-    for (unsigned i = 0; i < w->n; i++) {
-        snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%u\"]}", i % w->n_engines);
-        submit(w, i, metadata);
-    }
-    for (unsigned i = 0; i < w->n_engines; i++) {
-        sched_engine_gone(w->s, &w->engines[i].e, true, NULL, on_done);
-        loop_turn(w->loop, 0);
-    }
+    for (unsigned i = 0; i < w->n; i++)
+        submit_to(w, i, i % w->n_engines);
+    all_leave(w, w->n_engines);
     pass_ms(w, 201);
     settle(w);
     assert_int_equal(w->died, w->n_engines);
     assert_int_equal(w->impossible, w->n - w->n_engines);
 }
 
-/* One engine after the other leaves, while all wait that have failed on one. */
+/* All that have failed on one wait. */
 static void engines_leave_those_who_failed(struct world *w)
 {
     add_engines(w, w->n / 200);
@@ -133,10 +135,7 @@ static void engines_leave_those_who_failed(struct world *w)
     for (unsigned i = 0; i < w->n; i++)
         answer(w, ERROR);
     assert_in_range(w->s->line.n_wary, w->n / 2, w->n);
-    for (unsigned i = 0; i < w->n_engines; i++) {
-        sched_engine_gone(w->s, &w->engines[i].e, true, NULL, on_done);
-        loop_turn(w->loop, 0);
-    }
+    all_leave(w, w->n_engines);
     pass_ms(w, 201);
     settle(w);
     assert_int_equal(w->impossible, 0);

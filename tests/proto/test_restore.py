@@ -42,6 +42,21 @@ def restart(start_controller):
             c.stop()
 
 
+@pytest.fixture
+def restored(start_controller, restart, make_peers):
+    """(peers, client, engine): an engine of that kind, whose controller was killed and started again with --restore."""
+    def go(kind):
+        controller = start_controller("--ping=100", "--reuse")
+        peers = make_peers(controller)
+        client, engine = peers.client(), getattr(peers, kind)()
+        client.wait_engines(1)
+        wait_state(controller, [engine], 1)
+        restart(controller, "--ping=100", "--restore")
+        return peers, client, engine
+
+    return go
+
+
 def test_state_file_follows_the_engines(controller, peers, client):
     wait_state(controller, [], 0)
     first, second = peers.attached(), peers.stock()
@@ -141,14 +156,9 @@ def test_restored_engine_over_stock_sockets_registers_while_it_serves(start_cont
     assert client.recv(client.task).content["ename"] == "EngineError"
 
 
-def test_restored_attached_engine_is_sent_nothing_before_it_registers(start_controller, restart, make_peers):
+def test_restored_attached_engine_is_sent_nothing_before_it_registers(restored):
     """It drops what comes until then: that was for its connection before (extensions.md 2)."""
-    controller = start_controller("--ping=100", "--reuse")
-    peers = make_peers(controller)
-    client, engine = peers.client(), peers.attached()
-    client.wait_engines(1)
-    wait_state(controller, [engine], 1)
-    restart(controller, "--ping=100", "--restore")
+    _, client, engine = restored("attached")
     while not engine.channels["hb"].empty():
         engine.recv_channel("hb")
     engine.recv_channel("hb")  # it is connected
@@ -164,25 +174,15 @@ def test_restored_attached_engine_is_sent_nothing_before_it_registers(start_cont
     assert engine.recv()
 
 
-def test_restored_stock_engine_that_falls_silent_is_noticed(start_controller, restart, make_peers):
-    controller = start_controller("--ping=100", "--reuse")
-    peers = make_peers(controller)
-    client, engine = peers.client(), peers.stock()
-    client.wait_engines(1)
-    wait_state(controller, [engine], 1)
-    restart(controller, "--ping=100", "--restore")
+def test_restored_stock_engine_that_falls_silent_is_noticed(restored):
+    _, client, engine = restored("stock")
     wait_until(lambda: client.engines() == {0: engine.uuid}, what="the engine")
     engine.stop_heart()
     wait_until(lambda: client.engines() == {}, what="its end")
 
 
-def test_uuid_of_a_restored_engine_is_taken_once(start_controller, restart, make_peers):
-    controller = start_controller("--ping=200", "--reuse")
-    peers = make_peers(controller)
-    client, engine = peers.client(), peers.attached()
-    client.wait_engines(1)
-    wait_state(controller, [engine], 1)
-    restart(controller, "--ping=200", "--restore")
+def test_uuid_of_a_restored_engine_is_taken_once(restored):
+    peers, client, engine = restored("attached")
     assert engine.register().content["id"] == 0
     client.wait_engines(1)
     other = peers.stock(register=False)
@@ -246,11 +246,6 @@ def test_broken_state_file_is_an_error(tmp_path, text, why):
     controller.log_file.close()
 
 
-def test_stranger_with_a_restored_engines_id_gets_another(start_controller, restart, make_peers):
-    controller = start_controller("--ping=200", "--reuse")
-    peers = make_peers(controller)
-    client, engine = peers.client(), peers.attached()
-    client.wait_engines(1)
-    wait_state(controller, [engine], 1)
-    again = restart(controller, "--ping=200", "--restore")
-    assert make_peers(again).stock(wish=0, name=new_uuid()).id == 1
+def test_stranger_with_a_restored_engines_id_gets_another(restored):
+    peers, _, _ = restored("attached")
+    assert peers.stock(wish=0, name=new_uuid()).id == 1
