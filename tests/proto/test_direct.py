@@ -88,7 +88,7 @@ def test_request_for_an_engine_that_never_connects_fails(client, peers):
     engine.query.send_multipart(engine.registration())
     raw_recv(engine.query)
     header = client.send_mux(engine.uuid)
-    reply = client.recv(client.mux, timeout=10)
+    reply = client.recv(client.mux)
     assert reply.parent == header and reply.content["ename"] == "EngineError"
     assert reply.metadata["status"] == "error"
 
@@ -183,7 +183,7 @@ def test_engine_killed_by_its_connections_end(client, peers):
     engine = peers.stock()
     client.wait_engines(1)
     engine.close()
-    wait_until(lambda: not client.engines(), timeout=12, what="end of the registration")
+    wait_until(lambda: not client.engines(), what="end of the registration")
 
 
 def test_stop_is_clean_while_messages_wait(start_controller, make_peers):

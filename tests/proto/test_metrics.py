@@ -201,7 +201,7 @@ def test_process(controller, metrics):
     assert 0 < values["process_cpu_seconds_total",] < 60
     for thread in ("router", "records", "web"):
         assert values["ersa_thread_cpu_seconds_total", thread] > 0
-    assert values["ersa_snapshot_age_seconds", "router"] < 1
+    assert values["ersa_snapshot_age_seconds", "router"] < 5
 
 
 def test_tasks_by_state(metrics, controller, client, peers):
@@ -234,6 +234,7 @@ def test_tasks_by_state(metrics, controller, client, peers):
 def test_latencies(metrics, client, peers):
     engine = peers.attached()
     client.wait_engines(1)
+    begin = time.monotonic()
     client.submit()
     client.submit()
     request = engine.recv()
@@ -242,11 +243,12 @@ def test_latencies(metrics, client, peers):
     engine.answer(engine.recv())
     for _ in range(2):
         client.recv(client.task)
+    took = time.monotonic() - begin
     text = metrics.text()
     values = metrics.read()
     assert values["ersa_task_engine_seconds_count",] == values["ersa_task_seconds_count",] == 2
-    assert 0.3 <= values["ersa_task_engine_seconds_sum",] < 5
-    assert 0.3 <= values["ersa_task_queue_seconds_sum",] < 5  # of the second
+    assert 0.3 <= values["ersa_task_engine_seconds_sum",] <= 2 * took
+    assert 0.3 <= values["ersa_task_queue_seconds_sum",] <= 2 * took  # of the second
     assert values["ersa_task_seconds_sum",] == pytest.approx(
         values["ersa_task_engine_seconds_sum",] + values["ersa_task_queue_seconds_sum",], abs=1e-6)
     assert 'ersa_task_seconds_bucket{le="0.25"} 0\n' in text
@@ -436,7 +438,7 @@ def test_scrapes_under_way_do_not_delay_the_end(metrics, controller):
         s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
     start = time.monotonic()
     assert controller.stop() == 0
-    assert time.monotonic() - start < PATIENCE_S / 2
+    assert time.monotonic() - start < 10
     for s in crowd:
         s.close()
 
