@@ -55,7 +55,7 @@ static void test_shutdown_while_busy(void **state)
     struct fixture *f = *state;
     struct asked a = ask(f, "mux", "wait");
     expect(f, "iopub", "status");
-    ask_with(f, "control", "shutdown_request", "{}", "{\"restart\": false}", NULL);
+    ask_control(f, "shutdown_request", "{\"restart\": false}");
     struct got g = expect(f, "control", "shutdown_reply");
     assert_true(has(g.parts.content, "\"restart\": false"));
     g = expect(f, "iopub", "shutdown_reply");
@@ -99,7 +99,7 @@ static void test_lost_connection(void **state)
     expect(f, "query", "registration_request"); /* once more */
     tell(f, "registration_reply", REGISTERED);
     expect(f, "query", "ersa_ready");
-    ask_with(f, "control", "interrupt_request", "{}", "{}", NULL);
+    ask_control(f, "interrupt_request", "{}");
     struct asked b = ask(f, "mux", "echo");
     expect_reply(f, "mux", b);
     assert_int_equal(count(f, "mux", "apply_reply"), 1); /* none for what was lost */
@@ -113,7 +113,7 @@ static void test_tasks_taken_away_while_stopped(void **state)
     struct fixture *f = *state;
     struct asked a = ask(f, "task", "gate"), b = ask(f, "task", "print");
     expect(f, "task", "ersa_begun");
-    ask_with(f, "control", "connect_request", "{}", "{}", NULL);
+    ask_control(f, "connect_request", "{}");
     expect(f, "control", "connect_reply"); /* so both have arrived */
     kill(f->pid, SIGSTOP);
     pass_gate(); /* the first one is done meanwhile */

@@ -253,30 +253,63 @@ static inline void send_frames(struct fixture *f, const struct frame *frames, un
     assert_int_equal(peer_send(f->engine, frames, n), 0);
 }
 
+/* A signed message, which may be sent more than once. `channel` stands in front, but over the
+ * stock sockets; then `from`, but where the controller itself speaks; `word` is its only
+ * buffer, if there is one. */
+struct letter {
+    struct buf text;
+    struct frame frames[2 + SESSION_FRAMES + 1];
+    unsigned n;
+};
+
+static inline void letter_write(struct fixture *f, struct letter *l, const char *channel,
+                                const char *from, const struct outgoing *o, const char *word)
+{
+    l->n = 0;
+    buf_init(&l->text, 65536);
+    if (channel)
+        l->frames[l->n++] = (struct frame){(const uint8_t *)channel, strlen(channel), NULL};
+    if (from)
+        l->frames[l->n++] = (struct frame){(const uint8_t *)from, strlen(from), NULL};
+    assert_int_equal(session_frames(f->session, o, &l->text, l->frames + l->n), 0);
+    l->n += SESSION_FRAMES;
+    if (word)
+        l->frames[l->n++] = (struct frame){(const uint8_t *)word, strlen(word), NULL};
+}
+
+static inline void letter_send(struct fixture *f, const struct letter *l)
+{
+    send_frames(f, l->frames, l->n);
+}
+
+static inline void letter_fini(struct letter *l)
+{
+    buf_fini(&l->text);
+}
+
+static inline void post(struct fixture *f, const char *channel, const char *from,
+                        const struct outgoing *o, const char *word)
+{
+    struct letter l;
+    letter_write(f, &l, channel, from, o, word);
+    letter_send(f, &l);
+    letter_fini(&l);
+}
+
 struct asked {
     char id[32];
 };
 
-/* A request from "client" whose only buffer is `word`, if there is one. */
 static inline struct asked ask_with(struct fixture *f, const char *channel, const char *type,
                                     const char *metadata, const char *content, const char *word)
 {
     struct asked a;
-    struct buf scratch;
-    struct frame frames[2 + SESSION_FRAMES + 1];
     snprintf(a.id, sizeof(a.id), "c_1_%u", f->n_ids++);
-    buf_init(&scratch, 65536);
     struct outgoing o = {.msg_type = type,
                          .msg_id = a.id,
                          .metadata = {metadata, strlen(metadata)},
                          .content = {content, strlen(content)}};
-    frames[0] = (struct frame){(const uint8_t *)channel, strlen(channel), NULL};
-    frames[1] = FRAME_LIT("client");
-    assert_int_equal(session_frames(f->session, &o, &scratch, frames + 2), 0);
-    if (word)
-        frames[2 + SESSION_FRAMES] = (struct frame){(const uint8_t *)word, strlen(word), NULL};
-    send_frames(f, frames, 2 + SESSION_FRAMES + (word ? 1 : 0));
-    buf_fini(&scratch);
+    post(f, channel, "client", &o, word);
     return a;
 }
 
@@ -285,31 +318,23 @@ static inline struct asked ask(struct fixture *f, const char *channel, const cha
     return ask_with(f, channel, "apply_request", "{\"label\": \"l\"}", "{}", word);
 }
 
-static inline void tell(struct fixture *f, const char *type, const char *content)
+static inline void ask_control(struct fixture *f, const char *type, const char *content)
 {
-    struct buf scratch;
-    struct frame frames[1 + SESSION_FRAMES];
-    buf_init(&scratch, 65536);
-    struct outgoing o = {.msg_type = type, .content = {content, strlen(content)}};
-    frames[0] = FRAME_LIT("query");
-    assert_int_equal(session_frames(f->session, &o, &scratch, frames + 1), 0);
-    send_frames(f, frames, 1 + SESSION_FRAMES);
-    buf_fini(&scratch);
+    ask_with(f, "control", type, "{}", content, NULL);
 }
 
-/* A recall, as the task scheduler sends it: no client stands in front, and over the stock
- * sockets no channel. */
+static inline void tell(struct fixture *f, const char *type, const char *content)
+{
+    post(f, "query", NULL,
+         &(struct outgoing){.msg_type = type, .content = {content, strlen(content)}}, NULL);
+}
+
+/* As the task scheduler does. */
 static inline void recall(struct fixture *f, const char *channel, const char *content)
 {
-    struct buf scratch;
-    struct frame frames[1 + SESSION_FRAMES];
-    buf_init(&scratch, 65536);
-    struct outgoing o = {.msg_type = "ersa_recall", .content = {content, strlen(content)}};
-    if (channel)
-        frames[0] = (struct frame){(const uint8_t *)channel, strlen(channel), NULL};
-    assert_int_equal(session_frames(f->session, &o, &scratch, frames + 1), 0);
-    send_frames(f, channel ? frames : frames + 1, SESSION_FRAMES + (channel ? 1 : 0));
-    buf_fini(&scratch);
+    post(f, channel, NULL,
+         &(struct outgoing){.msg_type = "ersa_recall", .content = {content, strlen(content)}},
+         NULL);
 }
 
 /* The request that waits at the gate is done: its answer is on its way to the engine. */

@@ -77,19 +77,14 @@ static void test_unmet(void **state)
 static void test_forged_and_replayed(void **state)
 {
     struct fixture *f = *state;
-    struct buf scratch;
-    struct frame frames[3 + SESSION_FRAMES];
-    buf_init(&scratch, 65536);
-    struct outgoing o = {.msg_type = "apply_request", .msg_id = "twice"};
-    frames[0] = FRAME_LIT("mux");
-    frames[1] = FRAME_LIT("client");
-    session_frames(f->session, &o, &scratch, frames + 2);
-    frames[2 + SESSION_FRAMES] = FRAME_LIT("echo");
-    send_frames(f, frames, 3 + SESSION_FRAMES);
-    send_frames(f, frames, 3 + SESSION_FRAMES); /* replayed */
-    frames[3] = FRAME_LIT("0123");              /* wrong signature */
-    send_frames(f, frames, 3 + SESSION_FRAMES);
-    send_frames(f, frames, 5);                                   /* frames missing */
+    struct letter l;
+    letter_write(f, &l, "mux", "client",
+                 &(struct outgoing){.msg_type = "apply_request", .msg_id = "twice"}, "echo");
+    letter_send(f, &l);
+    letter_send(f, &l);              /* replayed */
+    l.frames[3] = FRAME_LIT("0123"); /* wrong signature */
+    letter_send(f, &l);
+    send_frames(f, l.frames, 5);                                 /* frames missing */
     send_frames(f, (const struct frame[]){FRAME_LIT("mux")}, 1); /* nothing at all */
     send_frames(f, (const struct frame[]){FRAME_LIT("what"), FRAME_LIT("")}, 2);
     struct asked a = ask(f, "mux", "echo");
@@ -97,7 +92,7 @@ static void test_forged_and_replayed(void **state)
     assert_true(has(g.parts.parent, "twice"));
     expect_reply(f, "mux", a);
     assert_int_equal(count(f, "mux", "apply_reply"), 2);
-    buf_fini(&scratch);
+    letter_fini(&l);
 }
 
 static void test_abort(void **state)
@@ -107,10 +102,10 @@ static void test_abort(void **state)
     struct asked first = ask(f, "mux", "wait"), second = ask(f, "mux", "echo"),
                  third = ask(f, "mux", "echo");
     snprintf(content, sizeof(content), "{\"msg_ids\": [\"%s\"]}", second.id);
-    ask_with(f, "control", "abort_request", "{}", content, NULL);
+    ask_control(f, "abort_request", content);
     struct got g = expect(f, "control", "abort_reply");
     assert_true(has(g.parts.content, "ok"));
-    ask_with(f, "control", "interrupt_request", "{}", "{}", NULL);
+    ask_control(f, "interrupt_request", "{}");
     g = expect_reply(f, "mux", first);
     assert_true(has(g.parts.content, "KeyboardInterrupt"));
     g = expect_reply(f, "mux", second);
@@ -127,15 +122,10 @@ static void test_recall(void **state)
     char content[128];
     struct asked first = ask(f, "task", "wait"), direct = ask(f, "mux", "echo"),
                  second = ask(f, "task", "echo");
-    struct buf scratch;
-    struct frame frames[3 + SESSION_FRAMES];
-    buf_init(&scratch, 65536);
-    struct outgoing o = {.msg_type = "apply_request", .msg_id = "third"};
-    frames[0] = FRAME_LIT("task");
-    frames[1] = FRAME_LIT("client");
-    session_frames(f->session, &o, &scratch, frames + 2);
-    frames[2 + SESSION_FRAMES] = FRAME_LIT("echo");
-    send_frames(f, frames, 3 + SESSION_FRAMES);
+    struct letter third;
+    letter_write(f, &third, "task", "client",
+                 &(struct outgoing){.msg_type = "apply_request", .msg_id = "third"}, "echo");
+    letter_send(f, &third);
     snprintf(content, sizeof(content), "{\"msg_ids\": [\"%s\", \"third\", \"%s\", 7, \"x\"]}",
              first.id, direct.id);
     recall(f, "task", content);
@@ -145,9 +135,9 @@ static void test_recall(void **state)
     recall(f, "task", content);
     g = expect(f, "task", "ersa_recalled");
     assert_true(slice_is(g.parts.content, "{\"msg_ids\": []}"));
-    send_frames(f, frames, 3 + SESSION_FRAMES);
-    send_frames(f, frames, 3 + SESSION_FRAMES); /* this one is a replay */
-    ask_with(f, "control", "interrupt_request", "{}", "{}", NULL);
+    letter_send(f, &third);
+    letter_send(f, &third); /* this one is a replay */
+    ask_control(f, "interrupt_request", "{}");
     expect_reply(f, "task", first);
     expect_reply(f, "mux", direct);
     expect_reply(f, "task", second);
@@ -156,7 +146,7 @@ static void test_recall(void **state)
     expect_reply(f, "task", ask(f, "task", "echo"));
     assert_int_equal(count(f, "task", "apply_reply"), 4);
     assert_int_equal(count(f, "task", "ersa_begun"), 4);
-    buf_fini(&scratch);
+    letter_fini(&third);
 }
 
 /* Only the scheduler may ask: not a client's message that came as a task or directly. */
@@ -170,7 +160,7 @@ static void test_recalls_of_others(void **state)
     recall(f, "mux", content);
     recall(f, "task", "[]");
     expect(f, "task", "ersa_recalled");
-    ask_with(f, "control", "interrupt_request", "{}", "{}", NULL);
+    ask_control(f, "interrupt_request", "{}");
     expect_reply(f, "task", first);
     expect_reply(f, "task", second);
     assert_int_equal(count(f, "task", "ersa_recalled"), 1);
@@ -183,7 +173,7 @@ static void test_error_aborts_executes_that_wait(void **state)
     ask_with(f, "mux", "execute_request", "{}", "{}", "abort others");
     ask_with(f, "mux", "execute_request", "{}", "{}", "echo");
     struct asked apply = ask(f, "mux", "echo");
-    ask_with(f, "control", "interrupt_request", "{}", "{}", NULL);
+    ask_control(f, "interrupt_request", "{}");
     struct got g = expect(f, "mux", "execute_reply");
     assert_true(has(g.parts.content, "ValueError"));
     g = expect(f, "mux", "execute_reply");
@@ -198,7 +188,7 @@ static void test_error_aborts_executes_that_wait(void **state)
 static void test_null_abort_is_answered(void **state)
 {
     struct fixture *f = *state;
-    ask_with(f, "control", "abort_request", "{}", "{\"msg_ids\": null}", NULL);
+    ask_control(f, "abort_request", "{\"msg_ids\": null}");
     expect(f, "control", "abort_reply");
 }
 
@@ -206,9 +196,9 @@ static void test_clear_is_answered_at_once(void **state)
 {
     struct fixture *f = *state;
     struct asked a = ask(f, "mux", "wait");
-    ask_with(f, "control", "clear_request", "{}", "{}", NULL);
+    ask_control(f, "clear_request", "{}");
     expect(f, "control", "clear_reply");
-    ask_with(f, "control", "interrupt_request", "{}", "{}", NULL);
+    ask_control(f, "interrupt_request", "{}");
     expect_reply(f, "mux", a);
     expect_reply(f, "mux", ask(f, "mux", "echo"));
     assert_int_equal(count(f, "control", "clear_reply"), 1); /* not once more by the runtime */
@@ -228,7 +218,7 @@ static void test_signals(void **state)
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        ask_with(f, "control", "signal_request", "{}", rows[i].content, NULL);
+        ask_control(f, "signal_request", rows[i].content);
         struct got g = expect(f, "control", "signal_reply");
         assert_true(has(g.parts.content, rows[i].piece));
     }
@@ -238,7 +228,7 @@ static void test_signals(void **state)
 static void test_other_requests(void **state)
 {
     struct fixture *f = *state;
-    ask_with(f, "control", "usage_request", "{}", "{}", NULL);
+    ask_control(f, "usage_request", "{}");
     struct got g = expect(f, "control", "usage_reply");
     assert_true(has(g.parts.content, "\"kernel_memory\""));
     ask_with(f, "mux", "connect_request", "{}", "{}", NULL);
