@@ -22,6 +22,13 @@ static int setup_hwm0(void **state)
     return 0;
 }
 
+static int setup_pure(void **state)
+{
+    struct sched_config cfg = {.scheme = "pure", .grace_report_ms = 200};
+    *state = rig_new(&cfg);
+    return 0;
+}
+
 static const char not_here[] = "{\"targets\": [\"U0\"]}";
 
 /* Each look at those that wait leaves them in their order, whatever holds them up. */
@@ -237,6 +244,18 @@ static void test_aborted_everywhere(void **state)
     assert_int_equal(sched_counts(r->s)->aborted, 3);
 }
 
+/* With the scheme pure no reply has a uuid in front, nor has the one for a dead engine. */
+static void test_pure_and_a_dead_engine(void **state)
+{
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_give(r, 0, "a", retries);
+    rig_begun(r, 0, "a");
+    rig_gone(r, 0, true, NULL);
+    rig_pass_ms(r, 201);
+    assert_string_equal(rig_expect_error(r, "a", "EngineError")->first, "");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
@@ -250,6 +269,7 @@ int main(void)
         T(test_direct_work_counts),
         T(test_unwanted_is_not_tried_again),
         T(test_aborted_everywhere),
+        cmocka_unit_test_setup_teardown(test_pure_and_a_dead_engine, setup_pure, rig_teardown),
     };
     return cmocka_run_group_tests_name("router/sched_edges", tests, NULL, NULL);
 }

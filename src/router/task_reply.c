@@ -2,7 +2,7 @@
 /* Answers that the scheduler makes itself (schedulers.md 7 and 10): of type apply_reply
  * whatever was asked, because clients know no other. `engine_info` stays empty, which tells a
  * client not to wait for output. An answer made here has no uuid in front; that for a dead
- * engine has. */
+ * engine has, unless the scheme is a mere relay. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +36,7 @@ static void send(struct sched *s, const struct answer *a)
         return;
     }
     s->ops->event(s->ctx, TASK_ENDED, a->msg_id, a->uuid, &parts);
-    unsigned n_uuid = a->uuid.len > 0, n_idents = a->n_front - 1;
+    unsigned n_uuid = a->uuid.len > 0 && !s->policy->ops->is_relay, n_idents = a->n_front - 1;
     unsigned n = n_uuid + n_idents + SESSION_FRAMES;
     struct frame *all = calloc(n, sizeof(*all));
     if (!all)
