@@ -41,6 +41,7 @@ struct chan *chan_new(int fd)
     }
     c->refs = 1;
     c->fd = fd;
+    c->owner = getpid();
     pthread_mutex_init(&c->tx.lock, NULL);
     pthread_mutex_init(&c->pool.lock, NULL);
     return c;
@@ -75,4 +76,11 @@ void chan_after_fork(struct chan *c)
     c->borrowed.n_returned = 0;
     pthread_mutex_init(&c->tx.lock, NULL);
     pthread_mutex_init(&c->pool.lock, NULL);
+}
+
+bool chan_is_child(struct chan *c)
+{
+    if (!c->is_child && getpid() != c->owner)
+        chan_after_fork(c);
+    return c->is_child;
 }

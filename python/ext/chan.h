@@ -105,7 +105,8 @@ struct tx_part {
 struct chan {
     int refs;      /* GIL */
     int fd;        /* -1: closed */
-    bool is_child; /* of a fork: nothing of this is ours any more */
+    pid_t owner;   /* who made it */
+    bool is_child; /* of a fork: nothing of this is ours any more; see chan_is_child() */
     struct rx rx;
     struct borrowed borrowed;
     struct pool pool;
@@ -117,6 +118,8 @@ void chan_unref(struct chan *c);
 void chan_close(struct chan *c);
 /* In the child of a fork: closes, forgets what is under way, makes locks anew. */
 void chan_after_fork(struct chan *c);
+/* Are we such a child? C code may fork without telling Python: this makes up for it. */
+bool chan_is_child(struct chan *c);
 
 /* Reads what there is, or waits for it. Octets read, 0 at the end, -1 with errno. */
 ssize_t rx_read(struct chan *c, bool is_waiting);

@@ -222,8 +222,9 @@ static PyObject *channel_recv(PyObject *o, PyObject *const *args, Py_ssize_t n)
     int is_waiting = n > 0 ? PyObject_IsTrue(args[0]) : 1;
     if (is_waiting < 0)
         return NULL;
-    if (self->is_receiving || self->chan->is_child) {
-        PyErr_SetString(PyExc_RuntimeError, self->chan->is_child
+    bool is_child = chan_is_child(self->chan);
+    if (self->is_receiving || is_child) {
+        PyErr_SetString(PyExc_RuntimeError, is_child
                                                 ? "a forked child has no channel to the engine"
                                                 : "another thread is receiving");
         return NULL;
@@ -264,7 +265,7 @@ static PyObject *channel_send(PyObject *o, PyObject *const *args, Py_ssize_t n_a
     unsigned long type = PyLong_AsUnsignedLong(args[0]);
     if (PyErr_Occurred())
         return NULL;
-    if (self->chan->is_child) {
+    if (chan_is_child(self->chan)) {
         PyErr_SetString(PyExc_RuntimeError, "a forked child has no channel to the engine");
         return NULL;
     }
@@ -311,7 +312,7 @@ static PyObject *channel_close(PyObject *o, PyObject *unused)
 static PyObject *channel_before_fork(PyObject *o, PyObject *unused)
 {
     struct channel *self = (struct channel *)o;
-    if (!self->chan->is_child)
+    if (!chan_is_child(self->chan))
         borrow_make_own(&self->chan->borrowed);
     Py_RETURN_NONE;
 }
@@ -331,7 +332,13 @@ static PyObject *channel_owed(PyObject *o, void *unused)
     return owed;
 }
 
+static PyObject *channel_is_child(PyObject *o, void *unused)
+{
+    return PyBool_FromLong(chan_is_child(((struct channel *)o)->chan));
+}
+
 static PyGetSetDef channel_getset[] = {
+    {"is_child", channel_is_child, NULL, "Are we a forked child of who made it?", NULL},
     {"owed", channel_owed, NULL, "The msg_id of the RUN that has no REPLY yet, or None.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -214,12 +214,13 @@ class FakeEngine:
                 raise AssertionError(f"unexpected message {kind}")
 
     def ask(self, msg_type, content=None, buffers=(), metadata=None):
-        """Sends a RUN; returns its id."""
+        """Sends a RUN; returns its id. `content` may be octets as they are."""
         self.counter += 1
         msg_id = f"c-1_{self.counter}"
         header = {"msg_id": msg_id, "msg_type": msg_type, "session": "c-1", "username": "u", "version": "5.3"}
+        text = content if isinstance(content, bytes) else json.dumps(content or {}).encode()
         self.send(RUN, [msg_type.encode(), msg_id.encode(), json.dumps(header).encode(),
-                        json.dumps(metadata or {}).encode(), json.dumps(content or {}).encode(), *buffers])
+                        json.dumps(metadata or {}).encode(), text, *buffers])
         return msg_id.encode()
 
     def answer(self, msg_id, timeout=DEADLINE_S):

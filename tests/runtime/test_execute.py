@@ -45,6 +45,13 @@ def test_none_is_not_shown(engine):
     assert [m[0] for m in published(engine, "execute_input")] == []
 
 
+def test_text_that_is_not_unicode(engine):
+    """Stock clients write a lone surrogate as one octet that is not UTF-8."""
+    content = b'{"silent": false, "code": "\'\x80\'"}'
+    assert engine.answer(engine.ask("execute_request", content)).status == "ok"
+    assert engine.published[-1][2]["data"]["text/plain"] == "'\ufffd'"
+
+
 @pytest.mark.parametrize("silent", [True, False])
 def test_error(engine, silent):
     reply = engine.execute("x = 1\n1/0", silent=silent)

@@ -35,6 +35,8 @@ def test_magics_and_shell_lines(engine):
     assert engine.execute("%%timeit -n1 -r1\npass").status == "ok"
     assert engine.execute("!echo hello").status == "ok"
     wait_for_output(engine, "hello\r\n")
+    engine.execute("%who_ls", silent=False)
+    assert engine.published[-1][2]["data"]["text/plain"] == "['x', 'y']"
 
 
 def test_counter_and_results_go_on(engine):

@@ -115,6 +115,17 @@ def test_child_that_comes_out_of_its_task(engine):
     assert "ValueError: in the child" in engine.output(2) and not engine.published
 
 
+def test_child_that_c_code_makes(engine):
+    """Python's own handlers around a fork do not run."""
+    code = "def f():\n import ctypes\n return ctypes.CDLL(None).fork() > 0"
+    assert engine.value(code) is True
+    assert engine.value("def f():\n import os\n return os.wait()[1]") == 0
+    code = ("def f():\n import ctypes, os\n if ctypes.CDLL(None).fork() == 0: raise ValueError('in the child')\n"
+            " return os.wait()[1] >> 8")
+    assert engine.value(code) == 1
+    assert "ValueError: in the child" in engine.output(2) and not engine.published
+
+
 def test_child_must_not_speak(engine):
     code = ("def f():\n import os\n from ipyparallel.datapub import publish_data\n pid = os.fork()\n if pid == 0:\n"
             "  try:\n   publish_data({'a': 1})\n  except RuntimeError:\n   os._exit(7)\n  os._exit(1)\n"
@@ -165,6 +176,34 @@ def test_closing_all_usual_descriptors(engine):
     assert engine.value("def f():\n import os\n os.closerange(3, 1024)\n return 1") == 1
     assert engine.value("lambda: 2") == 2
     assert len(engine.call("lambda: bytes(100000)").buffers[1]) == 100000
+
+
+@pytest.mark.parametrize("code", [
+    "os.closerange(3, 1 << 20)",
+    "[os.close(fd) for fd in map(int, os.listdir('/proc/self/fd')) if os.path.exists(f'/proc/self/fd/{fd}')]",
+])
+def test_closing_all_descriptors(engine, code):
+    assert engine.value(f"def f():\n import os\n {code}\n return 1") == 1
+    assert engine.value("lambda: 2") == 2
+    forked = f"if os.fork() == 0:\n  {code}\n  os._exit(7)\n return os.wait()[1] >> 8"
+    assert engine.value(f"def f():\n import os\n {forked}") == 7
+
+
+def test_output_that_is_held_back_comes_with_its_request(engine):
+    code = "def f():\n import sys\n sys.stdout = open(1, 'w', closefd=False)\n print('held back')"
+    engine.value(code)
+    assert engine.output() == "held back\n"
+    assert engine.value("def f():\n import sys\n sys.stdout = sys.__stdout__") is None
+
+
+@pytest.mark.parametrize("stream", ["None", "type('Odd', (), {'write': 1, 'flush': 1})()"])
+def test_streams_that_are_none(engine, stream):
+    code = f"def f():\n import sys\n sys.stdout = sys.stderr = {stream}"
+    engine.value(code)
+    assert engine.value("lambda: 1") == 1
+    assert engine.call("lambda: 1 / 0").content["ename"] == "ZeroDivisionError"
+    assert engine.execute("import sys; del sys.stdout").status == "ok"
+    assert engine.value("lambda: 2") == 2
 
 
 def test_closing_stdout(engine):

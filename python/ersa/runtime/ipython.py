@@ -105,7 +105,7 @@ def _make(rt):
     for name in ("In", "Out", "_ih", "_oh", "_dh", "exit", "quit"):
         kept.pop(name, None)
     rt.ns.update(kept)
-    rt.ns["get_ipython"] = rt.get_ipython
+    rt.ns["get_ipython"] = shell.user_ns_hidden["get_ipython"] = rt.get_ipython
     shell.kernel = rt.shell.kernel
     shell.kernel.shell = shell
     shell.data_pub = rt.shell.data_pub

@@ -56,8 +56,9 @@ except Exception:  # another Python than those we know
 
 
 def loads(octets):
-    """The value in octets of UTF-8; ValueError when it is none."""
-    text = str(octets, "utf-8").strip() or "null"
+    """The value in octets of UTF-8; ValueError when it is none. What is not UTF-8 is replaced, as stock peers do:
+    clients send lone surrogates as single octets."""
+    text = str(octets, "utf-8", "replace").strip() or "null"
     try:
         return _scan(text, 0)[0]
     except StopIteration:

@@ -5,7 +5,7 @@ import sys
 
 import ersa.runtime
 from ersa import _core
-from ersa.runtime import imports, jsons
+from ersa.runtime import imports, jsons, streams
 
 # Handler of each request: module and function. It takes (runtime, parts) and returns a reply, (status,
 # flags, content, buffers), or a coroutine that does, which then goes on in an event loop.
@@ -42,7 +42,7 @@ class Runtime:
         self.request = (b"", b"", b"{}", b"{}", b"{}")  # the first parts of the one under way, else of the last
         self.shell = None  # get_ipython()
         self.ipython = None  # IPython's shell, once something needs it
-        self.is_exiting = self.is_child = False
+        self.is_exiting = False
         self.spawned = []  # coroutines for an event loop that does not run yet
         self.loop = None
         self.handlers = {}
@@ -77,7 +77,7 @@ class Runtime:
         """Publishes the error and returns the reply about it."""
         from ersa.runtime import errors
         ename, evalue, traceback = described or errors.safely_described(_core.call, error)
-        if self.is_child:
+        if self.channel.is_child:
             print("\n".join(traceback), file=sys.stderr)
             self.leave_child(1)
         content = {"traceback": traceback, "ename": ename, "evalue": evalue}
@@ -113,18 +113,24 @@ class Runtime:
         self.reply(msg_id, reply)
         return None
 
-    def in_child(self):
-        self.is_child = True
-
     def leave_child(self, code):
         """A forked child came out of the user code that its parent is in: that was its work."""
-        from ersa.runtime import streams
         streams.flush(always=True)
         os._exit(code)
 
+    def flush_output(self):
+        """What user code put in the place of the streams may hold something back. It may also fail, or never end:
+        through the gate."""
+        try:
+            _core.call(streams.flush)
+        except BaseException:
+            pass
+
     def reply(self, msg_id, reply):
-        if self.is_child:
+        if self.channel.is_child:
             self.leave_child(0)
+        if streams.are_replaced():
+            self.flush_output()
         status, flags, content, buffers = reply
         self.channel.send(_core.REPLY, [msg_id, status, flags, content, *buffers])
         _core.disarm()
@@ -212,11 +218,11 @@ def start(rt):
 
 def main(channel):
     _core.install_sigint()
-    from ersa.runtime import namespace, streams
+    from ersa.runtime import descriptors, namespace
     imports.install()
+    descriptors.install(channel)
     streams.install()
     rt = ersa.runtime.current = Runtime(channel)
-    os.register_at_fork(after_in_child=rt.in_child)
     namespace.prepare(rt)
     try:
         if start(rt):

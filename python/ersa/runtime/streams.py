@@ -63,9 +63,13 @@ def install():
     os.register_at_fork(after_in_child=_in_child)
 
 
+def are_replaced():
+    return type(getattr(sys, "stdout", None)) is not Stream or type(getattr(sys, "stderr", None)) is not Stream
+
+
 def flush(always=False):
     """What user code put in place of the streams may hold something back; so may ours in a forked child."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (getattr(sys, "stdout", None), getattr(sys, "stderr", None)):
         if always or type(stream) is not Stream:
             try:
                 stream.flush()
