@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Messages are parsed from whole octets in one buffer: head, table, inline parts. Descriptors
- * of BLOCK messages come in the order of those messages, so they wait in a list of their own.
- */
+/* Messages from the runtime to its engine, and the channel's life. Messages are parsed from
+ * whole octets in one buffer: head, table, inline parts. Descriptors of BLOCK messages come in
+ * the order of those messages, so they wait in a list of their own. */
 #include "engine/rtchannel.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/rtchannel_impl.h"
 #include "engine/rtfds.h"
 #include "ersa/error.h"
 
@@ -21,192 +22,20 @@
 #define TURN_BYTES 4194304u /* read in one turn */
 #define FDS_MAX 1024        /* of BLOCK messages under way */
 
-/* Sending */
-
-static void watch_events(struct rtchannel *c)
+void rtchannel_watch(struct rtchannel *c)
 {
     unsigned events = (c->is_held ? 0 : LOOP_READ) | (c->tx.len > c->tx_sent ? LOOP_WRITE : 0);
     if (events != c->watch.events)
         loop_rewatch(c->loop, &c->watch, events);
 }
 
-/* A buffer that was large once is let go. */
-static void shrink(struct buf *b)
+void rtchannel_shrink(struct buf *b)
 {
     size_t max = b->max;
     if (b->len || b->cap <= KEEP_BYTES)
         return;
     buf_fini(b);
     buf_init(b, max);
-}
-
-/* Writes up to the next descriptor, then with it. What can't be written now waits; that the
- * other side is gone is learned by reading. */
-static void flush(struct rtchannel *c)
-{
-    while (c->tx_sent < c->tx.len) {
-        const struct rtmark *next = rtmarks_front(&c->out);
-        int fd = next && next->at == c->tx_sent ? next->fd : -1;
-        if (fd >= 0 && c->out.first + 1 < c->out.n)
-            next++;
-        else if (fd >= 0)
-            next = NULL;
-        size_t until = next ? next->at : c->tx.len;
-        ssize_t n = rtfds_send(c->watch.fd, c->tx.data + c->tx_sent, until - c->tx_sent, fd,
-                               MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        if (fd >= 0)
-            rtmarks_pop(&c->out);
-        c->tx_sent += (size_t)n;
-    }
-    if (c->tx_sent == c->tx.len) {
-        buf_reset(&c->tx);
-        c->tx_sent = 0;
-        shrink(&c->tx);
-    }
-    watch_events(c);
-}
-
-static int put_head(struct rtchannel *c, uint32_t type, unsigned n_parts, uint64_t inline_bytes)
-{
-    struct rt_head head = {type, n_parts, inline_bytes};
-    return buf_append(&c->tx, &head, sizeof(head));
-}
-
-static int put_part(struct rtchannel *c, uint64_t len, uint32_t block)
-{
-    struct rt_part part = {len, block, 0};
-    return buf_append(&c->tx, &part, sizeof(part));
-}
-
-/* All of it or nothing. */
-static int put_announcement(struct rtchannel *c, uint32_t number, const struct block *b)
-{
-    uint64_t cap = b->cap;
-    size_t at = c->tx.len, size = sizeof(number) + sizeof(cap);
-    int rc = buf_reserve(&c->tx, sizeof(struct rt_head) + sizeof(struct rt_part) + size);
-    if (rc == 0)
-        rc = rtmarks_push(&c->out, at, b->fd);
-    if (rc < 0)
-        return rc;
-    put_head(c, RT_BLOCK, 1, size);
-    put_part(c, size, 0);
-    buf_append(&c->tx, &number, sizeof(number));
-    return buf_append(&c->tx, &cap, sizeof(cap));
-}
-
-static void on_release(void *ctx, uint32_t id)
-{
-    struct rtchannel *c = ctx;
-    if (!c->is_open)
-        return;
-    size_t before = c->tx.len;
-    int rc = put_head(c, RT_RELEASE, 1, sizeof(id));
-    if (rc == 0)
-        rc = put_part(c, sizeof(id), 0);
-    if (rc == 0)
-        rc = buf_append(&c->tx, &id, sizeof(id));
-    if (rc < 0)
-        c->tx.len = before;
-    flush(c);
-}
-
-/* The block to lend for a frame, with a reference: its own where it can be shared. */
-static struct block *shareable(struct rtchannel *c, const struct frame *f)
-{
-    if (f->block && f->block->fd >= 0 && f->data == f->block->data)
-        return block_ref(f->block);
-    struct block *b = block_get(c->pool, f->len);
-    if (b && b->fd < 0) {
-        block_unref(b);
-        return NULL;
-    }
-    if (b)
-        memcpy(b->data, f->data, f->len);
-    return b;
-}
-
-static int lend(struct rtchannel *c, const struct frame *f, uint32_t *ret_number)
-{
-    bool announce = false;
-    struct block *b = shareable(c, f);
-    uint32_t number = b ? lender_lend(&c->lender, b, &announce) : 0;
-    if (b && number == 0 && b == f->block) { /* lent already: a copy */
-        block_unref(b);
-        struct frame copy = {f->data, f->len, NULL};
-        b = shareable(c, &copy);
-        number = b ? lender_lend(&c->lender, b, &announce) : 0;
-    }
-    int rc = number ? 0 : ERSA_ENOMEM;
-    if (rc == 0 && announce)
-        rc = put_announcement(c, number, b);
-    if (rc < 0 && number)
-        lender_undo(&c->lender, number, false);
-    block_unref(b);
-    *ret_number = rc == 0 ? number : 0;
-    return rc;
-}
-
-/* Which parts travel inline: the small ones, as far as the bound goes. `numbers` gets the
- * blocks of the others, announced. */
-static int lend_large(struct rtchannel *c, const struct frame *parts, unsigned n,
-                      uint32_t *numbers, uint64_t *ret_inline)
-{
-    *ret_inline = 0;
-    for (unsigned i = 0; i < n; i++) {
-        if (parts[i].len < RT_SHM_MIN && *ret_inline + parts[i].len <= RT_INLINE_MAX) {
-            *ret_inline += parts[i].len;
-            continue;
-        }
-        int rc = lend(c, &parts[i], &numbers[i]);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
-static int put_message(struct rtchannel *c, uint32_t type, const struct frame *parts,
-                       unsigned n, const uint32_t *numbers, uint64_t inline_bytes)
-{
-    int rc = put_head(c, type, n, inline_bytes);
-    for (unsigned i = 0; i < n && rc == 0; i++)
-        rc = put_part(c, parts[i].len, numbers[i]);
-    for (unsigned i = 0; i < n && rc == 0; i++)
-        if (!numbers[i])
-            rc = buf_append(&c->tx, parts[i].data, parts[i].len);
-    return rc;
-}
-
-#define NUMBERS_ON_STACK 64
-
-int rtchannel_send(struct rtchannel *c, uint32_t type, const struct frame *parts, unsigned n)
-{
-    if (!c->is_open)
-        return ERSA_ECLOSED;
-    if (n > RT_PARTS_MAX)
-        return ERSA_EFULL;
-    uint32_t few[NUMBERS_ON_STACK] = {0};
-    uint32_t *numbers = n <= NUMBERS_ON_STACK ? few : calloc(n, sizeof(*numbers));
-    if (!numbers)
-        return ERSA_ENOMEM;
-    uint64_t inline_bytes;
-    int rc = lend_large(c, parts, n, numbers, &inline_bytes);
-    if (rc == 0)
-        rc = buf_reserve(&c->tx,
-                         sizeof(struct rt_head) + n * sizeof(struct rt_part) + inline_bytes);
-    if (rc == 0)
-        rc = put_message(c, type, parts, n, numbers, inline_bytes);
-    else /* what was announced stays announced; only the uses are taken back */
-        for (unsigned i = 0; i < n; i++)
-            if (numbers[i])
-                lender_undo(&c->lender, numbers[i], true);
-    if (numbers != few)
-        free(numbers);
-    flush(c);
-    return rc;
 }
 
 /* Receiving */
@@ -446,7 +275,7 @@ static void serve(struct rtchannel *c, size_t budget, bool to_end)
         bool is_all = c->rx.len < c->rx.cap;
         if (parse_all(c) < 0)
             break;
-        shrink(&c->rx);
+        rtchannel_shrink(&c->rx);
         if (!to_end && ((is_all && c->rx.len == 0) || (size_t)n >= budget))
             break;
         budget -= (size_t)n;
@@ -458,7 +287,7 @@ static void on_ready(struct watch *w, unsigned events)
 {
     struct rtchannel *c = container_of(w, struct rtchannel, watch);
     if (events & LOOP_WRITE)
-        flush(c);
+        rtchannel_flush(c);
     if (!(events & LOOP_READ) || c->is_reading)
         return;
     c->is_held = false; /* where it was, this is a hang-up: no more will come */
@@ -477,7 +306,7 @@ int rtchannel_open(struct rtchannel *c, struct loop *l, int fd, struct block_poo
                             .watch.fn = on_ready,
                             .need = sizeof(struct rt_head)};
     lender_init(&c->lender);
-    borrower_init(&c->borrower, on_release, c);
+    borrower_init(&c->borrower, rtchannel_give_back, c);
     buf_init(&c->tx, TX_MAX);
     buf_init(&c->rx, MESSAGE_MAX + READ_SIZE);
     int flags = fcntl(fd, F_GETFL);
@@ -520,7 +349,7 @@ void rtchannel_hold(struct rtchannel *c, bool on)
 {
     c->is_held = on;
     if (c->is_open)
-        watch_events(c);
+        rtchannel_watch(c);
 }
 
 void rtchannel_read_out(struct rtchannel *c)
