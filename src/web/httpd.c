@@ -26,11 +26,12 @@
 #include "web/process.h"
 #include "web/scrape.h"
 #include "web/text.h"
+#include "web/visitors.h"
 
 #define CONNECTIONS_MAX 128
 #define CONNECTIONS_KEPT 96
 #define PATIENCE_MS 10000
-#define SWEEP_MS 500
+#define TURN_MS 500 /* the longest pause while the library waits for something */
 #define REQUEST_MAX 16384
 #define PAGE_MAX ((size_t)4 << 20)
 
@@ -47,24 +48,14 @@ struct web {
     struct timer turn;   /* the daemon has something to do then */
     struct watch stop;
     int stop_fd, port;
-    unsigned patience_ms;
+    struct visitors visitors; /* connections */
     struct scrape scrape;
-    struct list visitors; /* the one that was served longest ago first */
-    unsigned n_visitors;
-    struct timer sweep;
     struct stats_sheet own;
     struct buf page; /* /metrics, as of the last answers */
     int page_rc;
-    uint64_t answered[N_CODES], n_evicted;
+    uint64_t answered[N_CODES];
     struct stats_desk *desks[WEB_DESKS_MAX];
     unsigned n_desks;
-};
-
-struct visitor { /* a connection */
-    struct list link;
-    int fd;
-    int64_t since_ns;
-    bool is_cut;
 };
 
 struct request {
@@ -79,7 +70,7 @@ static void plan_turn(struct web *w)
 {
     unsigned MHD_LONG_LONG ms;
     if (MHD_get_timeout(w->daemon, &ms) == MHD_YES)
-        loop_after(w->loop, &w->turn, ms < SWEEP_MS ? MS_TO_NS(ms) + 1 : MS_TO_NS(SWEEP_MS));
+        loop_after(w->loop, &w->turn, ms < TURN_MS ? MS_TO_NS(ms) + 1 : MS_TO_NS(TURN_MS));
     else
         loop_cancel(w->loop, &w->turn);
 }
@@ -100,69 +91,18 @@ static void on_events(struct watch *watch, unsigned events)
     take_turn(container_of(watch, struct web, events));
 }
 
-/* Connections */
-
-/* The daemon sees the end and closes it. */
-static void cut(struct web *w, struct visitor *v)
-{
-    if (v->is_cut)
-        return;
-    v->is_cut = true;
-    w->n_evicted++;
-    shutdown(v->fd, SHUT_RDWR);
-}
-
-static void on_sweep(struct timer *t)
-{
-    struct web *w = container_of(t, struct web, sweep);
-    int64_t limit = loop_now_ns(w->loop) - MS_TO_NS(w->patience_ms);
-    list_for_each (&w->visitors, it) {
-        struct visitor *v = container_of(it, struct visitor, link);
-        if (v->since_ns > limit)
-            break;
-        cut(w, v);
-    }
-    if (w->n_visitors)
-        loop_after(w->loop, t, MS_TO_NS(SWEEP_MS));
-}
-
-static void push_out_oldest(struct web *w)
-{
-    unsigned n = w->n_visitors;
-    list_for_each (&w->visitors, it) {
-        struct visitor *v = container_of(it, struct visitor, link);
-        if (n-- <= CONNECTIONS_KEPT)
-            return;
-        cut(w, v);
-    }
-}
-
 static void on_connection(void *cls, struct MHD_Connection *c, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct web *w = cls;
-    struct visitor *v = *context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (!v)
-            return;
-        list_remove(&v->link);
-        w->n_visitors--;
-        free(v);
+        if (*context)
+            visitor_left(&w->visitors, *context);
         return;
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-    v = info ? calloc(1, sizeof(*v)) : NULL;
-    *context = v;
-    if (!v)
-        return;
-    v->fd = info->connect_fd;
-    v->since_ns = loop_now_ns(w->loop);
-    list_push_back(&w->visitors, &v->link);
-    w->n_visitors++;
-    push_out_oldest(w);
-    if (!timer_is_set(&w->sweep))
-        loop_after(w->loop, &w->sweep, MS_TO_NS(SWEEP_MS));
+    *context = info ? visitor_came(&w->visitors, info->connect_fd) : NULL;
 }
 
 /* Answers */
@@ -258,12 +198,8 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
     struct request *q = *context;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct visitor *v = info ? info->socket_context : NULL;
-    if (v) {
-        v->since_ns = loop_now_ns(w->loop);
-        list_remove(&v->link);
-        list_push_back(&w->visitors, &v->link);
-    }
+    if (info && info->socket_context)
+        visitor_served(&w->visitors, info->socket_context);
     if (q)
         list_remove(&q->link);
     free(q);
@@ -287,8 +223,8 @@ static void fill_own(struct web *w)
         snprintf(code, sizeof(code), "%u", codes[i]);
         stats_put_label(s, STATS_HTTP_REQUESTS, code, (double)w->answered[i]);
     }
-    stats_put(s, STATS_HTTP_CONNECTIONS, w->n_visitors);
-    stats_put(s, STATS_HTTP_EVICTED, (double)w->n_evicted);
+    stats_put(s, STATS_HTTP_CONNECTIONS, w->visitors.n);
+    stats_put(s, STATS_HTTP_EVICTED, (double)w->visitors.n_evicted);
     process_put(s);
     stats_put_thread(s, "web");
 }
@@ -418,7 +354,7 @@ static void free_web(struct web *w)
     scrape_fini(&w->scrape);
     if (w->loop) {
         loop_cancel(w->loop, &w->turn);
-        loop_cancel(w->loop, &w->sweep);
+        visitors_fini(&w->visitors);
         loop_unwatch(w->loop, &w->events);
         loop_unwatch(w->loop, &w->stop);
         loop_free(w->loop);
@@ -452,17 +388,16 @@ int web_start(struct web **ret, const struct web_config *cfg, struct ersa_error 
         return err_set(err, ERSA_ENOMEM, "out of memory");
     }
     w->port = port;
-    w->patience_ms = cfg->patience_ms ? cfg->patience_ms : PATIENCE_MS;
     w->turn.fn = on_turn;
-    w->sweep.fn = on_sweep;
     w->events.fn = on_events;
     w->stop.fn = on_stop;
-    list_init(&w->visitors);
     buf_init(&w->page, PAGE_MAX);
     w->n_desks = cfg->n_desks < WEB_DESKS_MAX ? cfg->n_desks : WEB_DESKS_MAX;
     memcpy(w->desks, cfg->desks, w->n_desks * sizeof(struct stats_desk *));
     w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->loop = loop_new();
+    visitors_init(&w->visitors, w->loop, CONNECTIONS_KEPT,
+                  cfg->patience_ms ? cfg->patience_ms : PATIENCE_MS);
     int rc = w->loop && w->stop_fd >= 0 ? 0 : ERSA_EIO;
     if (rc == 0)
         rc = loop_watch(w->loop, &w->stop, w->stop_fd, LOOP_READ, LOOP_URGENT);
