@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who is at the other end: coming up, taking over, sending, flow control, going. */
+/* Who is at the other end: coming up, taking over, sending, going. */
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
@@ -13,33 +13,6 @@
 #define FLUSH_BUDGET (1u << 20) /* octets of one peer a turn */
 #define PORT_CAPS 2             /* with that many full queues a port is crowded: then peers */
 #define CROWDED_PART 16         /* are full with this part of their cap */
-
-/* A source that isn't read until a sink has drained. */
-struct stall {
-    struct list of_sink, of_source;
-    struct peer *source;
-    struct peer *sink;
-};
-
-static void unstall(struct stall *s)
-{
-    list_remove(&s->of_sink);
-    list_remove(&s->of_source);
-    peer_resume(s->source);
-    free(s);
-}
-
-static void release_sources(struct peer *sink)
-{
-    while (!list_is_empty(&sink->sources))
-        unstall(container_of(sink->sources.next, struct stall, of_sink));
-}
-
-static void leave_sinks(struct peer *source)
-{
-    while (!list_is_empty(&source->sinks))
-        unstall(container_of(source->sinks.next, struct stall, of_source));
-}
 
 struct peer *peer_new(struct port *port, struct slice identity)
 {
@@ -272,8 +245,8 @@ void peer_gone(struct peer *p, enum peer_down why)
     p->conn = NULL;
     delist(p);
     keep_unsent(p);
-    release_sources(p);
-    leave_sinks(p);
+    peer_release_sources(p);
+    peer_leave_sinks(p);
     bury(p);
     if (p->is_up && port->cfg.ops->peer_down)
         port->cfg.ops->peer_down(port->cfg.ctx, p, why);
@@ -292,8 +265,8 @@ void peer_close(struct peer *p)
         c->peer = NULL;
         conn_drop(c);
     }
-    release_sources(p);
-    leave_sinks(p);
+    peer_release_sources(p);
+    peer_leave_sinks(p);
     list_remove(&p->flush);
     list_push_back(&w->closing, &p->ended);
     wire_sweep_later(w);
@@ -343,7 +316,7 @@ static void note_drained(struct peer *p)
     if (!p->is_full || p->tx.bytes >= tx_limit(p) / 2)
         return;
     p->is_full = false;
-    release_sources(p);
+    peer_release_sources(p);
     if (cfg->ops->drained)
         cfg->ops->drained(cfg->ctx, p);
 }
@@ -421,48 +394,6 @@ size_t peer_unacknowledged(const struct peer *p)
         domain == AF_UNIX || ioctl(p->conn->watch.fd, SIOCOUTQ, &n) < 0)
         return 0;
     return n > 0 ? (size_t)n : 0;
-}
-
-/* Flow control */
-
-void peer_pause(struct peer *p)
-{
-    if (p->paused++ == 0 && p->conn)
-        conn_update_events(p->conn);
-}
-
-void peer_resume(struct peer *p)
-{
-    struct wire *w = p->port->wire;
-    if (p->paused == 0 || --p->paused || !p->conn)
-        return;
-    conn_update_events(p->conn);
-    if (p->conn->tail_len && list_is_empty(&p->conn->again)) {
-        list_push_back(&w->again, &p->conn->again);
-        loop_defer(w->loop, &w->read_again);
-    }
-}
-
-bool peer_is_paused(const struct peer *p)
-{
-    return p->paused > 0;
-}
-
-void peer_stall(struct peer *source, struct peer *sink)
-{
-    if (!sink->is_full || !sink->conn || !source->conn)
-        return;
-    list_for_each (&source->sinks, it)
-        if (container_of(it, struct stall, of_source)->sink == sink)
-            return;
-    struct stall *s = malloc(sizeof(*s));
-    if (!s)
-        return;
-    s->source = source;
-    s->sink = sink;
-    list_push_back(&sink->sources, &s->of_sink);
-    list_push_back(&source->sinks, &s->of_source);
-    peer_pause(source);
 }
 
 /* What a peer is */

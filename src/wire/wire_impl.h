@@ -197,6 +197,12 @@ void peer_flush(struct peer *p);
 int peer_send_raw(struct peer *p, const void *data, size_t len);
 void peer_free(struct peer *p);
 
+/* flow.c */
+/* Those that are paused for `sink` are read again. */
+void peer_release_sources(struct peer *sink);
+/* The other way round: nobody has `source` paused any more. */
+void peer_leave_sinks(struct peer *source);
+
 /* port.c */
 void port_connection_lost(struct port *p, struct connector *k);
 /* A connection of a closed port has written everything. */
