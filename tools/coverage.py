@@ -28,7 +28,7 @@ PARSERS = {
     "attach": ["router/attach.c", "router/link.c", "router/tasks.c", "router/direct.c", "router/iopub.c"],
     "options": ["config/options_argv.c", "config/options_json.c", "config/options_value.c"],
     "header": ["wire/session.c", "wire/json.c"],
-    "jscan": ["wire/jscan.c"],
+    "jscan": ["wire/jscan.c", "wire/jvalue.c"],
     "zmtp": ["wire/zmtp.c", "wire/handshake.c", "wire/reading.c", "wire/mech_null.c"],
     "curve": ["wire/mech_curve.c", "wire/curve_box.c", "wire/sealed.c"],
     "rtchannel": ["engine/rtchannel.c"],

@@ -21,7 +21,7 @@ only on those below it on this page's list of layers.
 
     programs   src/cli, bin                      python/ersa (package), python/ext (ersa._core)
     parts      src/router   src/records   src/engine   src/launch   src/web
-    shared     src/store   src/config   src/stats   src/stats
+    shared     src/store   src/config   src/stats
     wire       src/wire   on   src/loop
     ground     src/util, include/ersa
 
@@ -35,7 +35,7 @@ FOLDERS = [
     ("src/util", "The ground: knows nothing of messages.", ["err", "str", "buf", "block", "map", "list", "heap"]),
     ("src/loop", "One thread, one loop: descriptors, timers, rings between threads, children.", ["loop", "ring"]),
     ("src/wire", "ZMTP on the loop, and the Jupyter layer of a message. Nobody else knows ZMTP.",
-     ["msg", "port", "wire_impl", "wire", "conn", "handshake", "reading", "peer", "txq", "zmtp", "mechanism", "session"]),
+     ["msg", "port", "wire_impl", "wire", "conn", "handshake", "reading", "peer", "flow", "txq", "zmtp", "mechanism", "session"]),
     ("src/config", "The one table of options, and the files around it.", ["options", "options_table", "options_common"]),
     ("src/store", "The seam for task records, its stores, and the query language.", ["store", "mail", "query"]),
     ("src/stats", "Figures: the list of metrics, histograms, and how a thread hands its figures to the one that serves them.",
@@ -44,12 +44,11 @@ FOLDERS = [
      ["router", "core", "ports", "link", "engine", "registry", "registration", "heart", "hub", "direct", "tasks",
       "sched_task", "sched_core", "task", "assign", "line", "policy"]),
     ("src/records", "The thread that owns the store.", ["records", "core", "tasks", "query"]),
-    ("src/stats", "Counters, histograms and the snapshots that the web thread shows.", []),
-    ("src/web", "The thread that serves metrics.", ["web", "httpd", "scrape", "text"]),
+    ("src/web", "The thread that serves metrics.", ["web", "httpd", "visitors", "scrape", "text"]),
     ("src/engine", "The engine: connections, queue and life, apart from user code.",
      ["engine", "core", "life", "channels", "channels_attach", "channels_stock", "dispatch", "queue", "runtime", "rtproto",
-      "rtchannel"]),
-    ("src/launch", "Starting and stopping programs, here and later elsewhere.", ["launcher", "cluster", "local"]),
+      "rtchannel", "rtsend"]),
+    ("src/launch", "Starting and stopping programs, here and later elsewhere.", ["launcher", "cluster", "local_impl", "local", "local_state"]),
     ("src/cli", "The programs' mains and commands.", ["ipcontroller", "ipengine", "ipcluster", "cli"]),
     ("python/ersa", "The Python package.", []),
     ("python/ersa/runtime", "The runtime: `python -m ersa.runtime`, the process in which user code runs.",
