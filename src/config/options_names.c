@@ -252,6 +252,7 @@ bool class_rename(const char **section, const char **trait)
 
 struct nearest {
     const char *to;
+    size_t to_len;
     size_t best; /* distance */
     char name[64];
 };
@@ -259,13 +260,14 @@ struct nearest {
 static void consider(struct nearest *n, const char *name, size_t len)
 {
     char copy[64];
-    if (len >= sizeof(copy))
+    if (len >= sizeof(copy) ||
+        n->to_len > len + n->best) /* of a name of a megabyte, none is near */
         return;
     memcpy(copy, name, len);
     copy[len] = 0;
     size_t distance = str_distance(n->to, copy);
     /* "--prof" for "--profile": what was begun counts as near. */
-    if (strncmp(copy, n->to, strlen(n->to)) == 0 && strlen(n->to) >= 3)
+    if (strncmp(copy, n->to, n->to_len) == 0 && n->to_len >= 3)
         distance = distance < 2 ? distance : 2;
     if (distance < n->best) {
         n->best = distance;
@@ -275,8 +277,8 @@ static void consider(struct nearest *n, const char *name, size_t len)
 
 static struct nearest nearest_to(const char *name)
 {
-    size_t limit = strlen(name) / 3 + 1;
-    return (struct nearest){.to = name, .best = (limit < 3 ? limit : 3) + 1};
+    size_t len = strlen(name), limit = len / 3 + 1;
+    return (struct nearest){.to = name, .to_len = len, .best = (limit < 3 ? limit : 3) + 1};
 }
 
 const char *nearest_class(const char *section)
