@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 import fakeengine
-from fakeengine import HEAD, PART, FakeEngine, Gone, head
+from fakeengine import HEAD, PART, SHUTDOWN, FakeEngine, Gone, head
 from packing import memory, pack_call
 
 
@@ -23,6 +23,28 @@ def test_shutdown_runs_exit_handlers(engine):
     engine.execute("import atexit; atexit.register(print, 'bye')")
     assert engine.shutdown() == 0
     assert engine.output() == "bye\n"
+
+
+def test_shutdown_before_it_has_begun():
+    """An engine that was not let in ends like this; nothing is wrong with it."""
+    fake = FakeEngine(start=False)
+    try:
+        fake.send(SHUTDOWN, [])
+        assert fake.process.wait(30) == 0
+        assert fake.output(2) == ""
+    finally:
+        fake.close()
+
+
+def test_working_directory_that_is_gone(tmp_path):
+    (tmp_path / "gone").mkdir()
+    prefix = ["sh", "-c", 'rmdir ../gone; exec "$@"', "sh"]
+    fake = FakeEngine(cwd=tmp_path / "gone", prefix=prefix)
+    try:
+        assert fake.value("lambda: 1") == 1
+        assert fake.call("lambda: __import__('os').getcwd()").content["ename"] == "FileNotFoundError"
+    finally:
+        fake.close()
 
 
 def test_end_of_the_channel_ends_the_runtime(engine):

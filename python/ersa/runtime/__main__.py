@@ -4,6 +4,14 @@ import os
 import sys
 
 
+def working_directory():
+    """It may have been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 def restore_environment():
     """ipengine put the package in front of PYTHONPATH; user code and its children see what was there before."""
     ours = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -18,7 +26,7 @@ def restore_environment():
             del os.environ["PYTHONPATH"]
     if ours not in (before or "").split(os.pathsep):
         sys.path[:] = [p for p in sys.path if p != ours]
-    if not sys.flags.isolated and sys.path and sys.path[0] in (os.getcwd(), ""):
+    if not sys.flags.isolated and sys.path and sys.path[0] in (working_directory(), ""):
         sys.path[0] = ""
     else:
         sys.path.insert(0, "")

@@ -202,7 +202,7 @@ class Runtime:
 def start(rt):
     """HELLO to READY."""
     message = rt.channel.recv()
-    if message is None:
+    if message is None or message[0] == _core.SHUTDOWN:
         return False
     if message[0] != _core.HELLO or len(message[1]) != 1:
         raise _core.ProtocolError("the first message is not HELLO")
