@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "wire/caps.h"
 #include "router/comeback.h"
@@ -24,9 +25,9 @@
 
 /* What is announced */
 
-static json_t *id_content(const struct engine *e)
+static json_t *id_content(int64_t id, struct slice uuid)
 {
-    return json_pack("{s:I, s:s%}", "id", (json_int_t)e->id, "uuid", e->uuid.data, e->uuid.len);
+    return json_pack("{s:I, s:s%}", "id", (json_int_t)id, "uuid", uuid.data, uuid.len);
 }
 
 static void on_alive(void *ctx, struct engine *e)
@@ -39,24 +40,33 @@ static void on_alive(void *ctx, struct engine *e)
     if (sched_engine_add(r->sched, &e->task) < 0)
         log_error("engine::%" PRId64 " gets no tasks: out of memory", e->id);
     heart_watch(r, e);
-    notify(r, "registration_notification", (struct slice){NULL, 0}, id_content(e));
+    notify(r, "registration_notification", (struct slice){NULL, 0}, id_content(e->id, e->uuid));
     state_changed(r);
     log_info("engine::Engine Connected: %" PRId64, e->id);
 }
 
-/* A client asks who is there on one connection and subscribes on another: who was announced
- * between the answer and the subscription would stay unknown to it for ever. Hearing twice of
- * an engine does no harm. */
+static void tell_of_end(void *ctx, int64_t id, struct slice uuid)
+{
+    notify_one(ctx, "unregistration_notification", id_content(id, uuid));
+}
+
+/* A client asks who is there on one connection and subscribes on another: who was announced, or
+ * ended, between the answer and the subscription would stay unknown to it, or there, for ever.
+ * Hearing twice of an engine does no harm, nor does the end of one that was never heard of;
+ * ends come first, since an id may have gone on to another. With the scheme pure stock clients
+ * send no tasks any more after any end, and are spared that. */
 void registration_on_subscribed(struct link *l)
 {
     struct router *r = l->router;
     int64_t since_ns = loop_now_ns(r->loop) - MS_TO_NS(RECENT_MS);
     const struct list *live = &r->registry.live;
+    if (strcmp(r->cfg.sched.scheme, "pure") != 0)
+        registry_walk_ended(&r->registry, since_ns, tell_of_end, l);
     for (const struct list *it = live->prev; it != live; it = it->prev) {
         const struct engine *e = container_of(it, struct engine, link);
         if (e->announced_ns < since_ns)
             break;
-        notify_one(l, "registration_notification", id_content(e));
+        notify_one(l, "registration_notification", id_content(e->id, e->uuid));
     }
 }
 
@@ -77,7 +87,7 @@ static void on_gone(void *ctx, struct engine *e, bool was_alive)
     if (!was_alive && !e->restored)
         return;
     const char *cause = r->cfg.caps & CAP_death_cause ? e->cause : NULL;
-    json_t *content = id_content(e);
+    json_t *content = id_content(e->id, e->uuid);
     if (cause)
         json_object_set_new(content, "ersa", json_pack("{s:s}", "cause", cause));
     notify(r, "unregistration_notification", (struct slice){NULL, 0}, content);

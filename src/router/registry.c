@@ -15,7 +15,7 @@
 
 struct past_engine {
     struct list link;
-    int64_t id;
+    int64_t id, ended_ns;
     unsigned caps;
     bool by_heart;
     size_t uuid_len;
@@ -38,6 +38,7 @@ static void remember_past(struct registry *r, const struct engine *e, bool by_he
     if (!p)
         return;
     p->id = e->id;
+    p->ended_ns = loop_now_ns(r->env.loop);
     p->caps = e->caps;
     p->by_heart = by_heart;
     p->uuid_len = e->uuid.len;
@@ -255,6 +256,20 @@ struct engine *registry_by_uuid(const struct registry *r, struct slice uuid)
 struct engine *registry_by_id(const struct registry *r, int64_t id)
 {
     return map_get(&r->by_id, &id, sizeof(id));
+}
+
+void registry_walk_ended(const struct registry *r, int64_t since_ns,
+                         void (*fn)(void *ctx, int64_t id, struct slice uuid), void *ctx)
+{
+    const struct list *past = &r->past_order;
+    for (const struct list *it = past->prev; it != past; it = it->prev) {
+        const struct past_engine *p = container_of(it, struct past_engine, link);
+        struct slice uuid = {p->uuid, p->uuid_len};
+        if (p->ended_ns < since_ns)
+            return;
+        if (!registry_by_uuid(r, uuid))
+            fn(ctx, p->id, uuid);
+    }
 }
 
 bool registry_lost_heart(const struct registry *r, struct slice uuid, int64_t *ret_id,

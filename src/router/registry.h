@@ -61,6 +61,11 @@ int registry_add(struct registry *r, struct slice uuid, int64_t wish, unsigned c
 struct engine *registry_by_uuid(const struct registry *r, struct slice uuid);
 struct engine *registry_by_id(const struct registry *r, int64_t id);
 
+/* Those that ended since then and are not here again, the last one first. `uuid` is borrowed.
+ */
+void registry_walk_ended(const struct registry *r, int64_t since_ns,
+                         void (*fn)(void *ctx, int64_t id, struct slice uuid), void *ctx);
+
 /* Did an engine of that uuid end because its heart was silent? Then it can be announced again
  * when the heart comes back, with this id and these capabilities. */
 bool registry_lost_heart(const struct registry *r, struct slice uuid, int64_t *ret_id,

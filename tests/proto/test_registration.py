@@ -154,6 +154,22 @@ def test_client_that_subscribes_late_hears_of_new_engines(client, peers):
     assert note.content == {"id": engine.id, "uuid": engine.uuid}
 
 
+def test_client_that_subscribes_late_hears_of_engines_that_ended(client, peers):
+    """It may have asked for the engines just before this one ended; another may have its id meanwhile."""
+    first, second = peers.attached(), peers.attached()
+    client.wait_engines(2)
+    first.close()
+    second.close()
+    client.wait_engines(0)
+    heir = peers.attached(wish=second.id)
+    client.wait_engines(1)
+    late = peers.client()
+    notes = [late.notified() for _ in range(3)]
+    assert {(n.content["id"], n.content["uuid"]) for n in notes[:2]} == {(e.id, e.uuid) for e in (first, second)}
+    assert [n.type for n in notes] == ["unregistration_notification"] * 2 + ["registration_notification"]
+    assert notes[2].content == {"id": second.id, "uuid": heir.uuid}
+
+
 def test_what_does_not_register_again_frees_nothing(context, controller, client):
     """A stock engine that only opens its registration socket leaves no trace."""
     name = new_uuid()
