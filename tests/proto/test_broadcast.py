@@ -459,8 +459,12 @@ def test_too_many_open_requests_are_refused(start_controller, make_peers):
     assert reply.metadata["is_coalescing"] is False and reply.parent["msg_id"] == reply.metadata["original_msg_id"]
 
 
-def test_payload_is_shared_between_engines(client, peers, controller):
-    """Engines that do not read hold references to one block, not copies."""
+def test_payload_is_shared_between_engines(start_controller, make_peers):
+    """Engines that do not read hold references to one block, not copies. They never beat either, for which a period of
+    200 ms would leave two seconds."""
+    controller = start_controller()
+    peers = make_peers(controller)
+    client = peers.client()
     engines = [peers.raw() for _ in range(12)]
     client.wait_engines(12)
     before = controller.rss_mb()
