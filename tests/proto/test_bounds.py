@@ -22,6 +22,7 @@ from harness import CAPS, PATIENCE_S, header_of, raw_recv, unassigned, wait_unti
 LIMIT_MB = 48
 BOUND_MB = 200 + LIMIT_MB
 MB = 1 << 20
+HELD_BACK_S = 2  # who can't send, or hears nothing, for so long is held back
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ class Witness(threading.Thread):
         assert self.failure is None, repr(self.failure)
         # On a busy machine a turn may take long, but none may wait for the flood's end.
         enough = max(1, min(5, int(self.seconds)))
-        assert self.served >= enough and self.slowest < 5, \
+        assert self.served >= enough and self.slowest < max(5, self.seconds / 2), \
             f"served {self.served} times in {self.seconds:.1f} s, the slowest took {self.slowest:.1f} s"
         assert self.most < BOUND_MB, f"{self.most:.0f} MB"
 
@@ -147,7 +148,7 @@ def test_client_that_floods_and_reads_no_refusals(start, witness):
     peers, w = witness(controller)
     pack = Packer(w.client.session, [bytes(200)])
     with w, connection(controller, "client", "task", b"DEALER") as s:
-        s.settimeout(1)
+        s.settimeout(HELD_BACK_S)
         octets = 0
         end = time.monotonic() + 12
         try:
@@ -166,7 +167,7 @@ def send_results(client, s, engine, result):
     frames = client.session.pack("apply_request", buffers=[b"x"])
     s.sendall(harness.RawEngine.encode([engine.uuid.encode(), *frames]))
     request = engine.recv_channel("mux")
-    engine.socket.settimeout(1)
+    engine.socket.settimeout(HELD_BACK_S)
     with contextlib.suppress(socket.timeout):
         for sent in range(600):
             engine.send("mux", engine.reply_to(request, buffers=[result]))
@@ -175,7 +176,7 @@ def send_results(client, s, engine, result):
 
 def test_client_that_reads_no_results(start, witness):
     """Its engine waits for it, until it is dropped; others have other engines."""
-    controller = start()
+    controller = start("--HeartMonitor.max_heartmonitor_misses=1000")
     peers, w = witness(controller)
     deaf_engine = peers.raw()
     w.client.wait_engines(2)
@@ -188,7 +189,7 @@ def test_client_that_reads_no_results(start, witness):
 
 def test_many_clients_that_read_no_results(start, witness):
     """The first fill what one may have waiting, for the others there is less."""
-    controller = start()
+    controller = start("--HeartMonitor.max_heartmonitor_misses=1000")
     peers, w = witness(controller)
     engines = [peers.raw() for _ in range(8)]
     w.client.wait_engines(9)
@@ -206,7 +207,7 @@ def test_engine_that_stops_reading(start, witness):
     stuck = peers.raw()
     w.client.wait_engines(2)
     with w, connection(controller, "client", "mux", b"DEALER") as s:
-        s.settimeout(2)
+        s.settimeout(HELD_BACK_S)
         payload = os.urandom(MB)
         sent = 0
         try:
@@ -304,7 +305,7 @@ def test_disk_that_is_full(start, make_peers, tmp_path):
         while most < BOUND_MB:
             client.submit(buffers=[payload])
             sent += 1
-            engine.answer(engine.recv(timeout=1), buffers=[payload])
+            engine.answer(engine.recv(timeout=HELD_BACK_S), buffers=[payload])
             answered += 1
             most = max(most, controller.rss_mb())
     assert most < BOUND_MB, f"{most:.0f} MB after {answered} tasks"
@@ -401,7 +402,7 @@ def test_store_that_lags_behind(start, make_peers, tmp_path):
             while most < BOUND_MB:
                 client.submit(buffers=[payload])
                 sent += 1
-                engine.answer(engine.recv(timeout=0.7), buffers=[payload])
+                engine.answer(engine.recv(timeout=HELD_BACK_S), buffers=[payload])
                 answered += 1
                 most = max(most, controller.rss_mb())
         lock.execute("ROLLBACK")
@@ -427,11 +428,11 @@ def test_engines_go_on_while_the_store_lags_behind(start, make_peers, tmp_path):
     try:
         with connection(controller, "client", "task", b"DEALER") as s:
             lock.execute("BEGIN IMMEDIATE")
-            s.settimeout(0.5)
+            s.settimeout(HELD_BACK_S)
             with contextlib.suppress(socket.timeout):
                 for block in blocks:
                     s.sendall(block)
             for _ in range(300):
-                engine.answer(engine.recv(timeout=2))
+                engine.answer(engine.recv())
     finally:
         lock.close()

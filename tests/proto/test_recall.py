@@ -51,7 +51,7 @@ class Worker:
         """The next `n` tasks; their ids."""
         self.held = []
         for _ in range(n):
-            self.held.append(self.engine.recv(timeout=1))
+            self.held.append(self.engine.recv(timeout=2))
         return [header_of(r)["msg_id"] for r in self.held]
 
     def begin(self, msg_id):
