@@ -27,6 +27,18 @@ def nap(seconds, value=None):
 
 
 @by_value
+def hold(started, gate, value=None, seconds=60):
+    """Says by a file that it runs, and goes on until the other file is there, but not for ever."""
+    import os
+    import time
+    open(started, "w").close()
+    end = time.monotonic() + seconds
+    while not os.path.exists(gate) and time.monotonic() < end:
+        time.sleep(0.005)
+    return value
+
+
+@by_value
 def spin(seconds):
     """Runs Python code all the time, so that a signal is seen at once."""
     import time

@@ -149,14 +149,16 @@ def test_coalesced_exception_of_one_engine_tells(client, ranks):
         assert error.value.ename == "ZeroDivisionError" and error.value.engine_info["engine_id"] == bad
 
 
-def test_abort(tree, client):
+def test_abort(tree, client, tmp_path):
     view = client.broadcast_view()
-    running = view.apply_async(f.nap, 1, "slept")
+    is_old = tree.engine_kind == "reference" and ipp.version_info[0] < 9
+    running = view.apply_async(f.hold, str(tmp_path / "started"), str(tmp_path / "gate"), "held", 1 if is_old else 60)
     waiting = view.apply_async(f.add, 1)
     client.abort(waiting, block=True)
-    assert running.get(30) == ["slept"] * N
+    (tmp_path / "gate").touch()
+    assert running.get(30) == ["held"] * N
     ends = [r if r == 2 else type(r) for r in waiting.get(30)]
-    if tree.engine_kind == "reference" and ipp.version_info[0] < 9:
+    if is_old:
         # An engine of ipyparallel 8 reads control only after the task: the next one may come first.
         assert set(ends) <= {2, ipp.error.TaskAborted}
     else:
@@ -165,13 +167,14 @@ def test_abort(tree, client):
 
 
 @pytest.mark.ours("engines")
-def test_abort_of_a_coalescing_one(client):
+def test_abort_of_a_coalescing_one(client, tmp_path):
     """The client names the one id that it knows; engines know the request by another."""
     view = client.broadcast_view(is_coalescing=True)
-    running = view.apply_async(f.nap, 1, "slept")
+    running = view.apply_async(f.hold, str(tmp_path / "started"), str(tmp_path / "gate"), "held")
     waiting = view.apply_async(f.add, 1)
     client.abort(waiting, block=True)
-    assert running.get(30) == ["slept"] * N
+    (tmp_path / "gate").touch()
+    assert running.get(30) == ["held"] * N
     with pytest.raises(ipp.error.TaskAborted):
         waiting.get(30)
     assert view.apply_sync(f.add, 1) == [2] * N

@@ -21,8 +21,17 @@ def clusters(tmp_path_factory):
         yield {"auto": auto, "one": one}
 
 
-def best(client, tasks):
-    return min(makespan(client, tasks) for _ in range(GOES))
+def expect_ratio(clusters, tasks, limit):
+    """How long with hwm=auto, for one with hwm=1: the best of some goes, in turns. Both take as long as the machine
+    lets them, so one comparison in four has to show it."""
+    ratios = []
+    for _ in range(4):
+        goes = [[makespan(clusters[hwm], tasks) for hwm in ("auto", "one")] for _ in range(GOES)]
+        auto, one = map(min, zip(*goes))
+        ratios.append(auto / one)
+        if ratios[-1] <= limit:
+            return
+    raise AssertionError(ratios)
 
 
 def test_long_tasks_among_short_ones(clusters):
@@ -31,16 +40,9 @@ def test_long_tasks_among_short_ones(clusters):
     random.Random(7).shuffle(tasks)
     for client in clusters.values():
         makespan(client, [0.001] * 400)
-    assert best(clusters["auto"], tasks) <= 1.1 * best(clusters["one"], tasks)
+    expect_ratio(clusters, tasks, 1.1)
 
 
 def test_short_tasks_alone(clusters):
-    """Engines needn't wait for the controller between tasks that take no time. It is about half the time, and both
-    take as long as the machine lets them: one comparison in four has to show it."""
-    tasks = [0.0] * 1500
-    ratios = []
-    for _ in range(4):
-        ratios.append(best(clusters["auto"], tasks) / best(clusters["one"], tasks))
-        if ratios[-1] < 0.9:
-            return
-    raise AssertionError(ratios)
+    """Engines needn't wait for the controller between tasks that take no time. It is about half the time."""
+    expect_ratio(clusters, [0.0] * 1500, 0.9)
