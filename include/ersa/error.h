@@ -16,7 +16,7 @@ extern "C" {
 
 enum ersa_code {
     ERSA_OK = 0,
-#define X(name, code, text, python) ERSA_##name = -(code),
+#define X(name, code, text) ERSA_##name = -(code),
 #include "ersa/error.def"
 #undef X
 };

@@ -86,7 +86,7 @@ static void save_now(struct cluster_run *r)
     int fd = r->has_lock ? -1 : cluster_lock(c, SAVE_LOCK_S, &err);
     int rc = fd < 0 && !r->has_lock ? fd : 0;
     if (rc == 0 && !cluster_run_is_told())
-        rc = cluster_save_locked(c, &err);
+        rc = cluster_save(c, &err);
     if (fd >= 0)
         cluster_unlock(c, fd);
     if (rc < 0)

@@ -81,7 +81,7 @@ static int look_and_tidy(struct cluster_run *r, struct ersa_error *err)
         return fd;
     rc = look(r);
     if (rc == 0 && !cluster_n_running(&r->cluster))
-        rc = cluster_save_locked(&r->cluster, err);
+        rc = cluster_save(&r->cluster, err);
     cluster_unlock(&r->cluster, fd);
     return rc;
 }
@@ -183,7 +183,7 @@ static int start_controller(struct cluster_run *r, const struct cluster_spec *sp
     if (rc == 0)
         rc = c->controller->ops->start(c->controller, 1, err);
     if (rc == 0)
-        rc = cluster_save_locked(c, err);
+        rc = cluster_save(c, err);
     cluster_unlock(c, fd);
     return rc;
 }
@@ -257,7 +257,7 @@ static int add_set(struct cluster_run *r, struct ersa_error *err)
         return err_set(err, rc, "out of memory");
     }
     r->engines = l;
-    return cluster_save_locked(c, err);
+    return cluster_save(c, err);
 }
 
 /* Under the lock until the file names the engines. */
@@ -270,7 +270,7 @@ static int start_set(struct cluster_run *r, struct ersa_error *err)
     log_info("Starting %d engines with %s", r->n, l->launcher->engine_class);
     rc = l->ops->start(l, r->n, err);
     bool is_saved = r->phase != RUN_STARTING; /* when the last of them was started */
-    return rc == 0 && !is_saved ? cluster_save_locked(&r->cluster, err) : rc;
+    return rc == 0 && !is_saved ? cluster_save(&r->cluster, err) : rc;
 }
 
 void cluster_run_engines(struct cluster_run *r)

@@ -114,7 +114,7 @@ static void tidy(struct stopping *s, struct cluster *c)
     if (fd >= 0) {
         rc = cluster_load(&now, &err);
         if (rc == 0 && !cluster_n_running(&now) && !now.unsupported)
-            rc = cluster_save_locked(&now, &err);
+            rc = cluster_save(&now, &err);
         writer_tidy(&s->cli->profile, c->file.cluster_id);
         cluster_unlock(&now, fd);
     }

@@ -133,18 +133,6 @@ int options_put(struct options *o, size_t index, const char *text, enum option_o
     return 0;
 }
 
-int options_set_text(struct options *o, const char *name, const char *text, const char *where,
-                     struct ersa_error *err)
-{
-    const char *dot = strchr(name, '.');
-    CLEANUP(free_ptr)
-    char *cls = dot ? str_dup_slice((struct slice){name, (size_t)(dot - name)}) : NULL;
-    size_t index;
-    if (!cls || !options_row(o->program, cls, dot + 1, &index))
-        return err_set(err, ERSA_ENOENT, "%s: no option %s", where, name);
-    return options_put(o, index, text, FROM_ARGV, where, false, err);
-}
-
 int options_put_foreign(struct options *o, const char *section, const char *trait,
                         json_t *value)
 {

@@ -113,9 +113,6 @@ int options_exit_code(int rc);
  * ones over earlier ones. Errors as above. */
 int options_set_json(struct options *o, const char *section, const char *trait, json_t *value,
                      const char *where, struct ersa_error *err);
-/* Sets one value as the command line does: for programs that compute one. */
-int options_set_text(struct options *o, const char *name, const char *text, const char *where,
-                     struct ersa_error *err);
 
 bool options_bool(const struct options *o, const char *name);
 long long options_int(const struct options *o, const char *name);

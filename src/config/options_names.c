@@ -93,22 +93,6 @@ const struct option_def *options_next_def(const struct option_def *prev)
     return NULL;
 }
 
-const struct option_def *options_row(enum program program, const char *cls, const char *trait,
-                                     size_t *ret_index)
-{
-    size_t n = options_n_defs();
-    for (size_t i = 0; i < n; i++) {
-        const struct option_def *d = options_def(i);
-        if ((d->programs & program) && strcmp(d->cls, cls) == 0 &&
-            strcmp(d->trait, trait) == 0) {
-            if (ret_index)
-                *ret_index = i;
-            return d;
-        }
-    }
-    return NULL;
-}
-
 /* Classes */
 
 static const struct {

@@ -83,9 +83,6 @@ void list_fini(struct option_list *l);
 /* Options (options.c) */
 
 const struct value *options_value(const struct options *o, size_t index);
-/* The row of the program, NULL when there is none. `ret_index` may be NULL. */
-const struct option_def *options_row(enum program program, const char *cls, const char *trait,
-                                     size_t *ret_index);
 /* Sets from text with a given origin; `index` of the row. */
 int options_put(struct options *o, size_t index, const char *text, enum option_origin origin,
                 const char *where, bool append, struct ersa_error *err);

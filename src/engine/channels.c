@@ -53,11 +53,6 @@ bool channels_is_one(const struct channels *c)
     return c->set->is_one;
 }
 
-bool channels_is_up(const struct channels *c)
-{
-    return c->set->is_up(c);
-}
-
 bool channels_is_served(const struct channels *c)
 {
     return c->set->is_served(c);

@@ -69,7 +69,6 @@ void channels_close(struct channels *c);
 
 /* `attach`: its end is the engine's end for the controller. */
 bool channels_is_one(const struct channels *c);
-bool channels_is_up(const struct channels *c);     /* ops.up was called last */
 bool channels_is_served(const struct channels *c); /* likewise ops.served */
 
 /* These fill in or use frames[0]. What can't be sent is dropped: its receiver is gone. */

@@ -11,8 +11,6 @@
 #include "util/err.h"
 #include "util/str.h"
 
-#define LOCK_WAIT_S 10.0
-
 int cluster_open(struct cluster *c, struct loop *l, const struct profile *p,
                  const char *cluster_id, struct ersa_error *err)
 {
@@ -205,7 +203,7 @@ static json_t *controller_state(const struct cluster *c, const struct cluster_fi
     return is_others && disk ? json_incref(disk->controller_state) : NULL;
 }
 
-int cluster_save_locked(struct cluster *c, struct ersa_error *err)
+int cluster_save(struct cluster *c, struct ersa_error *err)
 {
     struct cluster_file disk;
     bool has_disk = cluster_file_read(c->path, &disk, NULL) == 0;
@@ -226,16 +224,6 @@ int cluster_save_locked(struct cluster *c, struct ersa_error *err)
     json_decref(sets);
     if (has_disk)
         cluster_file_fini(&disk);
-    return rc;
-}
-
-int cluster_save(struct cluster *c, struct ersa_error *err)
-{
-    int fd = cluster_lock(c, LOCK_WAIT_S, err);
-    if (fd < 0)
-        return fd;
-    int rc = cluster_save_locked(c, err);
-    cluster_unlock(c, fd);
     return rc;
 }
 

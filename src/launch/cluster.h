@@ -40,14 +40,12 @@ void cluster_close(struct cluster *c); /* stops nothing */
  * Parts that are held already are left alone. */
 int cluster_load(struct cluster *c, struct ersa_error *err);
 
-/* Writes what has changed into the file; removes the file when nothing runs any more. */
-int cluster_save(struct cluster *c, struct ersa_error *err);
-
 /* From the check whether it runs until the file says so: nobody else may start it. */
 int cluster_lock(struct cluster *c, double timeout_s, struct ersa_error *err); /* descriptor */
 void cluster_unlock(struct cluster *c, int fd);
-/* As cluster_save(), for who holds the lock. */
-int cluster_save_locked(struct cluster *c, struct ersa_error *err);
+/* Writes what has changed into the file; removes the file when nothing runs any more. For who
+ * holds the lock. */
+int cluster_save(struct cluster *c, struct ersa_error *err);
 
 /* Takes `launch` on success. ERSA_ENOMEM. */
 int cluster_add_set(struct cluster *c, const char *id, struct launch *launch);

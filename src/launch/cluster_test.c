@@ -65,11 +65,19 @@ static struct launch *start(const char *id, const char *set_id, int n)
     return l;
 }
 
-static void stop_and_save(struct cluster *c)
+static void save(struct cluster *c)
 {
     struct ersa_error err = {0};
-    assert_int_equal(cluster_stop_wait(&c, 1, &at_once), 0);
+    int fd = cluster_lock(c, 10, &err);
+    assert_true(fd >= 0);
     assert_int_equal(cluster_save(c, &err), 0);
+    cluster_unlock(c, fd);
+}
+
+static void stop_and_save(struct cluster *c)
+{
+    assert_int_equal(cluster_stop_wait(&c, 1, &at_once), 0);
+    save(c);
 }
 
 static void test_several_holders(void **state)
@@ -81,10 +89,10 @@ static void test_several_holders(void **state)
     guest.is_guest = true;
     owner.controller = start("a", NULL, 1);
     assert_int_equal(cluster_add_set(&owner, "1", start("a", "1", 2)), 0);
-    assert_int_equal(cluster_save(&owner, &err), 0);
+    save(&owner);
     assert_int_equal(cluster_add_set(&guest, "2", start("a", "2", 1)), 0);
-    assert_int_equal(cluster_save(&guest, &err), 0);
-    assert_int_equal(cluster_save(&owner, &err), 0);
+    save(&guest);
+    save(&owner);
 
     open_cluster(&later, "a");
     assert_int_equal(cluster_load(&later, &err), 0);
@@ -106,7 +114,7 @@ static void test_several_holders(void **state)
     assert_int_equal(access(later.lock_path, F_OK), -1);
     while (cluster_n_running(&owner))
         loop_turn(loop, 1000);
-    assert_int_equal(cluster_save(&owner, &err), 0);
+    save(&owner);
     assert_int_equal(access(owner.path, F_OK), -1);
     cluster_close(&later);
     cluster_close(&guest);
@@ -120,7 +128,7 @@ static void test_stale_file(void **state)
     open_cluster(&c, "");
     c.controller = start("", NULL, 1);
     assert_int_equal(cluster_add_set(&c, "1", start("", "1", 1)), 0);
-    assert_int_equal(cluster_save(&c, &err), 0);
+    save(&c);
     struct cluster *all = &c;
     assert_int_equal(cluster_stop_wait(&all, 1, &at_once), 0);
     assert_int_equal(access(c.path, F_OK), 0); /* nobody wrote down that it ended */
@@ -134,7 +142,7 @@ static void test_stale_file(void **state)
     assert_int_equal(json_object_size(json_object_get(json_object_get(j, "engines"), "sets")),
                      0);
     json_decref(j);
-    assert_int_equal(cluster_save(&later, &err), 0);
+    save(&later);
     assert_int_equal(access(c.path, F_OK), -1);
     cluster_close(&later);
     cluster_close(&c);
@@ -158,7 +166,7 @@ static void test_broken_file(void **state)
         assert_non_null(strstr(err.text, "cluster-b.json"));
     }
     struct ersa_error err = {0};
-    assert_int_equal(cluster_save(&c, &err), 0); /* nothing runs: it goes */
+    save(&c); /* nothing runs: it goes */
     assert_int_equal(cluster_load(&c, &err), ERSA_ENOENT);
     cluster_close(&c);
 }
@@ -175,7 +183,7 @@ static void test_other_launcher(void **state)
     assert_int_equal(cluster_load(&c, &err), 0);
     assert_string_equal(c.unsupported, "slurm");
     assert_true(cluster_has_controller(&c));
-    assert_int_equal(cluster_save(&c, &err), 0); /* what we can't look at stays */
+    save(&c); /* what we can't look at stays */
     assert_int_equal(access(c.path, F_OK), 0);
     json_t *j = cluster_json(&c);
     assert_non_null(json_object_get(j, "controller"));
@@ -196,14 +204,14 @@ static void test_set_ids(void **state)
     struct launch *l = NULL;
     assert_int_equal(launch_new(launcher_find("local", &err), loop, &spec, NULL, &l, &err), 0);
     assert_int_equal(cluster_add_set(&c, first, l), 0);
-    assert_int_equal(cluster_save(&c, &err), 0);
+    save(&c);
     for (int i = 0; i < 3; i++) { /* more than one second's worth of luck */
         char *other = cluster_new_set_id(&guest);
         assert_string_not_equal(first, other);
         free(other);
     }
     l->state = LAUNCH_AFTER;
-    assert_int_equal(cluster_save(&c, &err), 0);
+    save(&c);
     assert_int_equal(access(c.path, F_OK), -1);
     free(first);
     cluster_close(&guest);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "ersa/error.h"
@@ -24,7 +23,6 @@ struct slot {
 
 struct loop {
     int epoll;
-    struct watch wake;
     struct slot *slots; /* [0] is never given out */
     uint32_t n_slots, cap_slots, free_slot;
     struct heap timers;
@@ -46,13 +44,6 @@ static void update_now(struct loop *l)
 {
     if (!l->fake_clock)
         l->now_ns = clock_mono_ns();
-}
-
-static void on_wake(struct watch *w, unsigned events)
-{
-    uint64_t count;
-    ssize_t n = read(w->fd, &count, sizeof(count));
-    (void)n;
 }
 
 static uint32_t epoll_bits(unsigned events)
@@ -102,7 +93,6 @@ struct loop *loop_new(void)
     struct loop *l = calloc(1, sizeof(*l));
     if (!l)
         return NULL;
-    l->wake = (struct watch){.fd = -1, .fn = on_wake};
     l->cap_slots = 16;
     l->n_slots = 1;
     l->slots = calloc(l->cap_slots, sizeof(*l->slots));
@@ -110,12 +100,7 @@ struct loop *loop_new(void)
     list_init(&l->deferred);
     update_now(l);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!l->slots || l->epoll < 0 || fd < 0 ||
-        loop_watch(l, &l->wake, fd, LOOP_READ, LOOP_URGENT) < 0) {
-        if (fd >= 0)
-            close(fd);
-        l->wake.fd = -1;
+    if (!l->slots || l->epoll < 0) {
         loop_free(l);
         return NULL;
     }
@@ -126,8 +111,6 @@ void loop_free(struct loop *l)
 {
     if (!l)
         return;
-    if (l->wake.fd >= 0)
-        close(l->wake.fd);
     if (l->epoll >= 0)
         close(l->epoll);
     heap_fini(&l->timers);
@@ -258,15 +241,6 @@ int loop_run(struct loop *l)
 void loop_stop(struct loop *l)
 {
     l->stopping = true;
-}
-
-void loop_wake(struct loop *l)
-{
-    uint64_t one = 1;
-    int saved = errno;
-    ssize_t n = write(l->wake.fd, &one, sizeof(one));
-    (void)n;
-    errno = saved;
 }
 
 void loop_set_busy_poll(struct loop *l, int64_t window_ns)

@@ -5,7 +5,8 @@
  *
  * Callbacks never free the object they run on: loop_unwatch(), loop_cancel() and loop_undefer()
  * take effect at once, and a descriptor that was ready in this turn is not served any more.
- * All functions belong to the loop's thread, except loop_wake(). */
+ * All functions belong to the loop's thread; others reach it by a ring (loop/ring.h) or a
+ * descriptor of their own. */
 #ifndef ERSA_LOOP_LOOP_H
 #define ERSA_LOOP_LOOP_H
 
@@ -62,8 +63,6 @@ int loop_run(struct loop *l);
 /* One turn that waits at most `max_wait_ms` (-1: until something happens); for tests. */
 int loop_turn(struct loop *l, int max_wait_ms);
 void loop_stop(struct loop *l);
-/* Ends the wait of the loop from any thread or signal handler. */
-void loop_wake(struct loop *l);
 
 /* Monotonic time at the start of this turn: what timers and deadlines are reckoned from. */
 int64_t loop_now_ns(const struct loop *l);

@@ -15,7 +15,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -310,40 +309,6 @@ static void test_deferred_work(void **state)
     loop_free(l);
 }
 
-static void *wake_up(void *l)
-{
-    loop_wake(l);
-    return NULL;
-}
-
-static void test_wake_from_a_thread(void **state)
-{
-    struct loop *l = loop_new();
-    pthread_t t;
-    pthread_create(&t, NULL, wake_up, l);
-    assert_int_equal(loop_turn(l, -1), 0);
-    pthread_join(t, NULL);
-    loop_free(l);
-}
-
-static struct loop *to_wake;
-
-static void on_signal(int signo)
-{
-    loop_wake(to_wake);
-}
-
-static void test_wake_from_a_signal_handler(void **state)
-{
-    struct sigaction sa = {.sa_handler = on_signal}, before;
-    to_wake = loop_new();
-    sigaction(SIGUSR2, &sa, &before);
-    raise(SIGUSR2);
-    assert_int_equal(loop_turn(to_wake, -1), 0);
-    sigaction(SIGUSR2, &before, NULL);
-    loop_free(to_wake);
-}
-
 static void test_many_watches(void **state)
 {
     struct loop *l = loop_new();
@@ -453,8 +418,6 @@ int main(void)
         cmocka_unit_test(test_paused_inside),
         cmocka_unit_test(test_hang_up_is_read),
         cmocka_unit_test(test_deferred_work),
-        cmocka_unit_test(test_wake_from_a_thread),
-        cmocka_unit_test(test_wake_from_a_signal_handler),
         cmocka_unit_test(test_many_watches),
         cmocka_unit_test(test_looks_only_while_waits_are_short),
         cmocka_unit_test(test_busy_and_idle),

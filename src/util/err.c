@@ -12,8 +12,8 @@ const char *ersa_strerror(int code)
     switch (code) {
     case ERSA_OK:
         return "success";
-#define X(name, number, text, python) \
-    case ERSA_##name:                 \
+#define X(name, number, text) \
+    case ERSA_##name:         \
         return text;
 #include "ersa/error.def"
 #undef X

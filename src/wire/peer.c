@@ -403,11 +403,6 @@ struct slice peer_identity(const struct peer *p)
     return (struct slice){(const char *)p->id, p->id_len};
 }
 
-struct port *peer_port(const struct peer *p)
-{
-    return p->port;
-}
-
 void peer_set_user(struct peer *p, void *user)
 {
     p->user = user;

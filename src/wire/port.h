@@ -124,7 +124,6 @@ unsigned port_publish(struct port *p, const struct frame *frames, unsigned n);
 int port_subscribe(struct port *p, const void *prefix, size_t len);
 
 struct slice peer_identity(const struct peer *p);
-struct port *peer_port(const struct peer *p);
 void peer_set_user(struct peer *p, void *user);
 void *peer_user(const struct peer *p);
 size_t peer_queued_bytes(const struct peer *p);
