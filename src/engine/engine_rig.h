@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "engine/engine.h"
-#include "engine/rtproto.h"
+#include "engine/runtime_rig.h"
 #include "ersa/error.h"
 #include "loop/loop.h"
 #include "util/clock.h"
@@ -32,134 +32,7 @@
 #include "wire/session.h"
 
 #define KEY "test-key"
-#define UUID "0a1b2c3d-engine"
 #define WAIT_MS 20000
-
-/* The runtime */
-
-static int rt_fd;
-static char gate[64]; /* a file, see "gate" */
-
-#define ENV_GATE "ERSA_TEST_GATE"
-
-static inline void rt_read(void *out, size_t len)
-{
-    for (size_t got = 0; got < len;) {
-        ssize_t n = recv(rt_fd, (char *)out + got, len - got, 0);
-        if (n <= 0)
-            _exit(0);
-        got += (size_t)n;
-    }
-}
-
-#define RT_TEXT 4096
-
-struct rt_message {
-    struct rt_head head;
-    char parts[16][RT_TEXT];
-};
-
-static inline void rt_get(struct rt_message *m)
-{
-    struct rt_part table[16] = {0};
-    rt_read(&m->head, sizeof(m->head));
-    rt_read(table, m->head.n_parts * sizeof(*table));
-    for (uint32_t i = 0; i < m->head.n_parts; i++) {
-        rt_read(m->parts[i], table[i].len);
-        m->parts[i][table[i].len] = '\0';
-    }
-}
-
-static inline void rt_put(uint32_t type, unsigned n, const char *const *parts)
-{
-    struct rt_head head = {type, n, 0};
-    struct rt_part table[16];
-    for (unsigned i = 0; i < n; i++) {
-        table[i] = (struct rt_part){strlen(parts[i]), 0, 0};
-        head.inline_bytes += table[i].len;
-    }
-    send(rt_fd, &head, sizeof(head), MSG_NOSIGNAL);
-    send(rt_fd, table, n * sizeof(*table), MSG_NOSIGNAL);
-    for (unsigned i = 0; i < n; i++)
-        send(rt_fd, parts[i], table[i].len, MSG_NOSIGNAL);
-}
-
-static volatile sig_atomic_t is_interrupted;
-
-static inline void on_sigint(int signo)
-{
-    is_interrupted = 1;
-}
-
-static inline void rt_say(const char *text)
-{
-    ssize_t n = write(STDOUT_FILENO, text, strlen(text));
-    (void)n;
-}
-
-/* Does what the first buffer says and answers. "gate" waits for a file, and removes it when it
- * has answered. */
-static inline void rt_obey(const struct rt_message *m)
-{
-    const char *id = m->parts[1], *word = m->head.n_parts > 5 ? m->parts[5] : "";
-    const char *status = "ok", *flags = "", *content = "";
-    if (strcmp(word, "die") == 0)
-        raise(SIGKILL);
-    if (strcmp(word, "exit 7") == 0)
-        _exit(7);
-    if (strcmp(word, "garbage") == 0)
-        send(rt_fd, "garbage, garbage, garbage", 25, MSG_NOSIGNAL);
-    while (strcmp(word, "gate") == 0 && access(gate, F_OK) < 0)
-        usleep(1000);
-    if (strcmp(word, "print") == 0)
-        rt_say("before\n");
-    if (strcmp(word, "publish") == 0) {
-        rt_say("first\n");
-        rt_put(
-            RT_PUBLISH, 4,
-            (const char *const[]){"display_data", "engine.3.displaypub", "{\"data\": {}}", ""});
-    }
-    if (strcmp(word, "wait") == 0) {
-        while (!is_interrupted)
-            usleep(1000);
-        is_interrupted = 0;
-        status = "error";
-        content = "{\"status\": \"error\", \"ename\": \"KeyboardInterrupt\"}";
-    }
-    if (strcmp(word, "unmet") == 0) {
-        status = "error";
-        flags = "u";
-        content = "{\"status\": \"error\", \"ename\": \"UnmetDependency\"}";
-    }
-    if (strcmp(word, "abort others") == 0) {
-        status = "error";
-        flags = "n";
-        content = "{\"status\": \"error\", \"ename\": \"ValueError\"}";
-    }
-    if (strcmp(word, "exit") == 0)
-        rt_put(RT_EXIT, 0, NULL);
-    rt_put(RT_REPLY, 5, (const char *const[]){id, status, flags, content, word});
-    if (strcmp(word, "gate") == 0)
-        unlink(gate);
-}
-
-static inline void run_runtime(void)
-{
-    static struct rt_message m;
-    rt_fd = atoi(getenv(RT_ENV_FD));
-    snprintf(gate, sizeof(gate), "%s", getenv(ENV_GATE));
-    signal(SIGINT, on_sigint);
-    rt_get(&m);
-    if (m.head.type != RT_HELLO || !strstr(m.parts[0], UUID))
-        _exit(9);
-    rt_put(RT_READY, 1, (const char *const[]){"{\"v\": 1, \"language\": \"test\"}"});
-    for (;;) {
-        rt_get(&m);
-        if (m.head.type == RT_SHUTDOWN)
-            _exit(0);
-        rt_obey(&m);
-    }
-}
 
 /* The controller */
 
