@@ -14,7 +14,9 @@
 #include "util/buf.h"
 #include "util/str.h"
 
-#define OUTPUT_PIECE 65536u
+/* Stock clients append each piece to all that came before: many small ones of a flood cost them
+ * more than the flood itself. */
+#define OUTPUT_PIECE (4u << 20)
 #define OUTPUT_DELAY_MS 200
 #define OUTPUT_PAUSE_MS 5
 #define OUTPUT_DRAIN_MAX (1u << 20) /* read at most by one drain: others may go on writing */
