@@ -38,15 +38,6 @@ def hold(started, gate, value=None, seconds=60):
     return value
 
 
-@by_value
-def spin(seconds):
-    """Runs Python code all the time, so that a signal is seen at once."""
-    import time
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
-    return "done"
-
 
 @by_value
 def pid():
@@ -66,13 +57,6 @@ def talk(text):
     print(text.upper(), file=sys.stderr)
     return len(text)
 
-
-@by_value
-def die(signum):
-    import os
-    import time
-    os.kill(os.getpid(), signum)
-    time.sleep(30)
 
 
 @by_value
