@@ -38,7 +38,6 @@ def hold(started, gate, value=None, seconds=60):
     return value
 
 
-
 @by_value
 def pid():
     import os
