@@ -89,7 +89,7 @@ static int restore_one(struct router *r, const char *key, const json_t *uuid,
                        struct ersa_error *err)
 {
     long long id;
-    if (str_to_i64(key, &id) < 0 || id < 0 || id > INT32_MAX)
+    if (str_to_i64(key, &id) < 0 || id < 0 || id == INT64_MAX)
         return err_set(err, ERSA_EPARSE, "'%s' is no engine id", key);
     if (!json_is_string(uuid))
         return err_set(err, ERSA_EPARSE, "engine %s has no uuid", key);

@@ -76,6 +76,16 @@ def test_state_file_of_a_controller_that_ends_names_who_was_there(start_controll
     assert json.loads((controller.profile / "log" / "enginesx.json").read_text()) == {"engines": {}, "next_id": 0}
 
 
+def test_the_highest_id_that_may_be_wished_for_is_not_the_last(start_controller, restart, make_peers):
+    controller = start_controller("--reuse")
+    peers = make_peers(controller)
+    engines = [peers.attached(wish=2 ** 31 - 1), peers.attached()]
+    assert [e.id for e in engines] == [2 ** 31 - 1, 2 ** 31]
+    wait_state(controller, engines, 2 ** 31 + 1)
+    again = make_peers(restart(controller, "--restore")).attached()
+    assert again.id == 2 ** 31 + 1
+
+
 def test_pending_engines_are_not_in_it(controller, peers, client):
     peers.stock(beat=False)
     engine = peers.attached()
