@@ -13,6 +13,9 @@ deps:            ## install what building and testing needs (Debian packages, .v
 deps-build:
 	@tools/deps.sh build
 
+deps-ref:
+	@tools/deps.sh ref
+
 all: deps-build  ## build the programs (build/bin) and the Python package (build/python)
 	@tools/build.sh build
 
@@ -28,10 +31,10 @@ asan: deps-build ## build with ASan and UBSan (build-asan)
 tsan: deps-build ## build with TSan (build-tsan)
 	@tools/build.sh build-tsan
 
-demo: deps all   ## a controller, 4 engines and a real job on them
+demo: deps-ref all   ## a controller, 4 engines and a real job on them
 	@.venv-ref/bin/python tools/demo.py
 
-bench: deps all  ## figures side by side with the reference (ONLY=key,key)
+bench: deps-ref all  ## figures side by side with the reference (ONLY=key,key)
 	@tools/build.sh build-bench
 	@.venv-ref/bin/python tests/bench/bench.py $(if $(ONLY),--only $(ONLY))
 
@@ -42,7 +45,7 @@ fuzz: deps-build ## one libFuzzer target, bounded: make fuzz T=zmtp S=60
 coverage: deps-build ## line coverage of the parsers by the fuzz corpora; fails below 90 %
 	@python3 tools/coverage.py
 
-soak: deps all   ## engines die under load: make soak S=300 K=zoo SEED=1 (seconds, configuration, to repeat one)
+soak: deps-ref all   ## engines die under load: make soak S=300 K=zoo SEED=1 (seconds, configuration, to repeat one)
 	@ERSA_CHAOS_S=$(or $(S),300) ERSA_CHAOS_KINDS=$(or $(K),zoo) ERSA_CHAOS_SEED=$(SEED) .venv/bin/python tools/check.py chaos
 
 map:             ## docs/map.md from the top comments of the files
@@ -57,4 +60,4 @@ lint: deps-build ## formatting, include order, file length, clang-tidy
 clean:           ## remove the build folders (keeps the virtual environments)
 	rm -rf build build-*
 
-.PHONY: help deps deps-build all check unit asan tsan demo bench fuzz coverage soak map fmt lint clean
+.PHONY: help deps deps-build deps-ref all check unit asan tsan demo bench fuzz coverage soak map fmt lint clean

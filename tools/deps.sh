@@ -4,8 +4,9 @@
 # environments in the checkout. Does nothing for what is there already.
 #
 #     tools/deps.sh build          compilers and libraries, .venv
-#     tools/deps.sh all            that, the reference in .venv-ref and .venv-ref-old, and the MongoDB
-#                                  server of the tests in .mongo-server
+#     tools/deps.sh ref            that, and the reference in .venv-ref
+#     tools/deps.sh all            that, an old reference in .venv-ref-old, and the MongoDB server of the
+#                                  tests in .mongo-server
 set -eu
 cd "$(dirname "$0")/.."
 what=${1:-all}
@@ -49,8 +50,10 @@ venv() {
 }
 
 venv .venv tools/requirements/venv.txt
-if [ "$what" = all ]; then
+if [ "$what" != build ]; then
     venv .venv-ref tools/requirements/ref.txt
+fi
+if [ "$what" = all ]; then
     venv .venv-ref-old tools/requirements/ref-old.txt
     # The MongoDB server of tests/store.
     pom=tools/requirements/mongo-server/pom.xml
