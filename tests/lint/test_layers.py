@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # A folder may include itself, what stands in a row below its own, and nothing beside it.
 ROWS = [
     {"cli"},
-    {"router", "records", "engine", "client", "launch", "web"},
+    {"router", "records", "engine", "launch", "web"},
     {"store", "config", "stats"},
     {"wire"},
     {"loop"},
