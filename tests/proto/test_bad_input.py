@@ -144,7 +144,7 @@ def test_client_that_never_reads_its_results(start_controller, make_peers):
         engine.answer(engine.recv(), buffers=[result])
     header = client.submit()
     engine.answer(engine.recv())
-    assert client.recv(client.task, timeout=45).parent == header
+    assert client.recv(client.task, timeout=90).parent == header
     assert controller.rss_mb() < 500
     assert controller.metric('ersa_dropped_messages_total{reason="unread"}') == 1
 
@@ -155,6 +155,7 @@ def test_client_on_a_slow_line_gets_its_large_result(client, controller, peers):
     client.wait_engines(1)
     size, slow_s = 100 << 20, 33
     with connection(controller, "client", "task") as s:
+        s.settimeout(60)
         s.sendall(GREETING + READY + RawEngine.encode(client.session.pack("apply_request")))
         engine.answer(engine.recv(), buffers=[bytes(size)])
         got, end = 0, time.monotonic() + slow_s
