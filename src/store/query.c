@@ -209,6 +209,8 @@ static int read_field(struct store_query *q, const char *field, json_t *x,
 {
     const char *name;
     json_t *operand;
+    if (*field == '$') /* an operator of MongoDB's, which would find nothing */
+        return err_set(err, ERSA_ENOENT, "%s", field);
     if (!json_is_object(x))
         return add_condition(q, field, &operators[0], x, err);
     json_object_foreach(x, name, operand)

@@ -150,6 +150,9 @@ static void test_errors(void **state)
 {
     check_error("[]", ERSA_EINVAL, "the query must be an object");
     check_error("{\"a\": {\"$foo\": 1}}", ERSA_ENOENT, "$foo");
+    check_error("{\"$or\": [{\"msg_id\": \"x\"}]}", ERSA_ENOENT, "$or");
+    check_error("{\"queue\": \"mux\", \"$and\": []}", ERSA_ENOENT, "$and");
+    check_error("{\"$not\": {}}", ERSA_ENOENT, "$not");
     check_error("{\"msg_id\": \"x\", \"a\": {\"b\": 1}}", ERSA_ENOENT, "b");
     check_error("{\"a\": {\"$in\": 1}}", ERSA_EINVAL, "$in needs a list");
     check_error("{\"a\": {\"$nin\": {}}}", ERSA_EINVAL, "$nin needs a list");
