@@ -64,6 +64,7 @@ SUITES = [
 ]
 ON_REQUEST = [
     Suite("tidy", builds=("build-clang",), runner="tidy"),
+    Suite("chaos-tsan", builds=("build-tsan", "build"), bindir="build-tsan", args=("tests/chaos",), python=".venv-ref", timeout_s=3600),
 ]
 
 

@@ -193,8 +193,12 @@ static struct port *client_port(struct run *r, enum port_kind kind, const struct
                                 int to)
 {
     struct ersa_error err = {0};
-    struct port_config cfg = {
-        .kind = kind, .name = "client", .ops = ops, .ctx = r, .prio = LOOP_NORMAL};
+    struct port_config cfg = {.kind = kind,
+                              .name = "client",
+                              .ops = ops,
+                              .ctx = r,
+                              .prio = LOOP_NORMAL,
+                              .curve = sim_curve(&r->target)};
     struct port *p = port_new(r->wire, &cfg, &err);
     if (!p) {
         fprintf(stderr, "loadgen: %s\n", err.text);
