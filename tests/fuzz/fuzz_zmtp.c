@@ -5,6 +5,7 @@
  * steps, an octet each: connection (& 3, three of them and one more that is the first) and what
  * to do (>> 2, the table). A run of writes to one connection alone is done a second time in one
  * piece: what the port hears must not depend on where the octets were split. */
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,10 +22,11 @@
 #define TURNS_MAX 2000
 #define SENT_MAX (8u << 20)
 #define MERGED_MAX 65536u
+#define PATIENCE 8 /* turns without an octet taken */
 
 struct side {
-    int fd; /* the other end of the connection; -1: none */
-    struct buf heard;
+    int fd;            /* the other end of the connection; -1: none */
+    struct buf *heard; /* its memory stays from run to run */
 };
 
 struct run {
@@ -38,6 +40,7 @@ struct run {
 
 static struct loop *loop;
 static struct wire *wire;
+static struct buf heard[N_CONNS];
 
 static void note(struct run *r, const char *event, const void *data, size_t len)
 {
@@ -106,9 +109,12 @@ static void hear(struct run *r)
     static uint8_t chunk[65536];
     for (int i = 0; i < N_CONNS && !r->is_deaf; i++) {
         struct side *s = &r->sides[i];
-        ssize_t n;
-        while (s->fd >= 0 && (n = recv(s->fd, chunk, sizeof(chunk), MSG_DONTWAIT)) > 0)
-            buf_append(&s->heard, chunk, (size_t)n);
+        ssize_t n = sizeof(chunk);
+        while (s->fd >= 0 && n == sizeof(chunk)) {
+            n = recv(s->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+            if (n > 0)
+                buf_append(s->heard, chunk, (size_t)n);
+        }
     }
 }
 
@@ -122,17 +128,17 @@ static void turn(struct run *r)
 static void check_heard(const struct side *s)
 {
     size_t pos = ZMTP_GREETING_SIZE;
-    while (pos < s->heard.len) {
+    while (pos < s->heard->len) {
         struct zmtp_head head;
-        int size = zmtp_parse_head(s->heard.data + pos, s->heard.len - pos, &head);
+        int size = zmtp_parse_head(s->heard->data + pos, s->heard->len - pos, &head);
         FUZZ_CHECK(size >= 0);
         if (size == 0)
             break;
         pos += head.size + head.len;
     }
     struct zmtp_greeting g;
-    if (s->heard.len >= ZMTP_GREETING_SIZE)
-        FUZZ_CHECK(zmtp_parse_greeting(s->heard.data, &g) == 0);
+    if (s->heard->len >= ZMTP_GREETING_SIZE)
+        FUZZ_CHECK(zmtp_parse_greeting(s->heard->data, &g) == 0);
 }
 
 static void hang_up(struct run *r, struct side *s)
@@ -143,7 +149,7 @@ static void hang_up(struct run *r, struct side *s)
     close(s->fd);
     s->fd = -1;
     check_heard(s);
-    buf_fini(&s->heard);
+    buf_reset(s->heard);
 }
 
 static struct side *open_side(struct run *r, unsigned i)
@@ -153,20 +159,22 @@ static struct side *open_side(struct run *r, unsigned i)
     if (s->fd >= 0)
         return s;
     FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
-    buf_init(&s->heard, 2 * SENT_MAX);
     s->fd = fds[1];
     conn_new(r->port, fds[0], NULL);
     return s;
 }
 
-static void say(struct run *r, struct side *s, const uint8_t *data, size_t len)
+/* Until all is said, the port has hung up, or it takes nothing any more. */
+static void say(struct run *r, const struct side *s, const uint8_t *data, size_t len)
 {
-    int patience = 100;
-    while (len && patience-- > 0) {
+    for (int patience = PATIENCE; len && patience > 0; patience--) {
         ssize_t n = send(s->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n > 0) {
             data += n;
             len -= (size_t)n;
+            patience = PATIENCE;
+        } else if (errno != EAGAIN) {
+            patience = 1;
         }
         turn(r);
     }
@@ -295,7 +303,7 @@ static void start(struct run *r, uint8_t mode)
     r->port = port_new(wire, &cfg, NULL);
     FUZZ_CHECK(r->port);
     for (int i = 0; i < N_CONNS; i++)
-        r->sides[i].fd = -1;
+        r->sides[i] = (struct side){-1, &heard[i]};
 }
 
 static void finish(struct run *r)
@@ -351,6 +359,8 @@ static void set_up(void)
     loop = loop_new();
     wire = loop ? wire_new(loop, NULL) : NULL;
     FUZZ_CHECK(wire);
+    for (int i = 0; i < N_CONNS; i++)
+        buf_init(&heard[i], 2 * SENT_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
