@@ -94,7 +94,7 @@ static int fetch_streams(struct mongo_store *s, struct slice id, struct pending_
                          struct ersa_error *err)
 {
     uint32_t streams = STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
-    struct store_record rec;
+    struct store_record rec = {.set = 0};
     int rc = fetch(s, id, streams, &rec, err);
     if (rc < 0)
         return rc;
