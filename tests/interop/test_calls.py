@@ -72,6 +72,12 @@ def test_closure_partial_and_lambda(client):
     assert view.apply_sync(len, "four") == 4
 
 
+def test_way_back_from_another_pickler(client):
+    """Clients of each version send their own use_pickle()."""
+    assert client[:].use_pickle().get(30) == [None] * len(client)
+    assert client[:].apply_sync(f.add, 1) == [2] * len(client)
+
+
 @pytest.mark.ours("controller")
 def test_decorators_of_dependencies(client):
     @ipp.require("math")

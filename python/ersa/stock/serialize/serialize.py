@@ -11,6 +11,7 @@ from collections import deque
 from . import canning
 from .canning import PLAIN, CannedCell, CannedFunction, can, uncan
 
+_stdlib_pickle = pickle  # use_pickle() of older clients, which comes by value, asks for it
 MAX_ITEMS = 64
 MAX_BYTES = 1024
 PICKLE_PROTOCOL = canning.PROTOCOL
