@@ -190,8 +190,7 @@ def load_under_way(folder, n):
             load.kill()
 
 
-def held_back(controller, load, folder):
-    wait_until(lambda: figure(folder, "ersa_store_full") == 1 or load.poll() is not None, "a full store")
+def held_back(controller, load):
     wait_until(lambda: stands_still(controller.pid) or load.poll() is not None, "a pause")
     assert load.poll() is None
     if not any(kind in os.environ.get("ERSA_BUILD", "") for kind in ("asan", "tsan")):
@@ -213,7 +212,7 @@ def test_what_cannot_be_written_in_time_is_held_back(tmp_path):
         lock.execute("BEGIN IMMEDIATE")
         load.stdin.write("go\n")
         load.stdin.flush()
-        held_back(controller, load, tmp_path)
+        held_back(controller, load)
         lock.execute("ROLLBACK")
         lock.close()
         goes_on(controller, load, tmp_path, n)
@@ -228,7 +227,8 @@ def test_a_full_disk_holds_submission_back(tmp_path):
         load.stdin.write("go\n")
         load.stdin.flush()
         wait_until(lambda: "further ones are only counted" in controller.output(), "a word about it")
-        held_back(controller, load, tmp_path)
+        wait_until(lambda: figure(tmp_path, "ersa_store_full") == 1, "a full store")
+        held_back(controller, load)
         assert count(tmp_path) < n / 10
         resource.prlimit(controller.pid, resource.RLIMIT_FSIZE, (soft, hard))
         goes_on(controller, load, tmp_path, n)
@@ -243,7 +243,8 @@ def test_who_asks_while_the_disk_is_full(tmp_path):
         resource.prlimit(controller.pid, resource.RLIMIT_FSIZE, (1 << 20, hard))
         load.stdin.write("go\n")
         load.stdin.flush()
-        held_back(controller, load, tmp_path)
+        wait_until(lambda: figure(tmp_path, "ersa_store_full") == 1, "a full store")
+        held_back(controller, load)
         took = []
         for ask in (client.hub_history, lambda: client.db_query({"queue": "task"}, keys=["msg_id"]),
                     lambda: client.purge_results("all"), lambda: client.get_result("nobody's", owner=False).get(30)):
