@@ -17,7 +17,7 @@ from zmtp import greeting, ready
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(os.environ.get("ERSA_BUILD", ROOT / "build")) / "tests/wire/wire_peer"
-DEADLINE_S = 20
+DEADLINE_S = 45
 
 
 def shown(frame):

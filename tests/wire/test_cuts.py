@@ -79,7 +79,7 @@ def limiter(request):
 
 def send_until_uncut(cutter, send):
     """Numbered messages as long as there are cuts."""
-    sent, end = 0, time.monotonic() + 20
+    sent, end = 0, time.monotonic() + 60
     while cutter.limits:
         send([*BODIES[sent % 3], b"%d" % sent])
         sent += 1

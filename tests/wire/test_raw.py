@@ -231,16 +231,16 @@ def test_declaring_costs_nothing(server, raw):
 
 
 def test_silence_ends(port, raw):
-    server = port("ROUTER", bind="tcp://127.0.0.1:*", handshake_ms=200)
+    server = port("ROUTER", bind="tcp://127.0.0.1:*", handshake_ms=1000)
+    start = time.monotonic()
     silent, half = raw(server.endpoint), raw(server.endpoint)
     half.send(greeting()[:40])
-    start = time.monotonic()
     assert silent.is_closed() and half.is_closed()
-    assert 0.1 < time.monotonic() - start < 10
+    assert 0.9 < time.monotonic() - start < 15
     slow = raw(server.endpoint)
     slow.handshake(b"DEALER", b"s")
     assert server.stats()["handshake_failed"] == 2
-    time.sleep(0.3)  # longer than the limit, which is over
+    time.sleep(1.2)  # longer than the limit, which is over
     slow.send(message(b"still here"))
     assert server.message() == [b"still here".hex()]
 
