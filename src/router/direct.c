@@ -94,32 +94,47 @@ static void tell_scheduler_of_abort(struct router *r, const struct parts *p)
     free(list);
 }
 
-static void refuse(struct router *r, enum channel ch, struct slice client, struct slice uuid,
+/* The refusal is the request's result, for its client and for the records. */
+static void answer_refused(struct router *r, struct engine *e, enum channel ch, struct link *to,
+                           struct slice msg_id, struct frame own[SESSION_FRAMES])
+{
+    struct frame front = {(const uint8_t *)e->uuid.data, e->uuid.len, NULL};
+    if (ch == CH_MUX) {
+        struct letter letter = {.type = MAIL_RESULT,
+                                .queue = 'm',
+                                .msg_id = msg_id,
+                                .engine = e->uuid,
+                                .frames = own,
+                                .n = SESSION_FRAMES};
+        mailer_post(r, &letter, NULL);
+        ledger_answer(&r->ledger, e, msg_id);
+    }
+    const struct frame *all = to ? router_prepend(r, &front, 1, own, SESSION_FRAMES) : NULL;
+    if (all)
+        link_send(to, all, SESSION_FRAMES + 1, NULL);
+}
+
+static void refuse(struct router *r, struct engine *e, enum channel ch, struct slice client,
                    const struct parts *p)
 {
     struct head h;
     char type[MSG_TYPE_MAX], sentence[512], date[CLOCK_ISO_MAX];
-    struct link *to = ports_find(r, client_route(ch), client);
-    if (!to || !read_head(p->header, &h) || !reply_type(h.msg_type, type))
+    if (!read_head(p->header, &h) || !reply_type(h.msg_type, type))
         return;
     snprintf(sentence, sizeof(sentence), "Engine b'%.*s' is not connected: '%.*s' was not sent",
-             SLICE_FMT(uuid), SLICE_FMT(h.msg_id));
+             SLICE_FMT(e->uuid), SLICE_FMT(h.msg_id));
     clock_iso(clock_utc_us(), date);
     json_t *content = error_content("EngineError", sentence);
-    json_t *metadata = json_pack("{s:s, s:s%, s:s}", "status", "error", "engine", uuid.data,
-                                 uuid.len, "date", date);
+    json_t *metadata = json_pack("{s:s, s:s%, s:s}", "status", "error", "engine", e->uuid.data,
+                                 e->uuid.len, "date", date);
     char *content_text = json_text(content), *metadata_text = json_text(metadata);
     struct frame own[SESSION_FRAMES];
     struct outgoing o = {.msg_type = type, .parent = p->header};
     if (content_text && metadata_text) {
         o.content = (struct slice){content_text, strlen(content_text)};
         o.metadata = (struct slice){metadata_text, strlen(metadata_text)};
-        struct frame front = {(const uint8_t *)uuid.data, uuid.len, NULL};
-        const struct frame *all = router_compose(r, &o, own) == 0
-                                      ? router_prepend(r, &front, 1, own, SESSION_FRAMES)
-                                      : NULL;
-        if (all)
-            link_send(to, all, SESSION_FRAMES + 1, NULL);
+        if (router_compose(r, &o, own) == 0)
+            answer_refused(r, e, ch, ports_find(r, client_route(ch), client), h.msg_id, own);
     }
     free(content_text);
     free(metadata_text);
@@ -147,7 +162,7 @@ static void fail_waiting(struct router *r, struct engine *e, struct waiting *w)
     if (w->channel == CH_BROADCAST)
         broadcast_undelivered(r->broadcast, e, w->msg->frames, w->msg->n);
     else if (w->channel != CH_TASK && parts_split(w->msg->frames + 1, w->msg->n - 1, &p) == 0)
-        refuse(r, w->channel, frame_slice(w->msg->frames), e->uuid, &p);
+        refuse(r, e, w->channel, frame_slice(w->msg->frames), &p);
     free_waiting(r, e, w);
 }
 

@@ -91,6 +91,21 @@ def test_request_for_an_engine_that_never_connects_fails(client, peers):
     reply = client.recv(client.mux)
     assert reply.parent == header and reply.content["ename"] == "EngineError"
     assert reply.metadata["status"] == "error"
+    result = client.query("result_request", {"msg_ids": [header["msg_id"]]}).content
+    assert result["pending"] == [] and result[header["msg_id"]]["result_content"] == reply.content
+
+
+def test_refused_request_is_not_the_engines_when_it_comes_after_all(client, peers):
+    engine = peers.stock(register=False)
+    engine.query.send_multipart(engine.registration())
+    registered = engine.session.unpack(raw_recv(engine.query))
+    client.send_mux(engine.uuid)
+    assert client.recv(client.mux).content["ename"] == "EngineError"
+    engine.id = registered.content["id"]
+    engine.connect(registered.content)
+    client.wait_engines(1)
+    queue = client.query("queue_request", {"targets": None}).content
+    assert queue[str(engine.id)] == {"queue": 0, "completed": 0, "tasks": 0}
 
 
 def test_unsigned_requests_do_not_reach_the_engine(client, engine):
