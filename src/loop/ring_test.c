@@ -163,7 +163,7 @@ static void *tease(void *arg)
 {
     struct teaser *t = arg;
     for (int i = 1; i <= ROUNDS; i++) {
-        int64_t give_up = clock_mono_ns() + MS_TO_NS(5000);
+        int64_t give_up = clock_mono_ns() + MS_TO_NS(20000);
         ring_push(t->r, t);
         ring_flush(t->r);
         for (int spins = 1; atomic_load(&t->n) < i; spins++) {
