@@ -20,7 +20,7 @@ HELLO, RUN, SHUTDOWN, READY, REPLY, PUBLISH, LOG, EXIT, BLOCK, RELEASE = 1, 2, 3
 HEAD = struct.Struct("=IIQ")
 PART = struct.Struct("=QII")
 SHM_MIN = 65536
-DEADLINE_S = 30
+DEADLINE_S = 60
 PYTHON = os.environ.get("ERSA_PYTHON", sys.executable)
 PYTHON_DIR = os.environ["ERSA_PYTHON_DIR"]
 
