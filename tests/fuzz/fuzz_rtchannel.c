@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/rtchannel.h"
+#include "engine/rtfds.h"
 #include "fuzz.h"
 
 #define KEPT_MAX 8
@@ -54,25 +55,10 @@ static const struct rtchannel_ops ops = {.message = on_message, .closed = on_clo
 static void hear(const struct run *r)
 {
     static uint8_t chunk[65536];
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec iov = {chunk, sizeof(chunk)};
-    for (;;) {
-        struct msghdr m = {.msg_iov = &iov,
-                           .msg_iovlen = 1,
-                           .msg_control = control.room,
-                           .msg_controllen = sizeof(control.room)};
-        if (recvmsg(r->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0)
-            return;
-        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-        if (h && h->cmsg_type == SCM_RIGHTS) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(h), sizeof(fd));
-            close(fd);
-        }
-    }
+    struct rtfds got;
+    while (rtfds_receive(r->fd, chunk, sizeof(chunk), MSG_DONTWAIT, &got) > 0)
+        for (unsigned i = 0; i < got.n; i++)
+            close(got.fds[i]);
 }
 
 static void turn(const struct run *r)
@@ -83,24 +69,9 @@ static void turn(const struct run *r)
 
 static void say(const struct run *r, const void *data, size_t len, int fd)
 {
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct iovec iov = {(void *)data, len};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
     if (len == 0)
         return;
-    if (fd >= 0) {
-        m.msg_control = control.room;
-        m.msg_controllen = sizeof(control.room);
-        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-        h->cmsg_level = SOL_SOCKET;
-        h->cmsg_type = SCM_RIGHTS;
-        h->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-    }
-    (void)!sendmsg(r->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)!rtfds_send(r->fd, data, len, fd, MSG_DONTWAIT);
     turn(r);
 }
 
