@@ -86,14 +86,29 @@ static int set_interfaces(struct controller_setup *s, const struct options *o,
 
 /* Ports */
 
-static int copy_ports(struct option_ports *to, const struct options *o, const char *name,
-                      const char *one_more)
+static int copy_ports(struct option_ports *to, const struct options *o, const char *name)
 {
     const struct option_ports *from = options_ports(o, name);
-    for (size_t i = 0; i < from->n; i++)
-        if (controller_add_port(to, from->numbers[i]) < 0)
-            return ERSA_ENOMEM;
-    return controller_add_port(to, options_int(o, one_more));
+    int rc = 0;
+    for (size_t i = 0; i < from->n && rc == 0; i++)
+        rc = controller_add_port(to, from->numbers[i]);
+    return rc;
+}
+
+/* Each side's pool, with what former options name behind it. */
+static int set_pools(struct controller_setup *s, const struct options *o)
+{
+    int rc = copy_ports(&s->engine_ports, o, "IPController.engine_ports");
+    if (rc == 0)
+        rc = controller_add_port(&s->engine_ports, options_int(o, "IPController.regport"));
+    if (rc == 0)
+        rc = copy_ports(&s->engine_ports, o, "IPController.hb");
+    if (rc == 0)
+        rc = copy_ports(&s->client_ports, o, "IPController.client_ports");
+    if (rc == 0)
+        rc =
+            controller_add_port(&s->client_ports, options_int(o, "IPController.notifier_port"));
+    return rc;
 }
 
 /* The key and other texts of new files */
@@ -241,11 +256,7 @@ int controller_setup(struct controller_setup *ret, const struct cli *c, struct e
         rc = rc == ERSA_ENOENT ? 0 : rc;
     }
     if (rc == 0 && !is_reused)
-        rc = copy_ports(&s->engine_ports, o, "IPController.engine_ports",
-                        "IPController.regport");
-    if (rc == 0 && !is_reused)
-        rc = copy_ports(&s->client_ports, o, "IPController.client_ports",
-                        "IPController.notifier_port");
+        rc = set_pools(s, o);
     if (rc == 0 && !is_reused)
         rc = set_interfaces(s, o, err);
     if (rc == 0)

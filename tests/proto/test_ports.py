@@ -66,6 +66,15 @@ def test_common_pool_in_the_order_of_the_reference(start_controller, make_peers)
     assert is_served(make_peers(controller))
 
 
+def test_former_options_go_to_the_ends_of_the_pools(start_controller):
+    first = free_range(6)
+    controller = start_controller(f"--engine-ports={first}", f"--port={first + 1}", f"--IPController.hb={first + 2},{first + 3}",
+                                  f"--client-ports={first + 4}", f"--IPController.notifier_port={first + 5}")
+    engine, client = numbers_of(controller)
+    assert engine[:4] == list(range(first, first + 4))
+    assert client[:2] == [first + 4, first + 5]
+
+
 def test_pools_of_the_sides_come_first(start_controller):
     first = free_range(12)
     controller = start_controller(f"--ports={first},{first + 1}", f"--engine-ports={first + 2}-{first + 9}",
