@@ -105,6 +105,6 @@ def test_shutdown_of_all(own_cluster):
 def test_sigterm_of_the_controller_is_clean(own_cluster):
     start = time.monotonic()
     own_cluster.controller.process.terminate()
-    assert own_cluster.controller.wait(20) == 0, own_cluster.controller.output()
-    assert time.monotonic() - start < 15
+    assert own_cluster.controller.wait() == 0, own_cluster.controller.output()
+    assert time.monotonic() - start < 30
     assert not os.path.exists(own_cluster.client_file)
