@@ -192,21 +192,9 @@ static void on_probe(struct timer *t)
 static struct port *client_port(struct run *r, enum port_kind kind, const struct port_ops *ops,
                                 int to)
 {
-    struct ersa_error err = {0};
-    struct port_config cfg = {.kind = kind,
-                              .name = "client",
-                              .ops = ops,
-                              .ctx = r,
-                              .prio = LOOP_NORMAL,
-                              .curve = sim_curve(&r->target)};
-    struct port *p = port_new(r->wire, &cfg, &err);
-    if (!p) {
-        fprintf(stderr, "loadgen: %s\n", err.text);
-        exit(1);
-    }
+    struct port *p = sim_port(r->wire, &r->target, kind, NULL, ops, r, to);
     if (kind == PORT_SUB)
         port_subscribe(p, "", 0);
-    sim_connect(p, &r->target, to);
     return p;
 }
 

@@ -83,11 +83,6 @@ void sim_target_load(struct sim_target *t, const char *client_file, const char *
     json_decref(engine);
 }
 
-const struct curve_config *sim_curve(const struct sim_target *t)
-{
-    return t->has_curve ? &t->curve : NULL;
-}
-
 void sim_connect(struct port *p, const struct sim_target *t, int port)
 {
     struct ersa_error err = {0};
@@ -95,6 +90,26 @@ void sim_connect(struct port *p, const struct sim_target *t, int port)
     snprintf(endpoint, sizeof endpoint, "%s:%d", t->interface, port);
     if (port_connect(p, endpoint, &err))
         die(endpoint, err.text);
+}
+
+struct port *sim_port(struct wire *w, const struct sim_target *t, enum port_kind kind,
+                      const char *identity, const struct port_ops *ops, void *ctx, int to)
+{
+    struct ersa_error err = {0};
+    struct port_config cfg = {.kind = kind,
+                              .name = "sim",
+                              .identity = identity,
+                              .identity_len = identity ? strlen(identity) : 0,
+                              .ops = ops,
+                              .ctx = ctx,
+                              .prio = LOOP_NORMAL,
+                              .curve = t->has_curve ? &t->curve : NULL};
+    struct port *p = port_new(w, &cfg, &err);
+    if (!p)
+        die("port", err.text);
+    if (to)
+        sim_connect(p, t, to);
+    return p;
 }
 
 /* ---- requests -----------------------------------------------------------------------------
@@ -258,21 +273,7 @@ static void on_attached(void *ctx, struct peer *p, const struct msg *m)
 static struct port *open_port(struct sim_engine *e, struct wire *w, enum port_kind kind,
                               const struct port_ops *ops, int to)
 {
-    struct ersa_error err = {0};
-    struct port_config cfg = {.kind = kind,
-                              .name = "sim",
-                              .identity = e->uuid,
-                              .identity_len = RAND_SESSION_ID_LEN,
-                              .ops = ops,
-                              .ctx = e,
-                              .prio = LOOP_NORMAL,
-                              .curve = sim_curve(e->target)};
-    struct port *p = port_new(w, &cfg, &err);
-    if (!p)
-        die("port", err.text);
-    if (to)
-        sim_connect(p, e->target, to);
-    return p;
+    return sim_port(w, e->target, kind, e->uuid, ops, e, to);
 }
 
 struct sim_engine *sim_engine_new(struct loop *l, struct wire *w, const struct sim_target *t,

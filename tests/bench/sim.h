@@ -31,10 +31,12 @@ struct sim_target {
 
 /* Reads both files into *t; exits with a sentence on failure. */
 void sim_target_load(struct sim_target *t, const char *client_file, const char *engine_file);
-/* What a port to this target is configured with; NULL: no CURVE. */
-const struct curve_config *sim_curve(const struct sim_target *t);
 /* Connects `p` to a port of the target; exits on failure. */
 void sim_connect(struct port *p, const struct sim_target *t, int port);
+/* A port of its own, connected to that one of the target, unless `to` is 0; exits on failure.
+ * `identity` NULL: none. */
+struct port *sim_port(struct wire *w, const struct sim_target *t, enum port_kind kind,
+                      const char *identity, const struct port_ops *ops, void *ctx, int to);
 
 struct sim_engine;
 /* An engine that answers each apply_request at once with a correct apply_reply, and where

@@ -95,21 +95,9 @@ static void on_reply(void *ctx, struct peer *p, const struct msg *m)
 static struct port *open_port(struct client *c, enum port_kind kind, const struct port_ops *ops,
                               int to)
 {
-    struct ersa_error err = {0};
-    struct port_config cfg = {.kind = kind,
-                              .name = "client",
-                              .ops = ops,
-                              .ctx = c,
-                              .prio = LOOP_NORMAL,
-                              .curve = sim_curve(&c->target)};
-    struct port *p = port_new(c->wire, &cfg, &err);
-    if (!p) {
-        fprintf(stderr, "usable: %s\n", err.text);
-        exit(1);
-    }
+    struct port *p = sim_port(c->wire, &c->target, kind, NULL, ops, c, to);
     if (kind == PORT_SUB)
         port_subscribe(p, "", 0);
-    sim_connect(p, &c->target, to);
     while (port_peers(p) == 0)
         loop_turn(c->loop, 100);
     return p;
