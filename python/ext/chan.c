@@ -7,6 +7,14 @@
 
 #define KEEP_BYTES 262144u
 
+/* Counts the forks between the first process and this one, whoever made them. */
+static unsigned generation;
+
+static void note_fork(void)
+{
+    generation++;
+}
+
 int octets_reserve(struct octets *o, size_t more)
 {
     if (more <= o->cap - o->len)
@@ -41,7 +49,9 @@ struct chan *chan_new(int fd)
     }
     c->refs = 1;
     c->fd = fd;
-    c->owner = getpid();
+    if (generation == 0 && pthread_atfork(NULL, NULL, note_fork) == 0)
+        generation = 1;
+    c->generation = generation;
     pthread_mutex_init(&c->tx.lock, NULL);
     pthread_mutex_init(&c->pool.lock, NULL);
     return c;
@@ -80,7 +90,7 @@ void chan_after_fork(struct chan *c)
 
 bool chan_is_child(struct chan *c)
 {
-    if (!c->is_child && getpid() != c->owner)
+    if (!c->is_child && generation != c->generation)
         chan_after_fork(c);
     return c->is_child;
 }

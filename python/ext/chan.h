@@ -103,10 +103,10 @@ struct tx_part {
 };
 
 struct chan {
-    int refs;      /* GIL */
-    int fd;        /* -1: closed */
-    pid_t owner;   /* who made it */
-    bool is_child; /* of a fork: nothing of this is ours any more; see chan_is_child() */
+    int refs;            /* GIL */
+    int fd;              /* -1: closed */
+    unsigned generation; /* of the process that made it */
+    bool is_child;       /* of a fork: nothing of this is ours any more; see chan_is_child() */
     struct rx rx;
     struct borrowed borrowed;
     struct pool pool;

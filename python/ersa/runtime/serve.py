@@ -127,12 +127,15 @@ class Runtime:
             pass
 
     def reply(self, msg_id, reply):
-        if self.channel.is_child:
-            self.leave_child(0)
         if streams.are_replaced():
             self.flush_output()
         status, flags, content, buffers = reply
-        self.channel.send(_core.REPLY, [msg_id, status, flags, content, *buffers])
+        try:
+            self.channel.send(_core.REPLY, [msg_id, status, flags, content, *buffers])
+        except RuntimeError:
+            if self.channel.is_child:
+                self.leave_child(0)
+            raise
         _core.disarm()
 
     def stray(self, error):

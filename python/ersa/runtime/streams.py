@@ -56,15 +56,22 @@ def _in_child():
             pass
 
 
+ours = []  # stdout and stderr
+
+
 def install():
-    sys.stdout = sys.__stdout__ = Stream(1)
-    sys.stderr = sys.__stderr__ = Stream(2)
+    ours[:] = Stream(1), Stream(2)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = ours
     builtins.input = _no_input
     os.register_at_fork(after_in_child=_in_child)
 
 
 def are_replaced():
-    return type(getattr(sys, "stdout", None)) is not Stream or type(getattr(sys, "stderr", None)) is not Stream
+    """Asked with each task."""
+    try:
+        return sys.stdout is not ours[0] or sys.stderr is not ours[1]
+    except AttributeError:
+        return True
 
 
 def flush(always=False):
