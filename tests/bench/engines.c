@@ -94,11 +94,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "engines: the limit of descriptors is too low for %u\n", c.n);
         return 1;
     }
+    c.engines = calloc(c.n, sizeof(struct sim_engine *));
     sim_target_load(&c.target, argv[optind], argv[optind + 1]);
     c.target.registered = &c.registered;
     c.loop = loop_new();
     struct wire *w = c.loop ? wire_new(c.loop, NULL) : NULL;
-    c.engines = calloc(c.n, sizeof(struct sim_engine *));
     if (!w || !c.engines)
         return 1;
     say("waiting");
