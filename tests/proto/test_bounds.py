@@ -289,6 +289,33 @@ def test_many_subscribers_that_are_slow(start, witness, size):
     w.check()
 
 
+class LargeTasks:
+    """Tasks with as large results, one after the other, at a controller whose store does not take them."""
+
+    def __init__(self, controller, client, engine):
+        self.controller, self.client, self.engine = controller, client, engine
+        self.payload, self.sent, self.answered = os.urandom(MB), 0, 0
+
+    def until_held_back(self):
+        most = 0
+        with contextlib.suppress(harness.Silence):
+            while most < BOUND_MB:
+                self.client.submit(buffers=[self.payload])
+                self.sent += 1
+                self.engine.answer(self.engine.recv(timeout=HELD_BACK_S), buffers=[self.payload])
+                self.answered += 1
+                most = max(most, self.controller.rss_mb())
+        assert most < BOUND_MB, f"{most:.0f} MB after {self.answered} tasks"
+
+    def finish(self):
+        """There is room again: all comes in."""
+        for _ in range(self.sent - self.answered):
+            self.engine.answer(self.engine.recv(), buffers=[self.payload])
+        for _ in range(self.sent):
+            self.client.recv(self.client.task)
+        assert len(self.client.query("history_request").content["history"]) == self.sent
+
+
 def test_disk_that_is_full(start, make_peers, tmp_path):
     """What is large is held back before it takes memory, and told by counters; what needs no records goes on. With room again all
     comes in, and nothing was lost."""
@@ -299,16 +326,8 @@ def test_disk_that_is_full(start, make_peers, tmp_path):
     pid = controller.process.pid
     soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (1 << 20, hard))
-    payload = os.urandom(MB)
-    most = sent = answered = 0
-    with contextlib.suppress(harness.Silence):
-        while most < BOUND_MB:
-            client.submit(buffers=[payload])
-            sent += 1
-            engine.answer(engine.recv(timeout=HELD_BACK_S), buffers=[payload])
-            answered += 1
-            most = max(most, controller.rss_mb())
-    assert most < BOUND_MB, f"{most:.0f} MB after {answered} tasks"
+    tasks = LargeTasks(controller, client, engine)
+    tasks.until_held_back()
     wait_until(lambda: controller.metric("ersa_store_failures_total") > 0, what="counted failure")
     assert controller.metric("ersa_store_pending_bytes") > 8 * MB
     other = peers.client()
@@ -316,11 +335,7 @@ def test_disk_that_is_full(start, make_peers, tmp_path):
     assert other.query("queue_request", {"targets": None}).content["status"] == "ok"
 
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
-    for _ in range(sent - answered):
-        engine.answer(engine.recv(), buffers=[payload])
-    for _ in range(sent):
-        client.recv(client.task)
-    assert len(client.query("history_request").content["history"]) == sent
+    tasks.finish()
     assert controller.metric("ersa_store_lost_changes_total") == 0
 
 
@@ -393,27 +408,15 @@ def test_store_that_lags_behind(start, make_peers, tmp_path):
     peers = make_peers(controller)
     client, engine = peers.client(), peers.attached()
     client.wait_engines(1)
-    payload = os.urandom(MB)
-    most = sent = answered = 0
+    tasks = LargeTasks(controller, client, engine)
     lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
     try:
         lock.execute("BEGIN IMMEDIATE")
-        with contextlib.suppress(harness.Silence):
-            while most < BOUND_MB:
-                client.submit(buffers=[payload])
-                sent += 1
-                engine.answer(engine.recv(timeout=HELD_BACK_S), buffers=[payload])
-                answered += 1
-                most = max(most, controller.rss_mb())
+        tasks.until_held_back()
         lock.execute("ROLLBACK")
     finally:
         lock.close()
-    assert most < BOUND_MB, f"{most:.0f} MB after {answered} tasks"
-    for _ in range(sent - answered):
-        engine.answer(engine.recv(), buffers=[payload])
-    for _ in range(sent):
-        client.recv(client.task)
-    assert len(client.query("history_request").content["history"]) == sent
+    tasks.finish()
 
 
 def test_engines_go_on_while_the_store_lags_behind(start, make_peers, tmp_path):
