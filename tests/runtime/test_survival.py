@@ -189,6 +189,19 @@ def test_closing_all_descriptors(engine, code):
     assert engine.value(f"def f():\n import os\n {forked}") == 7
 
 
+@pytest.mark.parametrize("code", [
+    "asyncio.get_running_loop().stop()",
+    "async def leave():\n await asyncio.sleep(0.01)\n raise SystemExit(3)\ntask = asyncio.ensure_future(leave())",
+    "import os; os.closerange(3, 1 << 20)",
+    "for task in asyncio.all_tasks(): task.cancel()",
+])
+def test_event_loop_outlives_user_code(engine, code):
+    engine.execute(f"import asyncio\nawait asyncio.sleep(0)\n{code}\nawait asyncio.sleep(0.1)")
+    assert engine.value("lambda: 1") == 1
+    assert engine.execute("x = await asyncio.sleep(0.01, 5)").status == "ok"
+    assert engine.value("lambda: x") == 5
+
+
 def test_output_that_is_held_back_comes_with_its_request(engine):
     code = "def f():\n import sys\n sys.stdout = open(1, 'w', closefd=False)\n print('held back')"
     engine.value(code)

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The descriptor of the channel is not user code's to close: loops over all descriptors, as programs that become
-daemons have them, leave it out. In a forked child, where it is closed already, they leave out nothing."""
+"""The descriptors of the channel and of the runtime's event loop are not user code's to close: loops over all
+descriptors, as programs that become daemons have them, leave them out. A forked child may close what it likes."""
 import os
+
+kept = set()
 
 
 def install(channel):
     close_one, close_range = os.close, os.closerange
+    kept.add(channel.fileno())
 
     def close(fd):
-        if fd == channel.fileno() and fd >= 0:
-            return
-        close_one(fd)
+        if fd not in kept or channel.is_child:
+            close_one(fd)
 
     def closerange(fd_low, fd_high, /):
-        kept = channel.fileno()
-        if fd_low <= kept < fd_high and kept >= 0:
-            close_range(fd_low, kept)
-            fd_low = kept + 1
+        for fd in () if channel.is_child else sorted(kept):
+            if fd_low <= fd < fd_high:
+                close_range(fd_low, fd)
+                fd_low = fd + 1
         close_range(fd_low, fd_high)
 
     for f, original in ((close, close_one), (closerange, close_range)):

@@ -5,6 +5,7 @@ import asyncio
 import sys
 
 from ersa import _core
+from ersa.runtime import descriptors
 
 
 async def run_user(rt, coroutine):
@@ -82,16 +83,26 @@ async def _serve(rt, rest):
             await asyncio.sleep(0)  # other tasks of the loop have their turn
 
 
+def _keep_descriptors(loop):
+    """Whatever the loop of this version of Python is made of."""
+    for name in ("_selector", "_ssock", "_csock"):
+        part = getattr(loop, name, None)
+        if part is not None:
+            descriptors.kept.add(part.fileno())
+
+
 def serve(rt, rest):
     rt.loop = asyncio.new_event_loop()
+    _keep_descriptors(rt.loop)
     asyncio.set_event_loop(rt.loop)
     try:
         main = rt.loop.create_task(_serve(rt, rest))
         while not main.done():
             try:
                 rt.loop.run_until_complete(main)
-            except KeyboardInterrupt:  # in a task of user code beside the request; the loop goes on
-                if main.done():
+            except (KeyboardInterrupt, SystemExit, RuntimeError):
+                # a task of user code beside the request raised it, or stopped the loop; that goes on
+                if main.done() or rt.loop.is_closed():
                     raise
         main.result()
     finally:
