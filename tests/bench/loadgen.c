@@ -286,8 +286,8 @@ static void report(struct run *r)
            (unsigned long long)(sim_requested_bytes() - r->start_bytes));
     if (r->rtt) {
         qsort(r->trips_ns, r->tasks, sizeof *r->trips_ns, by_value);
-        printf(", \"p50_us\": %.1f, \"p99_us\": %.1f", (double)r->trips_ns[r->tasks / 2] / 1e3,
-               (double)r->trips_ns[r->tasks * 99 / 100] / 1e3);
+        int64_t p50 = r->trips_ns[r->tasks / 2], p99 = r->trips_ns[r->tasks * 99 / 100];
+        printf(", \"p50_us\": %.1f, \"p99_us\": %.1f", (double)p50 / 1e3, (double)p99 / 1e3);
     }
     printf("}\n");
     fflush(stdout);
