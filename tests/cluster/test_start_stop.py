@@ -41,7 +41,8 @@ def test_daemonize_and_stop(profile):
     controller, engines, owner = profile.controller_pid(), profile.engine_pids(), profile.owner()
     done = profile.ipcluster("stop")
     assert "Stopping cluster" in done.stderr
-    assert not [pid for pid in [controller, owner, *engines] if is_alive(pid)]
+    assert not [pid for pid in [controller, *engines] if is_alive(pid)]
+    wait_until(lambda: not is_alive(owner), "the end of who has just removed its file")
     assert not list((profile.dir / "security").iterdir())
     assert not list((profile.dir / "pid").iterdir())
     assert rows(profile.ipcluster("list").stdout) == []

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which numbers and addresses the ports get (controller.md 3 and 4): pools, interfaces, names, ipc directories."""
 import contextlib
-import os
+import functools
 import pathlib
+import random
 import resource
 import shutil
 import socket
@@ -19,7 +20,8 @@ PLAIN = "--IPController.enable_curve=False"
 
 def free_range(n):
     """The first of n numbers in a row that nobody listens on."""
-    for first in range(20000 + os.getpid() % 200 * 50, 32000, n + 1):  # test runners side by side begin apart
+    for _ in range(1000):
+        first = random.randrange(12000, 32000)  # what is beside us takes others
         try:
             for number in range(first, first + n):
                 with socket.socket() as s:
@@ -28,6 +30,17 @@ def free_range(n):
             continue
         return first
     raise AssertionError("no free ports")
+
+
+def three_goes(test):
+    """A program beside us may take one of the numbers before the controller does."""
+    @functools.wraps(test)
+    def go(*args, **kw):
+        for _ in range(2):
+            with contextlib.suppress(AssertionError):
+                return test(*args, **kw)
+        return test(*args, **kw)
+    return go
 
 
 def numbers_of(controller):
@@ -58,6 +71,7 @@ def fails(folder, *args):
     return controller.log()
 
 
+@three_goes
 def test_common_pool_in_the_order_of_the_reference(start_controller, make_peers):
     first = free_range(20)
     controller = start_controller("--ping=200", f"--ports={first}-{first + 19}")
@@ -66,6 +80,7 @@ def test_common_pool_in_the_order_of_the_reference(start_controller, make_peers)
     assert is_served(make_peers(controller))
 
 
+@three_goes
 def test_former_options_go_to_the_ends_of_the_pools(start_controller):
     first = free_range(6)
     controller = start_controller(f"--engine-ports={first}", f"--port={first + 1}", f"--IPController.hb={first + 2},{first + 3}",
@@ -75,6 +90,7 @@ def test_former_options_go_to_the_ends_of_the_pools(start_controller):
     assert client[:2] == [first + 4, first + 5]
 
 
+@three_goes
 def test_pools_of_the_sides_come_first(start_controller):
     first = free_range(12)
     controller = start_controller(f"--ports={first},{first + 1}", f"--engine-ports={first + 2}-{first + 9}",
@@ -89,6 +105,7 @@ def test_pools_of_the_sides_come_first(start_controller):
     assert controller.log().count("Exhausted") == 3
 
 
+@three_goes
 def test_depth_of_the_broadcast_tree_takes_more(start_controller):
     first = free_range(20)
     controller = start_controller(f"--ports={first}-{first + 19}", "--IPController.broadcast_scheduler_depth=2")
