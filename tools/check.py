@@ -87,7 +87,7 @@ def command(suite, report):
     if suite.runner == "meson":
         return ["meson", "test", "-C", suite.bindir, "--no-rebuild", "--print-errorlogs", "-q", *suite.args]
     if suite.runner == "tidy":
-        return ["run-clang-tidy", "-quiet", "-p", suite.builds[0], str(ROOT / "src") + "/.*"]
+        return ["run-clang-tidy", "-quiet", "-p", suite.builds[0], f"{ROOT}/(src|python/ext|tests)/.*"]
     return [f"{suite.python}/bin/python", "-m", "pytest", "-q", "--tb=short", "-rs",
             "-p", "no:cacheprovider", f"--junitxml={report}", *suite.args]
 
