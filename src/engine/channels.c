@@ -53,6 +53,11 @@ bool channels_is_one(const struct channels *c)
     return c->set->is_one;
 }
 
+const char *channels_own_end(const struct channels *c)
+{
+    return c->attached ? peer_own_address(c->attached) : "";
+}
+
 bool channels_is_served(const struct channels *c)
 {
     return c->set->is_served(c);

@@ -69,6 +69,8 @@ void channels_close(struct channels *c);
 
 /* `attach`: its end is the engine's end for the controller. */
 bool channels_is_one(const struct channels *c);
+/* `attach`: our end of the connection, which is up; valid until the next call. */
+const char *channels_own_end(const struct channels *c);
 bool channels_is_served(const struct channels *c); /* likewise ops.served */
 
 /* These fill in or use frames[0]. What can't be sent is dropped: its receiver is gone. */

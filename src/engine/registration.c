@@ -42,6 +42,8 @@ void registration_send(struct engine *e)
         if (e->last_begun.len) /* which the connection that was lost may not have told */
             json_object_set_new(ersa, "begun",
                                 json_pack("[o]", json_lossy(buf_slice(&e->last_begun))));
+        if (channels_is_one(&e->channels))
+            json_object_set_new(ersa, "address", json_string(channels_own_end(&e->channels)));
         json_object_set_new(content, "ersa", ersa);
     }
     send_json(e, "registration_request", content);

@@ -113,14 +113,14 @@ static void strand_request(void *ctx, struct engine *e, struct slice msg_id)
 
 /* What an engine that is silent has not begun goes to others. So it must not begin it when it
  * wakes up: it writes a note before (extensions.md 4), and can't any more when its connection
- * is reset. On stock sockets it can, and where its host does not acknowledge what is sent,
- * nobody knows what it has written. */
+ * is reset. On stock sockets it can, and where its host does not acknowledge what is sent, or
+ * somebody in between does, nobody knows what it has written. */
 static void take_tasks_away(struct engine *e)
 {
     bool is_unsure = !(e->caps & CAP_attach);
     if (e->attach) {
         struct peer *p = e->attach->peer;
-        is_unsure = peer_unacknowledged(p) > 0;
+        is_unsure = e->is_relayed || peer_unacknowledged(p) > 0;
         peer_reset(p);
     }
     if (is_unsure)
@@ -224,6 +224,19 @@ static struct slice last_begun(const json_t *content)
                               : SLICE_LIT("");
 }
 
+/* A tunnel acknowledges for the engine what it has not read, and may keep back what the engine
+ * has written. Then the two ends have different names for the connection (so they have with
+ * address translation). */
+static void find_relay(struct engine *e, const json_t *content)
+{
+    const char *own =
+        json_string_value(json_object_get(json_object_get(content, "ersa"), "address"));
+    e->is_relayed = own && e->attach && strcmp(own, peer_address(e->attach->peer)) != 0;
+    if (e->is_relayed)
+        log_debug("registration::engine %" PRId64 " is %s there and %s here", e->id, own,
+                  peer_address(e->attach->peer));
+}
+
 void registration_on_request(struct query *q)
 {
     struct router *r = q->r;
@@ -261,6 +274,7 @@ void registration_on_request(struct query *q)
         return;
     }
     log_info("registration::accepting registration %" PRId64 ":%.*s", e->id, SLICE_FMT(id));
+    find_relay(e, q->content);
     json_t *content =
         json_pack("{s:I, s:s, s:I, s:o}", "id", (json_int_t)e->id, "status", "ok", "hb_period",
                   (json_int_t)r->cfg.heart_period_ms, "connection_info", connection_info(r));

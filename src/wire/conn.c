@@ -22,14 +22,24 @@ static void on_event(struct watch *w, unsigned events);
 
 /* Ends */
 
-const char *conn_address(const struct conn *c)
+static const char *address(int (*ask)(int, struct sockaddr *, socklen_t *), int fd)
 {
     static _Thread_local char text[PORT_ENDPOINT_MAX];
     struct endpoint e = {.len = sizeof(e.addr)};
-    if (getpeername(c->watch.fd, (struct sockaddr *)&e.addr, &e.len) < 0)
+    if (ask(fd, (struct sockaddr *)&e.addr, &e.len) < 0)
         return "an address unknown by now";
     endpoint_text(&e, text, sizeof(text));
     return text;
+}
+
+const char *conn_address(const struct conn *c)
+{
+    return address(getpeername, c->watch.fd);
+}
+
+const char *conn_own_address(const struct conn *c)
+{
+    return address(getsockname, c->watch.fd);
 }
 
 void conn_complain(const struct conn *c, const char *text)

@@ -432,3 +432,8 @@ const char *peer_address(const struct peer *p)
 {
     return p->conn ? conn_address(p->conn) : "a closed connection";
 }
+
+const char *peer_own_address(const struct peer *p)
+{
+    return p->conn ? conn_own_address(p->conn) : "a closed connection";
+}

@@ -135,6 +135,9 @@ uint64_t peer_moved(const struct peer *p);
 bool peer_is_full(const struct peer *p);
 /* "tcp://127.0.0.1:4711", for logs. */
 const char *peer_address(const struct peer *p);
+/* Our end of the connection, in the same form and just as short-lived. Where both sides name
+ * the same two, there is nobody in between. */
+const char *peer_own_address(const struct peer *p);
 
 /* Stops and goes on reading from the peer; calls nest. */
 void peer_pause(struct peer *p);

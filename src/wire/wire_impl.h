@@ -168,6 +168,7 @@ void conn_update_events(struct conn *c);
 /* Reads what it has received until now, paused or not. */
 void conn_drain(struct conn *c);
 const char *conn_address(const struct conn *c);
+const char *conn_own_address(const struct conn *c);
 void conn_free(struct conn *c);
 void partial_free(struct partial *p);
 

@@ -68,9 +68,10 @@ def peer_factory(context, controller):
                 made[-1].register(wish, **({} if caps is None else {"caps": caps}))
             return made[-1]
 
-        def raw(self, **kw):
+        def raw(self, register=True, **kw):
             made.append(RawEngine(controller, **kw))
-            made[-1].register()
+            if register:
+                made[-1].register()
             return made[-1]
 
     yield Peers()

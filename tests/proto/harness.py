@@ -295,12 +295,12 @@ class Engine:
         self.session = Session(controller.key, self.uuid)
         self.id = None
 
-    def registration(self, wish=None, caps=None):
+    def registration(self, wish=None, caps=None, **ersa):
         content = {"uuid": self.uuid}
         if wish is not None:
             content["id"] = wish
         if caps is not None:
-            content["ersa"] = {"v": 1, "caps": caps}
+            content["ersa"] = {"v": 1, "caps": caps, **ersa}
         return self.session.pack("registration_request", content)
 
     def reply_to(self, request, msg_type=None, content=None, metadata=None, buffers=()):
@@ -509,8 +509,8 @@ class RawEngine(Engine):
             if name == channel.encode():
                 return frames
 
-    def register(self):
-        self.send("query", self.registration(caps=CAPS))
+    def register(self, **ersa):
+        self.send("query", self.registration(caps=CAPS, **ersa))
         reply = self.session.unpack(self.recv_channel("query"))
         self.id = reply.content["id"]
         self.send("query", self.session.pack("ersa_ready", {"id": self.id}))

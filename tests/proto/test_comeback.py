@@ -61,6 +61,22 @@ def test_connection_of_a_silent_engine_is_reset_before_others_get_its_tasks(clie
     expect_lost(client, ids(requests)[:1])
 
 
+@pytest.mark.parametrize("relayed", [False, True])
+def test_silent_engine_behind_a_tunnel_may_have_begun_what_it_holds(client, peers, relayed):
+    """Its notes may be held back, by who acknowledges what the controller sends: then the two ends of the connection
+    aren't each other's. Lost rather than twice."""
+    engine = peers.raw(register=False)
+    engine.register(address="tcp://%s:%d" % engine.socket.getsockname() if not relayed else "tcp://127.0.0.1:1")
+    requests = hold(client, engine)
+    other = peers.attached()
+    expect_lost(client, ids(requests)[:3 if relayed else 1])
+    if relayed:
+        with pytest.raises(Silence):
+            other.recv(timeout=0.3)
+    else:
+        assert ids([other.recv(timeout=SETTLE_S) for _ in range(2)]) == ids(requests)[1:]
+
+
 def come_back(engine, peers, controller, begun):
     """Its connection is reset, and it comes by a new one."""
     engine.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
