@@ -178,9 +178,10 @@ static void send_returned(struct chan *c)
     uint32_t *ids = take_returned(c, &n);
     if (!ids)
         return;
-    Py_BEGIN_ALLOW_THREADS tx_send(c, 0, NULL, 0, ids,
-                                   n); /* that it failed is learned by reading */
-    Py_END_ALLOW_THREADS free(ids);
+    Py_BEGIN_ALLOW_THREADS
+    tx_send(c, 0, NULL, 0, ids, n); /* that it failed is learned by reading */
+    Py_END_ALLOW_THREADS
+    free(ids);
 }
 
 static PyObject *receive(struct channel *self, bool is_waiting)
@@ -195,22 +196,17 @@ static PyObject *receive(struct channel *self, bool is_waiting)
             return message_object(self, &m);
         send_returned(c);
         ssize_t n;
-        Py_BEGIN_ALLOW_THREADS n = rx_read(c, is_waiting);
-        Py_END_ALLOW_THREADS if (n < 0 && errno == EINTR)
-        {
+        Py_BEGIN_ALLOW_THREADS
+        n = rx_read(c, is_waiting);
+        Py_END_ALLOW_THREADS
+        if (n < 0 && errno == EINTR) {
             if (PyErr_CheckSignals() < 0)
                 return NULL;
-        }
-        else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        {
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             Py_RETURN_FALSE;
-        }
-        else if (n == 0 || (n < 0 && errno == ECONNRESET))
-        {
+        } else if (n == 0 || (n < 0 && errno == ECONNRESET)) {
             Py_RETURN_NONE;
-        }
-        else if (n < 0)
-        {
+        } else if (n < 0) {
             return PyErr_SetFromErrno(PyExc_OSError);
         }
     }
@@ -248,8 +244,10 @@ static int send_views(struct channel *self, uint32_t type, const Py_buffer *view
     size_t n_returned;
     uint32_t *returned = take_returned(self->chan, &n_returned);
     int rc;
-    Py_BEGIN_ALLOW_THREADS rc = tx_send(self->chan, type, parts, n, returned, n_returned);
-    Py_END_ALLOW_THREADS free(returned);
+    Py_BEGIN_ALLOW_THREADS
+    rc = tx_send(self->chan, type, parts, n, returned, n_returned);
+    Py_END_ALLOW_THREADS
+    free(returned);
     if (parts != few)
         free(parts);
     return send_error(rc);

@@ -103,20 +103,17 @@ static void step_message(struct run *r, struct input *in)
     struct rt_part parts[8];
     uint32_t type = input_octet(in), n = input_octet(in) % 9;
     size_t total = 0;
-    const uint8_t *octets = in->at;
     for (uint32_t i = 0; i < n; i++) {
         uint8_t word = input_octet(in);
         parts[i] = (struct rt_part){.len = word % 64, .block = 0};
-        octets = in->at;
         if (word & 0x80) /* in a block; what it names is up to the input */
             parts[i] =
                 (struct rt_part){.len = (size_t)(word % 64) * 4096, .block = input_octet(in)};
         else
             total += parts[i].len;
-        octets = in->at;
     }
     size_t len;
-    octets = input_piece(in, total, &len);
+    const uint8_t *octets = input_piece(in, total, &len);
     uint8_t padded[8 * 64] = {0};
     if (len)
         memcpy(padded, octets, len);

@@ -134,9 +134,9 @@ static const struct port_ops ops = {
 
 /* Commands */
 
-static int digit(char c)
+static unsigned digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
 static struct frame to_frame(const char *word)
