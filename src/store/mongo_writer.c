@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One thread with a connection of its own. A batch is tried until the server has taken or
- * refused it: changes say what a record shall be, so that doing one twice does no harm. */
+ * refused each of its changes; they say what a record shall be, so that doing one twice does no
+ * harm. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,6 +14,9 @@
 #define RETRY_MS 1000
 #define LIMITS_MS 5000
 #define END_MS 5000 /* for what is left at the end */
+#define PROBES \
+    16 /* changes that are tried one by one before it is believed that none is taken */
+#define TRIES 10
 
 struct mongo_writer {
     pthread_t thread;
@@ -22,6 +26,7 @@ struct mongo_writer {
     mongoc_collection_t *collection;
     struct store_limits limits;
     int64_t limits_ms; /* when they are looked at next */
+    unsigned tries;    /* of this batch, which the server answers and does not take */
 
     /* under the lock */
     struct mongo_change *batch; /* owned; NULL: idle */
@@ -39,6 +44,18 @@ static void wait_until_ms(struct mongo_writer *w, int64_t until)
 
 /* Writing */
 
+/* How many of so many found their record, or made it. */
+static int64_t count_found(const bson_t *reply)
+{
+    static const char *const names[] = {"nMatched", "nUpserted"};
+    bson_iter_t it;
+    int64_t n = 0;
+    for (int i = 0; i < 2; i++)
+        if (bson_iter_init_find(&it, reply, names[i]))
+            n += bson_iter_as_int64(&it);
+    return n;
+}
+
 /* How many were refused; -1: the server has not answered. */
 static int64_t count_refused(const bson_t *reply)
 {
@@ -51,6 +68,7 @@ static int64_t count_refused(const bson_t *reply)
     return n ? n : -1;
 }
 
+/* How many were refused, or found no record any more; -1: the server has not answered. */
 static int64_t write_batch(struct mongo_writer *w, const struct mongo_change *batch, size_t n,
                            bson_error_t *error)
 {
@@ -65,16 +83,63 @@ static int64_t write_batch(struct mongo_writer *w, const struct mongo_change *ba
                 error))
             refused++;
     if (refused < (int64_t)n) {
-        if (!mongoc_bulk_operation_execute(bulk, &reply, error)) {
-            int64_t more = count_refused(&reply);
-            refused = more < 0 ? -1 : refused + more;
-        }
+        bool ok = mongoc_bulk_operation_execute(bulk, &reply, error);
+        int64_t more = ok ? 0 : count_refused(&reply);
+        int64_t gone = (int64_t)n - refused - more - count_found(&reply);
+        if (more == 0 && gone > 0)
+            bson_set_error(error, MONGOC_ERROR_COLLECTION,
+                           MONGOC_ERROR_COLLECTION_UPDATE_FAILED,
+                           "%lld changed records are gone from the server", (long long)gone);
+        refused = more < 0 ? -1 : refused + more + (gone > 0 ? gone : 0);
         bson_destroy(&reply);
     }
     mongoc_bulk_operation_destroy(bulk);
     bson_destroy(upsert);
     bson_destroy(opts);
     return refused;
+}
+
+/* The server has answered: trying again alone won't help. */
+static bool is_answer(const bson_error_t *error)
+{
+    return error->domain != MONGOC_ERROR_STREAM &&
+           error->domain != MONGOC_ERROR_SERVER_SELECTION;
+}
+
+/* Whether it takes a change that concerns no record. */
+static bool takes_changes(struct mongo_writer *w)
+{
+    bson_t *selector = BCON_NEW("msg_id", BCON_NULL);
+    bson_t *update = BCON_NEW("$set", "{", "msg_id", BCON_NULL, "}");
+    bool ok = mongoc_collection_update_one(w->collection, selector, update, NULL, NULL, NULL);
+    bson_destroy(selector);
+    bson_destroy(update);
+    return ok;
+}
+
+/* The server refuses a batch as a whole, so each change is tried alone: those that it refuses
+ * while it takes others must not keep the rest waiting. Where it takes none it may be out of
+ * order: next time it is others that are tried first. */
+static int64_t write_singly(struct mongo_writer *w, const struct mongo_change *batch, size_t n,
+                            bson_error_t *error)
+{
+    size_t first = (size_t)w->tries * PROBES % n;
+    int64_t refused = 0;
+    bool takes = n <= PROBES && w->tries >= TRIES && takes_changes(w);
+    w->tries++;
+    for (size_t i = 0; i < n; i++) {
+        bson_error_t reason = {0};
+        int64_t one = write_batch(w, &batch[(first + i) % n], 1, &reason);
+        if (one)
+            *error = reason;
+        if (one < 0 && !is_answer(&reason))
+            return -1;
+        takes |= one >= 0;
+        refused += one != 0;
+        if (!takes && i + 1 == PROBES)
+            return -1;
+    }
+    return takes ? refused : -1;
 }
 
 static void free_batch(struct mongo_change *batch, size_t n)
@@ -92,8 +157,12 @@ static void serve_batch(struct mongo_writer *w)
     bson_error_t error = {0};
     pthread_mutex_unlock(&w->lock);
     int64_t refused = write_batch(w, batch, n, &error);
-    if (refused >= 0)
+    if (refused < 0 && is_answer(&error))
+        refused = write_singly(w, batch, n, &error);
+    if (refused >= 0) {
         free_batch(batch, n);
+        w->tries = 0;
+    }
     pthread_mutex_lock(&w->lock);
     if (refused)
         err_set(&w->err, ERSA_EIO, "MongoDB: %s", error.message);

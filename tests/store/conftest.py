@@ -3,7 +3,9 @@
 
 Runs in .venv-ref. `cluster` is one of ours for each store in turn. MongoDB is a server that keeps its data in
 a file (tools/deps.sh installs it); replica sets and users can't be tested with it."""
+import contextlib
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -18,15 +20,22 @@ from clusters import Cluster  # noqa: E402
 from processes import wait_until  # noqa: E402
 
 
+def lasting_port():
+    """A free one that nobody is given who asks for any, while its server is away."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
+
+
 class MongoServer:
     """On a free port, with its data in `folder`, or in memory."""
 
     def __init__(self, folder, in_memory=False):
         self.folder = pathlib.Path(folder)
         self.data = "-" if in_memory else str(self.folder / "data.mv")
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = lasting_port()
         self.uri = f"mongodb://127.0.0.1:{self.port}"
         self.lives = 0
         self.start()

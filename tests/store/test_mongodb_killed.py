@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A MongoDB server that is killed while task records are written to it, and comes back with its file: nobody waits for it,
+whatever it had not acknowledged is written again, and what it acknowledged and then lost is at most its own last moments.
+
+Few tasks at a time: the server of these tests can't read back what changes while it writes very much."""
+import collections
+import contextlib
+import socket
+import socketserver
+import struct
+import threading
+import time
+import types
+
+import bson
+import ipyparallel as ipp
+import pytest
+from conftest import MongoServer
+from ipyparallel.error import RemoteError
+from processes import wait_until
+from test_mongodb_away import DONE, IS_SANITIZED, controller, figure, records
+
+KILLS = 2
+WINDOW = 2
+PATIENCE_S = 60
+LOSES_S = 5    # of what it has acknowledged the server may lose the last second; and this machine may be slow
+LONG_S = 3     # longer than a record waits for its task's end
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = MongoServer(tmp_path)
+    yield server
+    server.stop()
+
+
+def hold(seconds):
+    import time
+    time.sleep(seconds)
+    return -1
+
+
+hold.__module__ = "__main__"
+
+
+class Tasks(threading.Thread):
+    """A few short tasks at a time on one engine, one long task after the other on another one; when their client had
+    each result."""
+
+    def __init__(self, client):
+        super().__init__(daemon=True)
+        self.client = client
+        self.has_to_end = threading.Event()
+        self.short, self.long, self.error = {}, {}, None
+        self.start()
+
+    def run(self):
+        try:
+            waiting, long = collections.deque(), None
+            while not self.has_to_end.is_set():
+                if not long or long.ready():
+                    self.take(long, self.long)
+                    long = self.client[1].apply_async(hold, LONG_S)
+                waiting.append(self.client[0].apply_async(abs, -1))
+                if len(waiting) == WINDOW:
+                    self.take(waiting.popleft(), self.short)
+            for task in waiting:
+                self.take(task, self.short)
+            self.take(long, self.long)
+        except Exception as error:
+            self.error = error
+
+    @staticmethod
+    def take(task, done):
+        if task:
+            assert task.get(PATIENCE_S) in (1, -1)
+            done[task.msg_ids[0]] = time.monotonic()
+
+    def go_on(self, n):
+        """So many more results."""
+        before = len(self.short)
+        wait_until(lambda: len(self.short) >= before + n or self.error, f"{n} results", PATIENCE_S)
+        assert not self.error, self.error
+
+    def finish(self):
+        self.has_to_end.set()
+        self.join(2 * PATIENCE_S)
+        assert not self.error and not self.is_alive(), self.error
+
+
+def written(rows):
+    return {row["msg_id"] for row in rows.find(DONE, ["msg_id"])}
+
+
+def history(client):
+    try:
+        return set(client.hub_history())
+    except RemoteError:
+        return None
+
+
+def test_what_was_not_acknowledged_is_written_again(server, tmp_path):
+    kills = []
+    with controller(tmp_path, server, engines=2) as cluster, cluster.client() as client, \
+            ipp.Client(cluster.client_file) as asker:
+        tasks = Tasks(client)
+        rows = records(server)
+        for _ in range(KILLS):
+            known = rows.estimated_document_count()
+            wait_until(lambda n=known: tasks.error or rows.estimated_document_count() > n + 100, "records")
+            server.kill()
+            kills.append(time.monotonic())
+            tasks.go_on(20)
+            begun = time.monotonic()
+            with pytest.raises(RemoteError, match="MongoDB"):
+                asker.hub_history()
+            assert time.monotonic() - begun < (10 if not IS_SANITIZED else 20)
+            server.start()
+            tasks.go_on(20)
+        tasks.finish()
+        told = wait_until(lambda: history(asker), "an answer, for which everything is written")
+        found = written(rows)
+        late = {i for i, when in tasks.short.items() if i not in found
+                and not any(kill - LOSES_S < when <= kill for kill in kills)}
+        assert not late, [round(tasks.short[i] - kills[-1], 2) for i in sorted(late, key=tasks.short.get)][:20]
+        assert len(found) > len(tasks.short) / 2
+        # The record of one that ran at a kill may have gone with it; then its end is a change that was lost.
+        assert len(set(tasks.long) - found) <= figure(cluster, "ersa_store_lost_changes_total") <= len(kills)
+        assert found <= told
+        assert figure(cluster, "ersa_store_stripped_records_total") == 0
+
+
+def test_a_record_that_is_gone(server, tmp_path):
+    """Its change is counted as lost, and said."""
+    with controller(tmp_path, server, engines=1) as cluster, cluster.client() as client:
+        task = client[0].apply_async(hold, LONG_S)
+        rows = records(server)
+        wait_until(lambda: rows.delete_one({"msg_id": task.msg_ids[0]}).deleted_count, "a record")
+        assert task.get(PATIENCE_S) == -1
+        wait_until(lambda: figure(cluster, "ersa_store_lost_changes_total") == 1, "a change that is counted as lost")
+        assert rows.count_documents({"msg_id": task.msg_ids[0]}) == 0
+        wait_until(lambda: "1 changed records are gone from the server" in cluster.controller.output(), "a word about it")
+
+
+def read_message(sock):
+    """One message of MongoDB's protocol, its length in front."""
+    octets = sock.recv(4, socket.MSG_WAITALL)
+    if len(octets) == 4:
+        octets += sock.recv(struct.unpack("<i", octets)[0] - 4, socket.MSG_WAITALL)
+    return octets
+
+
+class Fussy(socketserver.BaseRequestHandler):
+    """In front of a server: refuses commands to write anything with "poison" in it, as a whole."""
+
+    def handle(self):
+        with socket.create_connection(self.server.behind) as behind, contextlib.suppress(OSError):
+            while message := read_message(self.request):
+                if b"poison" in message:
+                    document = bson.encode({"ok": 0.0, "errmsg": "not this", "code": 8, "codeName": "UnknownError"})
+                    answer = struct.pack("<iiiiib", 21 + len(document), 1, *struct.unpack_from("<i", message, 4), 2013, 0, 0)
+                    self.request.sendall(answer + document)
+                    continue
+                behind.sendall(message)
+                self.request.sendall(read_message(behind))
+
+
+@contextlib.contextmanager
+def fussy(server):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Fussy) as front:
+        front.daemon_threads = True
+        front.behind = ("127.0.0.1", server.port)
+        threading.Thread(target=front.serve_forever, daemon=True).start()
+        yield types.SimpleNamespace(uri=f"mongodb://127.0.0.1:{front.server_address[1]}")
+        front.shutdown()
+
+
+def test_what_the_server_never_takes_keeps_nobody_waiting(server, tmp_path):
+    """A command that fails as a whole is tried again change by change: one that is refused while others are taken, or ten
+    times alone, is given up."""
+    with fussy(server) as front, controller(tmp_path, front, engines=1) as cluster, cluster.client() as client:
+        view = client.load_balanced_view()
+        for n in (30, 0):
+            with view.temp_flags(label="poison"):
+                bad = view.apply_async(abs, -1)
+            good = [view.apply_async(abs, -1) for _ in range(n)]
+            assert [t.get(PATIENCE_S) for t in [bad, *good]] == [1] * (n + 1)
+            before = figure(cluster, "ersa_store_lost_changes_total")
+            wait_until(lambda n=before: figure(cluster, "ersa_store_lost_changes_total") > n, "a change that is given up")
+            told = wait_until(lambda: history(client), "an answer")
+            assert {t.msg_ids[0] for t in good} <= told and bad.msg_ids[0] not in told
+        assert "not this" in cluster.controller.output()
