@@ -198,7 +198,7 @@ def held_back(controller, load):
 
 
 def goes_on(controller, load, folder, n):
-    out, _ = load.communicate(timeout=120)
+    out, _ = load.communicate(timeout=300)
     assert json.loads(out)["tasks"] == n
     wait_until(lambda: count(folder) == n, "all records", 120)
     assert "lost" not in controller.output()
@@ -206,7 +206,7 @@ def goes_on(controller, load, folder, n):
 
 def test_what_cannot_be_written_in_time_is_held_back(tmp_path):
     """Somebody else holds the lock: submission waits, memory is bounded, nothing is lost."""
-    n = 60_000
+    n = 30_000
     with load_under_way(tmp_path, n) as (controller, load):
         lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
@@ -220,7 +220,7 @@ def test_what_cannot_be_written_in_time_is_held_back(tmp_path):
 
 def test_a_full_disk_holds_submission_back(tmp_path):
     """However long there is no room: what fits into memory waits, no more is taken, nothing is lost."""
-    n = 60_000
+    n = 30_000
     with load_under_way(tmp_path, n) as (controller, load):
         soft, hard = resource.prlimit(controller.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(controller.pid, resource.RLIMIT_FSIZE, (1 << 20, hard))
@@ -236,7 +236,7 @@ def test_a_full_disk_holds_submission_back(tmp_path):
 
 def test_who_asks_while_the_disk_is_full(tmp_path):
     """The hub answers within five seconds: what it can't know it says, and why; then all is known."""
-    n = 60_000
+    n = 30_000
     with load_under_way(tmp_path, n) as (controller, load):
         client = ipp.Client(str(next(tmp_path.glob("**/ipcontroller-client.json"))), timeout=60)
         soft, hard = resource.prlimit(controller.pid, resource.RLIMIT_FSIZE)
