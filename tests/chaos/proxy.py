@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A TCP relay in front of one port that can be told to reset its connections, with whatever it holds of them."""
+"""A TCP relay in front of one port that can be told to reset its connections, with whatever it holds of them, or to hold
+back for a while what it is given, as a tunnel may do."""
 import contextlib
 import random
 import selectors
 import socket
 import struct
 import threading
+import time
 
 PIECE = 65536
 LINGER_0 = struct.pack("ii", 1, 0)
@@ -30,6 +32,10 @@ class Proxy(threading.Thread):
     def cut(self):
         """Resets all connections, in the middle of whatever they carry."""
         self.order(self.cut_all)
+
+    def hold(self, seconds):
+        """Relays nothing for so long. The kernel acknowledges what comes."""
+        self.order(lambda: time.sleep(seconds))
 
     def stop(self):
         self.order(None)

@@ -80,7 +80,7 @@ class Trouble(threading.Thread):
         self.blows = [
             (self.kill, ("engine",), 2), (self.kill, ("runtime",), 2), (self.kill, ("engine", "runtime"), 1),
             (self.put_to_sleep, ("engine",), 4), (self.put_to_sleep, ("runtime",), 2),
-            (self.put_to_sleep, ("engine", "runtime"), 3), (self.cut, (), 4),
+            (self.put_to_sleep, ("engine", "runtime"), 3), (self.cut, (), 4), (self.hold, (), 3),
         ]
 
     def run(self):
@@ -135,6 +135,11 @@ class Trouble(threading.Thread):
         if engine.proxy:
             self.note("cut", engine)
             engine.proxy.cut()
+
+    def hold(self, kind, engine, whom):
+        if engine.proxy:
+            self.note("held back", engine)
+            engine.proxy.hold(self.random.uniform(*LONG_S))
 
     def wake_up(self, now):
         due = [pid for pid, until in self.asleep.items() if until <= now]
