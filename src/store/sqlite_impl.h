@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the SQLite store: sqlite_open.c (file and table), sqlite_rows.c (statements,
- * rows in and out), store_sqlite.c (the seam, transactions, limits). */
+ * rows in and out), sqlite_due.c (transactions), sqlite_limits.c (what is dropped),
+ * sqlite_checkpoint.c (the log), store_sqlite.c (the seam). */
 #ifndef ERSA_STORE_SQLITE_IMPL_H
 #define ERSA_STORE_SQLITE_IMPL_H
 
@@ -41,6 +42,26 @@ struct sqlite_store {
 int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what);
 /* Runs statements without parameters. */
 int sqlite_run(struct sqlite_store *s, const char *sql, struct ersa_error *err);
+
+/* sqlite_due.c */
+
+int sqlite_begin(struct sqlite_store *s, struct ersa_error *err);
+int sqlite_commit(struct sqlite_store *s, struct ersa_error *err);
+/* What was written since sqlite_begin() waits again. */
+void sqlite_roll_back(struct sqlite_store *s);
+int sqlite_write_entry(struct sqlite_store *s, struct pending_entry *e, struct ersa_error *err);
+/* What is due, or all. ERSA_EAGAIN: writing has failed, and it is too early to try again. */
+int sqlite_write_due(struct sqlite_store *s, bool all, struct ersa_error *err);
+/* After a change: what waits is bounded. */
+int sqlite_bound(struct sqlite_store *s, struct ersa_error *err);
+void sqlite_look_for_room(struct sqlite_store *s);
+/* The update hook, and where its counting begins. */
+void sqlite_on_row(void *ctx, int op, const char *database, const char *table,
+                   sqlite3_int64 rowid);
+void sqlite_count_rows(struct sqlite_store *s);
+
+/* sqlite_limits.c: after a commit. 1: more is to be dropped than there was time for. */
+int sqlite_keep_limits(struct sqlite_store *s, struct ersa_error *err);
 
 /* sqlite_open.c */
 int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *cfg,

@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Records in an SQLite database. Changes wait in memory, merged by record (pending.h), and are
- * written by one transaction a tick; too many of them are written at once, which holds back
- * whoever makes them. Reading writes first what it could miss.
- *
- * When writing fails (the disk is full) the transaction is rolled back, its changes wait again,
- * and it is tried once a second. From PENDING_FULL on the store says that it is full, so that
- * nobody makes more; beyond PENDING_LOSE the oldest are lost, and counted. */
+ * written by one transaction a tick (sqlite_due.c); then what is past the limits goes
+ * (sqlite_limits.c). Reading writes first what it could miss. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/query_sql.h"
 #include "store/sqlite_impl.h"
-#include "util/clock.h"
 #include "util/err.h"
 #include "util/log.h"
 
-#define PENDING_MAX ((size_t)32 << 20)
-#define PENDING_FULL (PENDING_MAX / 2)
-#define PENDING_LOSE (2 * PENDING_MAX)
-#define RETRY_MS 1000
-#define AGE_PERIOD_MS 1000
-#define DROP_ROWS 512     /* in one statement */
-#define DROP_BUDGET_MS 50 /* in one tick */
 #define BLOB_MAX ((size_t)1 << 31)
 
 static struct sqlite_store *sqlite_of(struct store *st)
@@ -29,271 +17,16 @@ static struct sqlite_store *sqlite_of(struct store *st)
     return (struct sqlite_store *)st;
 }
 
-int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what)
-{
-    int code = s->db ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
-    int rc = code == SQLITE_NOMEM ? ERSA_ENOMEM : code == SQLITE_FULL ? ERSA_EFULL : ERSA_EIO;
-    return err_set(err, rc, "%s: %s", what, s->db ? sqlite3_errmsg(s->db) : "out of memory");
-}
-
-int sqlite_run(struct sqlite_store *s, const char *sql, struct ersa_error *err)
-{
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK
-               ? 0
-               : sqlite_error(s, err, "the database of task records");
-}
-
-/* Transactions */
-
-static int begin(struct sqlite_store *s, struct ersa_error *err)
-{
-    int rc = s->in_transaction ? 0 : sqlite_run(s, "BEGIN IMMEDIATE", err);
-    s->in_transaction = rc == 0;
-    return rc;
-}
-
-static void count_rows(struct sqlite_store *s)
-{
-    sqlite3_stmt *stmt = NULL;
-    char *sql = sqlite3_mprintf("SELECT count(*) FROM %s", s->table);
-    if (sql && sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW)
-        s->n_rows = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
-    sqlite3_free(sql);
-}
-
-static void on_row(void *ctx, int op, const char *database, const char *table,
-                   sqlite3_int64 rowid)
-{
-    struct sqlite_store *s = ctx;
-    s->n_rows += (op == SQLITE_INSERT) - (op == SQLITE_DELETE);
-}
-
-static void roll_back(struct sqlite_store *s)
-{
-    if (!sqlite3_get_autocommit(s->db))
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-    s->in_transaction = false;
-    s->is_failing = true;
-    s->retry_ms = clock_mono_ms() + RETRY_MS;
-    pending_rolled_back(&s->pending);
-    if (s->limits.records)
-        count_rows(s);
-}
-
-static int commit(struct sqlite_store *s, struct ersa_error *err)
-{
-    if (!s->in_transaction)
-        return 0;
-    int rc = sqlite_run(s, "COMMIT", err);
-    if (rc < 0) {
-        roll_back(s);
-        return rc;
-    }
-    s->in_transaction = false;
-    pending_committed(&s->pending);
-    if (s->is_failing)
-        log_info("records::task records are written again");
-    s->is_failing = false;
-    return 0;
-}
-
-/* A row that SQLite finds too large loses its payload; one that it refuses is left out. */
-static int write_entry(struct sqlite_store *s, struct pending_entry *e, struct ersa_error *err)
-{
-    int rc = begin(s, err);
-    if (rc < 0)
-        return rc;
-    int code = sqlite_write(s, e);
-    if (code == SQLITE_TOOBIG) {
-        pending_strip(&e->rec);
-        e->dirty &= e->rec.set | STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
-        e->dirty |= e->rec.set & STORE_FIELD(F_result_content);
-        s->base.counts.stripped++;
-        code = sqlite_write(s, e);
-    }
-    if (code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH) {
-        s->base.counts.lost++;
-        pending_drop(&s->pending, e);
-        return 0;
-    }
-    if (code != SQLITE_OK) {
-        rc = sqlite_error(s, err, "task records are not written");
-        roll_back(s);
-        return rc;
-    }
-    pending_wrote(&s->pending, e);
-    return 0;
-}
-
-static int write_due(struct sqlite_store *s, bool all, struct ersa_error *err)
-{
-    struct pending_entry *e;
-    int64_t now = clock_mono_ms();
-    int rc = 0;
-    if (s->is_failing && now < s->retry_ms)
-        return ERSA_EAGAIN;
-    while (rc == 0 && (e = pending_due(&s->pending, now, all)))
-        rc = write_entry(s, e, err);
-    return rc;
-}
-
-static void lose_oldest(struct sqlite_store *s)
-{
-    struct pending_entry *e;
-    while (s->pending.bytes > PENDING_MAX && (e = pending_due(&s->pending, 0, true))) {
-        pending_drop(&s->pending, e);
-        s->base.counts.lost++;
-    }
-}
-
-static void look_for_room(struct sqlite_store *s)
-{
-    s->base.is_full = s->is_failing && s->pending.bytes > PENDING_FULL;
-}
-
-/* After a change. */
-static int bound_pending(struct sqlite_store *s, struct ersa_error *err)
-{
-    int rc = 0;
-    if (s->pending.bytes > PENDING_MAX) {
-        rc = write_due(s, true, err);
-        if (rc == 0)
-            rc = commit(s, err);
-    }
-    if (s->pending.bytes > PENDING_LOSE)
-        lose_oldest(s);
-    look_for_room(s);
-    return rc == ERSA_EAGAIN ? 0 : rc;
-}
-
-/* Limits */
-
-static int64_t pragma(struct sqlite_store *s, const char *sql)
-{
-    sqlite3_stmt *stmt = NULL;
-    int64_t n = 0;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW)
-        n = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
-    return n;
-}
-
-static uint64_t bytes_used(struct sqlite_store *s)
-{
-    int64_t pages = pragma(s, "PRAGMA page_count") - pragma(s, "PRAGMA freelist_count");
-    return (uint64_t)(pages > 0 ? pages * s->page_bytes : 0);
-}
-
-/* Deletes up to `n` rows; returns how many, or a negative ERSA_E*. */
-static int64_t delete_rows(struct sqlite_store *s, const char *where, const char *date,
-                           uint64_t n, struct ersa_error *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    int64_t gone = 0;
-    int code = SQLITE_ERROR, rc = begin(s, err);
-    if (rc < 0)
-        return rc;
-    char *sql = sqlite3_mprintf("DELETE FROM %s WHERE rowid IN (SELECT rowid FROM %s WHERE %s "
-                                "LIMIT ?1) RETURNING msg_id",
-                                s->table, s->table, where);
-    if (sql && sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_bind_int64(stmt, 1, (int64_t)n) == SQLITE_OK &&
-        (!date || sqlite3_bind_text(stmt, 2, date, -1, SQLITE_STATIC) == SQLITE_OK))
-        for (; (code = sqlite3_step(stmt)) == SQLITE_ROW; gone++)
-            seen_set(&s->known,
-                     (struct slice){(const char *)sqlite3_column_text(stmt, 0),
-                                    (size_t)sqlite3_column_bytes(stmt, 0)},
-                     SEEN_NEVER);
-    rc = code == SQLITE_DONE ? 0 : sqlite_error(s, err, "old task records are not dropped");
-    sqlite3_finalize(stmt);
-    sqlite3_free(sql);
-    if (rc < 0) {
-        roll_back(s);
-        return rc;
-    }
-    return gone;
-}
-
-#define DONE_FIRST "completed IS NOT NULL OR submitted IS NULL ORDER BY rowid"
-#define ANY "1 ORDER BY rowid"
-
-static int64_t delete_oldest(struct sqlite_store *s, uint64_t n, struct ersa_error *err)
-{
-    int64_t gone = delete_rows(s, DONE_FIRST, NULL, n, err);
-    return gone ? gone : delete_rows(s, ANY, NULL, n, err);
-}
-
-/* Records without a date are as old as the next one that has one. */
-static int64_t delete_aged(struct sqlite_store *s, struct ersa_error *err)
-{
-    char date[SQL_DATE_MAX];
-    sql_date(clock_utc_us() - s->limits.max_age_s * 1000000, date);
-    int64_t gone = delete_rows(s, "submitted<?2", date, DROP_ROWS, err);
-    if (gone)
-        return gone;
-    char *where = sqlite3_mprintf("submitted IS NULL AND rowid<(SELECT rowid FROM %s WHERE "
-                                  "submitted>=?2 ORDER BY submitted LIMIT 1)",
-                                  s->table);
-    gone = where ? delete_rows(s, where, date, DROP_ROWS, err) : 0;
-    sqlite3_free(where);
-    return gone;
-}
-
-struct share {
-    uint64_t limit, left; /* what may be there, what is left when more is */
-};
-
-static struct share share_of(uint64_t limit, double cull)
-{
-    double drop = cull * (double)limit;
-    return (struct share){limit, limit - (drop >= 1 ? (uint64_t)drop : limit > 0)};
-}
-
-/* 1: more is to be dropped than there was time for. */
-static int keep_limits(struct sqlite_store *s, struct ersa_error *err)
-{
-    int64_t until = clock_mono_ms() + DROP_BUDGET_MS, gone = 1;
-    struct share rows = share_of(s->limits.records, s->limits.cull),
-                 bytes = share_of(s->limits.bytes, s->limits.cull);
-    bool too_many = rows.limit && (uint64_t)s->n_rows > rows.limit,
-         too_large = bytes.limit && bytes_used(s) > bytes.limit,
-         too_old = s->limits.max_age_s && clock_mono_ms() >= s->aged_ms;
-    while (gone > 0 && (too_many || too_large || too_old) && clock_mono_ms() < until) {
-        if (too_many) {
-            uint64_t n = (uint64_t)s->n_rows - rows.left;
-            gone = delete_oldest(s, n < DROP_ROWS ? n : DROP_ROWS, err);
-            too_many = (uint64_t)s->n_rows > rows.left;
-        } else if (too_large) {
-            gone = delete_oldest(s, DROP_ROWS / 8, err);
-            too_large = bytes_used(s) > bytes.left;
-        } else {
-            gone = delete_aged(s, err);
-            too_old = gone > 0;
-        }
-    }
-    if (!too_old)
-        s->aged_ms = clock_mono_ms() + AGE_PERIOD_MS;
-    if (gone < 0)
-        return (int)gone;
-    int rc = commit(s, err);
-    return rc < 0 ? rc : gone > 0 && (too_many || too_large || too_old);
-}
-
-/* The seam */
-
 static int on_tick(struct store *st, struct ersa_error *err)
 {
     struct sqlite_store *s = sqlite_of(st);
-    int rc = write_due(s, false, err);
+    int rc = sqlite_write_due(s, false, err);
     if (rc == ERSA_EAGAIN)
         return 1;
     if (rc == 0)
-        rc = commit(s, err);
-    look_for_room(s);
-    int more = rc == 0 ? keep_limits(s, err) : rc;
+        rc = sqlite_commit(s, err);
+    sqlite_look_for_room(s);
+    int more = rc == 0 ? sqlite_keep_limits(s, err) : rc;
     return more < 0 ? more : more || map_size(&s->pending.by_id);
 }
 
@@ -310,14 +43,14 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
         e->is_new = true;
         seen_set(&s->known, id, SEEN_OPEN);
     }
-    return bound_pending(s, err);
+    return sqlite_bound(s, err);
 }
 
 /* The row's number, 0 or a negative ERSA_E*. A change follows, so the transaction is begun:
  * outside of one each look takes and drops locks. */
 static int64_t find_row(struct sqlite_store *s, struct slice id, struct ersa_error *err)
 {
-    (void)begin(s, NULL);
+    (void)sqlite_begin(s, NULL);
     sqlite3_stmt *stmt = sqlite_select_row(s, id);
     int rc = stmt ? sqlite3_step(stmt) : SQLITE_ERROR;
     int64_t row = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
@@ -357,7 +90,7 @@ static int on_update(struct store *st, const struct store_record *r, struct ersa
         return rc;
     if (pending_merge(&s->pending, e, r) < 0)
         return err_set(err, ERSA_ENOMEM, "out of memory");
-    return bound_pending(s, err);
+    return sqlite_bound(s, err);
 }
 
 static int on_append(struct store *st, struct slice msg_id, enum store_field f,
@@ -373,7 +106,7 @@ static int on_append(struct store *st, struct slice msg_id, enum store_field f,
     rc = pending_append(&s->pending, e, f, text);
     if (rc < 0)
         return err_set(err, rc, "output was not added: %s", ersa_strerror(rc));
-    return bound_pending(s, err);
+    return sqlite_bound(s, err);
 }
 
 /* What is known of a record that could not be written. */
@@ -403,7 +136,7 @@ static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
         *ret = (struct store_record){.set = 0};
         return 0;
     }
-    if (e && pending_is_dirty(e) && write_entry(s, e, err) < 0 && e->creates) {
+    if (e && pending_is_dirty(e) && sqlite_write_entry(s, e, err) < 0 && e->creates) {
         give_entry(e, ret);
         return 0;
     }
@@ -426,7 +159,7 @@ static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err
     sqlite3_stmt *stmt = NULL;
     keep_free(&s->kept);
     struct pending_entry *e = pending_find(&s->pending, msg_id);
-    int rc = begin(s, err);
+    int rc = sqlite_begin(s, err);
     if (rc < 0)
         return rc;
     char *sql = sqlite3_mprintf("DELETE FROM %s WHERE msg_id=?1", s->table);
@@ -439,7 +172,7 @@ static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err
     sqlite3_finalize(stmt);
     sqlite3_free(sql);
     if (rc < 0) {
-        roll_back(s);
+        sqlite_roll_back(s);
         return rc;
     }
     seen_set(&s->known, msg_id, SEEN_NEVER);
@@ -460,7 +193,7 @@ static int prepare_text(struct sqlite_store *s, struct buf *sql, sqlite3_stmt **
 /* Before a search, which would miss what waits: better none than one that looks complete. */
 static int write_all(struct sqlite_store *s, struct ersa_error *err)
 {
-    int rc = map_size(&s->pending.by_id) ? write_due(s, true, err) : 0;
+    int rc = map_size(&s->pending.by_id) ? sqlite_write_due(s, true, err) : 0;
     return rc == ERSA_EAGAIN
                ? err_set(err, rc, "task records wait to be written, and would be missing")
                : rc;
@@ -559,9 +292,9 @@ static void on_close(struct store *st)
     struct sqlite_store *s = sqlite_of(st);
     struct ersa_error err = {0};
     s->is_failing = false;
-    int rc = write_due(s, true, &err);
+    int rc = sqlite_write_due(s, true, &err);
     if (rc == 0)
-        rc = commit(s, &err);
+        rc = sqlite_commit(s, &err);
     if (rc < 0)
         log_error("records::%zu task records are lost: %s", map_size(&s->pending.by_id),
                   err.text);
@@ -606,13 +339,13 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
         return rc;
     }
     if (s->limits.records)
-        count_rows(s);
+        sqlite_count_rows(s);
     rc = s->has_log ? checkpointer_start(&s->checkpointer, s, cfg->path, err) : 0;
     if (rc < 0) {
         free_store(s);
         return rc;
     }
-    sqlite3_update_hook(s->db, on_row, s);
+    sqlite3_update_hook(s->db, sqlite_on_row, s);
     *ret = &s->base;
     return 0;
 }

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Transactions, and what is due in them. Too many changes that wait are written at once, which
+ * holds back whoever makes them.
+ *
+ * When writing fails (the disk is full) the transaction is rolled back, its changes wait again,
+ * and it is tried once a second. From PENDING_FULL on the store says that it is full, so that
+ * nobody makes more; beyond PENDING_LOSE the oldest are lost, and counted. */
+#include "store/sqlite_impl.h"
+#include "util/clock.h"
+#include "util/err.h"
+#include "util/log.h"
+
+#define PENDING_MAX ((size_t)32 << 20)
+#define PENDING_FULL (PENDING_MAX / 2)
+#define PENDING_LOSE (2 * PENDING_MAX)
+#define RETRY_MS 1000
+
+int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what)
+{
+    int code = s->db ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
+    int rc = code == SQLITE_NOMEM ? ERSA_ENOMEM : code == SQLITE_FULL ? ERSA_EFULL : ERSA_EIO;
+    return err_set(err, rc, "%s: %s", what, s->db ? sqlite3_errmsg(s->db) : "out of memory");
+}
+
+int sqlite_run(struct sqlite_store *s, const char *sql, struct ersa_error *err)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : sqlite_error(s, err, "the database of task records");
+}
+
+/* Transactions */
+
+int sqlite_begin(struct sqlite_store *s, struct ersa_error *err)
+{
+    int rc = s->in_transaction ? 0 : sqlite_run(s, "BEGIN IMMEDIATE", err);
+    s->in_transaction = rc == 0;
+    return rc;
+}
+
+void sqlite_count_rows(struct sqlite_store *s)
+{
+    sqlite3_stmt *stmt = NULL;
+    char *sql = sqlite3_mprintf("SELECT count(*) FROM %s", s->table);
+    if (sql && sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+        s->n_rows = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_free(sql);
+}
+
+void sqlite_on_row(void *ctx, int op, const char *database, const char *table,
+                   sqlite3_int64 rowid)
+{
+    struct sqlite_store *s = ctx;
+    s->n_rows += (op == SQLITE_INSERT) - (op == SQLITE_DELETE);
+}
+
+void sqlite_roll_back(struct sqlite_store *s)
+{
+    if (!sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    s->in_transaction = false;
+    s->is_failing = true;
+    s->retry_ms = clock_mono_ms() + RETRY_MS;
+    pending_rolled_back(&s->pending);
+    if (s->limits.records)
+        sqlite_count_rows(s);
+}
+
+int sqlite_commit(struct sqlite_store *s, struct ersa_error *err)
+{
+    if (!s->in_transaction)
+        return 0;
+    int rc = sqlite_run(s, "COMMIT", err);
+    if (rc < 0) {
+        sqlite_roll_back(s);
+        return rc;
+    }
+    s->in_transaction = false;
+    pending_committed(&s->pending);
+    if (s->is_failing)
+        log_info("records::task records are written again");
+    s->is_failing = false;
+    return 0;
+}
+
+/* A row that SQLite finds too large loses its payload; one that it refuses is left out. */
+int sqlite_write_entry(struct sqlite_store *s, struct pending_entry *e, struct ersa_error *err)
+{
+    int rc = sqlite_begin(s, err);
+    if (rc < 0)
+        return rc;
+    int code = sqlite_write(s, e);
+    if (code == SQLITE_TOOBIG) {
+        pending_strip(&e->rec);
+        e->dirty &= e->rec.set | STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
+        e->dirty |= e->rec.set & STORE_FIELD(F_result_content);
+        s->base.counts.stripped++;
+        code = sqlite_write(s, e);
+    }
+    if (code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH) {
+        s->base.counts.lost++;
+        pending_drop(&s->pending, e);
+        return 0;
+    }
+    if (code != SQLITE_OK) {
+        rc = sqlite_error(s, err, "task records are not written");
+        sqlite_roll_back(s);
+        return rc;
+    }
+    pending_wrote(&s->pending, e);
+    return 0;
+}
+
+int sqlite_write_due(struct sqlite_store *s, bool all, struct ersa_error *err)
+{
+    struct pending_entry *e;
+    int64_t now = clock_mono_ms();
+    int rc = 0;
+    if (s->is_failing && now < s->retry_ms)
+        return ERSA_EAGAIN;
+    while (rc == 0 && (e = pending_due(&s->pending, now, all)))
+        rc = sqlite_write_entry(s, e, err);
+    return rc;
+}
+
+static void lose_oldest(struct sqlite_store *s)
+{
+    struct pending_entry *e;
+    while (s->pending.bytes > PENDING_MAX && (e = pending_due(&s->pending, 0, true))) {
+        pending_drop(&s->pending, e);
+        s->base.counts.lost++;
+    }
+}
+
+void sqlite_look_for_room(struct sqlite_store *s)
+{
+    s->base.is_full = s->is_failing && s->pending.bytes > PENDING_FULL;
+}
+
+/* After a change. */
+int sqlite_bound(struct sqlite_store *s, struct ersa_error *err)
+{
+    int rc = 0;
+    if (s->pending.bytes > PENDING_MAX) {
+        rc = sqlite_write_due(s, true, err);
+        if (rc == 0)
+            rc = sqlite_commit(s, err);
+    }
+    if (s->pending.bytes > PENDING_LOSE)
+        lose_oldest(s);
+    sqlite_look_for_room(s);
+    return rc == ERSA_EAGAIN ? 0 : rc;
+}
