@@ -163,24 +163,37 @@ void pending_drop(struct pending *p, struct pending_entry *e)
 
 /* Merging */
 
-static size_t value_bytes(const struct store_record *r, unsigned f)
+/* Streams have buffers of their own. */
+#define APART (STORE_FIELD(F_msg_id) | STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr))
+#define DATES                                                                       \
+    (STORE_FIELD(F_submitted) | STORE_FIELD(F_started) | STORE_FIELD(F_completed) | \
+     STORE_FIELD(F_received))
+
+/* The lowest field of a set that is not empty, which is taken from it. */
+static unsigned take_field(uint32_t *set)
 {
-    size_t n = 0;
-    switch (store_fields[f].kind) {
-    case 'd':
-        return 0;
-    case 'b':
-        for (unsigned i = 0; i < r->v[f].binary.n; i++)
-            n += sizeof(struct slice) + r->v[f].binary.items[i].len;
-        return n;
-    default:
-        return r->v[f].text.len;
-    }
+    unsigned f = (unsigned)__builtin_ctz(*set);
+    *set &= *set - 1;
+    return f;
 }
 
-static bool is_wanted(const struct store_record *r, unsigned f)
+static size_t list_bytes(const struct store_binary *list)
 {
-    return f != F_msg_id && f != F_stdout && f != F_stderr && (r->set & STORE_FIELD(f));
+    size_t n = list->n * sizeof(struct slice);
+    for (unsigned i = 0; i < list->n; i++)
+        n += list->items[i].len;
+    return n;
+}
+
+/* Of the texts and lists in `set`. */
+static size_t values_bytes(const struct store_record *r, uint32_t set)
+{
+    size_t n = 0;
+    for (uint32_t lists = set & STORE_BUFFERS; lists;)
+        n += list_bytes(&r->v[take_field(&lists)].binary);
+    for (uint32_t texts = set & ~(STORE_BUFFERS | DATES); texts;)
+        n += r->v[take_field(&texts)].text.len;
+    return n;
 }
 
 static struct slice copy_text(char **at, struct slice s)
@@ -192,25 +205,27 @@ static struct slice copy_text(char **at, struct slice s)
     return copy;
 }
 
-static void copy_values(struct pending_entry *e, const struct store_record *r, char *memory)
+static void copy_values(struct pending_entry *e, const struct store_record *r, uint32_t set,
+                        char *memory)
 {
     struct slice *list = (struct slice *)(void *)memory;
-    for (unsigned f = 0; f < F_MAX; f++)
-        if (is_wanted(r, f) && store_fields[f].kind == 'b')
-            memory += r->v[f].binary.n * sizeof(*list);
-    for (unsigned f = 0; f < F_MAX; f++) {
-        union store_value v = r->v[f];
-        if (!is_wanted(r, f))
-            continue;
-        if (store_fields[f].kind == 'b') {
-            for (unsigned i = 0; i < v.binary.n; i++)
-                list[i] = copy_text(&memory, v.binary.items[i]);
-            v.binary.items = list;
-            list += v.binary.n;
-        } else if (store_fields[f].kind != 'd') {
-            v.text = copy_text(&memory, v.text);
-        }
-        e->rec.v[f] = v;
+    for (uint32_t lists = set & STORE_BUFFERS; lists;)
+        memory += r->v[take_field(&lists)].binary.n * sizeof(*list);
+    for (uint32_t lists = set & STORE_BUFFERS; lists;) {
+        unsigned f = take_field(&lists);
+        const struct store_binary *from = &r->v[f].binary;
+        for (unsigned i = 0; i < from->n; i++)
+            list[i] = copy_text(&memory, from->items[i]);
+        e->rec.v[f].binary = (struct store_binary){list, from->n};
+        list += from->n;
+    }
+    for (uint32_t dates = set & DATES; dates;) {
+        unsigned f = take_field(&dates);
+        e->rec.v[f].date = r->v[f].date;
+    }
+    for (uint32_t texts = set & ~(STORE_BUFFERS | DATES); texts;) {
+        unsigned f = take_field(&texts);
+        e->rec.v[f].text = copy_text(&memory, r->v[f].text);
     }
 }
 
@@ -230,13 +245,11 @@ static int set_stream(struct pending *p, struct pending_entry *e, unsigned f, st
 
 int pending_merge(struct pending *p, struct pending_entry *e, const struct store_record *r)
 {
-    size_t bytes = 0;
-    for (unsigned f = 0; f < F_MAX; f++)
-        bytes += is_wanted(r, f) ? value_bytes(r, f) : 0;
-    char *room = take_room(p, e, bytes);
+    uint32_t set = r->set & ~APART;
+    char *room = take_room(p, e, values_bytes(r, set));
     if (!room)
         return ERSA_ENOMEM;
-    copy_values(e, r, room);
+    copy_values(e, r, set, room);
     e->rec.set |= r->set;
     e->dirty |= r->set;
     int rc = 0;
@@ -298,9 +311,22 @@ struct pending_entry *pending_due(struct pending *p, int64_t now_ms, bool all)
     if (e)
         return e;
     e = first_of(&p->open);
-    if (e && (all || e->since_ms + PENDING_OPEN_MS <= now_ms))
-        return e;
-    return NULL;
+    return e && (all || e->since_ms + PENDING_OPEN_MS <= now_ms) ? e : NULL;
+}
+
+unsigned pending_new(const struct pending *p, struct pending_entry *due, int64_t now_ms,
+                     bool all, struct pending_entry **ret, unsigned max)
+{
+    const struct list *l = list_is_empty(&p->done) ? &p->open : &p->done;
+    unsigned n = 0;
+    for (struct list *it = &due->all; it != l && n < max; it = it->next) {
+        struct pending_entry *e = container_of(it, struct pending_entry, all);
+        bool is_due = all || l == &p->done || e->since_ms + PENDING_OPEN_MS <= now_ms;
+        if (!is_due || !e->creates || !e->is_new || e->is_written)
+            break;
+        ret[n++] = e;
+    }
+    return n;
 }
 
 void pending_wrote(struct pending *p, struct pending_entry *e)

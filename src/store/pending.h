@@ -60,6 +60,10 @@ void pending_drop(struct pending *p, struct pending_entry *e);
 
 /* The next that is due, those that are done first; NULL: none. `all`: due or not. */
 struct pending_entry *pending_due(struct pending *p, int64_t now_ms, bool all);
+/* How many from the one that is due on are new records, at most `max`; they stay where they
+ * are. */
+unsigned pending_new(const struct pending *p, struct pending_entry *due, int64_t now_ms,
+                     bool all, struct pending_entry **ret, unsigned max);
 bool pending_is_dirty(const struct pending_entry *e);
 struct slice pending_suffix(const struct pending_entry *e, int stream);
 void pending_wrote(struct pending *p, struct pending_entry *e);

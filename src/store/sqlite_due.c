@@ -14,6 +14,7 @@
 #define PENDING_FULL (PENDING_MAX / 2)
 #define PENDING_LOSE (2 * PENDING_MAX)
 #define RETRY_MS 1000
+#define FEED_MIN 4 /* below it a statement each is cheaper */
 
 int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what)
 {
@@ -54,6 +55,8 @@ void sqlite_on_row(void *ctx, int op, const char *database, const char *table,
 {
     struct sqlite_store *s = ctx;
     s->n_rows += (op == SQLITE_INSERT) - (op == SQLITE_DELETE);
+    if (s->feed->is_running && s->feed->at < s->feed->n)
+        s->feed->is_in[s->feed->at] = true;
 }
 
 void sqlite_roll_back(struct sqlite_store *s)
@@ -113,15 +116,32 @@ int sqlite_write_entry(struct sqlite_store *s, struct pending_entry *e, struct e
     return 0;
 }
 
+/* New records by one statement; what it could not write, one by one. */
+static int write_feed(struct sqlite_store *s, struct ersa_error *err)
+{
+    struct sqlite_feed *feed = s->feed;
+    int rc = sqlite_begin(s, err);
+    bool all_in = rc == 0 && feed_write(s) == SQLITE_OK;
+    for (unsigned i = 0; i < feed->n && rc == 0; i++)
+        if (all_in && feed->is_in[i])
+            pending_wrote(&s->pending, feed->entries[i]);
+        else
+            rc = sqlite_write_entry(s, feed->entries[i], err);
+    return rc;
+}
+
 int sqlite_write_due(struct sqlite_store *s, bool all, struct ersa_error *err)
 {
+    struct sqlite_feed *feed = s->feed;
     struct pending_entry *e;
     int64_t now = clock_mono_ms();
     int rc = 0;
     if (s->is_failing && now < s->retry_ms)
         return ERSA_EAGAIN;
-    while (rc == 0 && (e = pending_due(&s->pending, now, all)))
-        rc = sqlite_write_entry(s, e, err);
+    while (rc == 0 && (e = pending_due(&s->pending, now, all))) {
+        feed->n = pending_new(&s->pending, e, now, all, feed->entries, FEED_MAX);
+        rc = feed->n >= FEED_MIN ? write_feed(s, err) : sqlite_write_entry(s, e, err);
+    }
     return rc;
 }
 

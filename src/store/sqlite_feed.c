@@ -13,8 +13,6 @@
 #include "store/query_sql.h"
 #include "store/sqlite_impl.h"
 
-#define BLOB_MAX ((size_t)1 << 31)
-
 /* The table, one a connection; and a reader of it. */
 struct rows {
     sqlite3_vtab base;

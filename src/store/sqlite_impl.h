@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the SQLite store: sqlite_open.c (file and table), sqlite_rows.c (statements,
  * rows in and out), sqlite_due.c (transactions), sqlite_limits.c (what is dropped),
- * sqlite_checkpoint.c (the log), store_sqlite.c (the seam). */
+ * sqlite_feed.c (many new rows at once), sqlite_checkpoint.c (the log), store_sqlite.c (the
+ * seam). */
 #ifndef ERSA_STORE_SQLITE_IMPL_H
 #define ERSA_STORE_SQLITE_IMPL_H
 
@@ -9,15 +10,30 @@
 
 #include "store/keep.h"
 #include "store/pending.h"
+#include "store/query_sql.h"
 #include "store/store.h"
 #include "wire/seen.h"
 
 #define STATEMENTS_MAX 32
 #define SQL_MAX ((size_t)64 << 10)
+#define SQL_ALL (STORE_FIELD(STORE_COLUMNS) - 1)
+#define BLOB_MAX ((size_t)1 << 31)
+#define FEED_MAX 1024
 
 struct statement {
     uint64_t key; /* 0: free */
     sqlite3_stmt *stmt;
+};
+
+/* New records for one statement (sqlite_feed.c). */
+struct sqlite_feed {
+    sqlite3_stmt *stmt; /* owned; NULL until it is needed */
+    struct pending_entry *entries[FEED_MAX];
+    bool is_in[FEED_MAX]; /* it was new indeed, and is written */
+    unsigned n, at;
+    bool is_running;
+    char dates[STORE_COLUMNS][SQL_DATE_MAX]; /* of the row at hand, as the lists in `blobs` */
+    struct buf blobs[2];
 };
 
 struct sqlite_store {
@@ -30,6 +46,7 @@ struct sqlite_store {
     struct pending pending;
     struct seen known; /* ids that this life has written: they need not be looked up */
     bool in_transaction;
+    struct sqlite_feed *feed; /* owned */
     struct statement statements[STATEMENTS_MAX];
     unsigned next_statement;
     struct buf blobs[2]; /* scratch: pickled lists */
@@ -88,6 +105,18 @@ int sqlite_read(struct sqlite_store *s, sqlite3_stmt *stmt, uint32_t fields, boo
 sqlite3_stmt *sqlite_select_one(struct sqlite_store *s, struct slice id, uint32_t fields);
 /* The same, of its row's number. */
 sqlite3_stmt *sqlite_select_row(struct sqlite_store *s, struct slice id);
+/* Text that the column may have: what is no JSON would spoil the whole answer of whoever reads
+ * it. The router has looked at headers and metadata. */
+bool sqlite_is_sound(unsigned field, struct slice text);
+/* Scratch memory that has become large is given back. */
+void sqlite_let_go(struct buf *b);
 void sqlite_finalize(struct sqlite_store *s);
+
+/* sqlite_feed.c */
+
+int feed_open(struct sqlite_feed **ret, struct sqlite_store *s);
+void feed_close(struct sqlite_feed *feed); /* accepts NULL */
+/* Writes the feed's entries; the result is SQLite's. After a failure none is written. */
+int feed_write(struct sqlite_store *s);
 
 #endif

@@ -12,7 +12,6 @@
 #include "wire/jscan.h"
 
 #define STREAMS (STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr))
-#define BLOB_MAX ((size_t)1 << 31)
 #define BLOB_KEEP ((size_t)1 << 20)
 
 /* Bits of a statement's key above the fields. */
@@ -21,7 +20,6 @@
 #define KEY_SELECT ((uint64_t)1 << 34)
 #define KEY_ROW ((uint64_t)1 << 37) /* by its number: one search less */
 #define KEY_INSERT ((uint64_t)1 << 38)
-#define SQL_ALL (STORE_FIELD(STORE_COLUMNS) - 1)
 #define ROW_PARAMETER (STORE_COLUMNS + 1)
 #define KEY_SUFFIX(i) ((uint64_t)1 << (35 + (i)))
 
@@ -176,15 +174,12 @@ static int bind_list(struct sqlite_store *s, sqlite3_stmt *stmt, unsigned f,
     return sqlite3_bind_blob64(stmt, (int)f + 1, b->data, b->len, SQLITE_STATIC);
 }
 
-/* What is no JSON would spoil the whole answer of whoever reads it. The router has looked at
- * headers and metadata. */
-static int bind_json(sqlite3_stmt *stmt, unsigned f, struct slice text)
+bool sqlite_is_sound(unsigned f, struct slice text)
 {
-    bool is_checked =
-        f == F_header || f == F_metadata || f == F_result_header || f == F_result_metadata;
-    if (!is_checked && jscan(text, NULL, 0) < 0)
-        return sqlite3_bind_null(stmt, (int)f + 1);
-    return bind_text(stmt, (int)f + 1, text);
+    static const uint32_t checked = STORE_FIELD(F_header) | STORE_FIELD(F_metadata) |
+                                    STORE_FIELD(F_result_header) |
+                                    STORE_FIELD(F_result_metadata);
+    return store_fields[f].kind != 'j' || checked & STORE_FIELD(f) || jscan(text, NULL, 0) == 0;
 }
 
 /* What is bound stays where it is until the statement is run: dates in `dates`. */
@@ -196,14 +191,13 @@ static int bind_field(struct sqlite_store *s, sqlite3_stmt *stmt, unsigned f,
         return bind_list(s, stmt, f, &v->binary);
     case 'd':
         return bind_text(stmt, (int)f + 1, (struct slice){date, sql_date(v->date, date)});
-    case 'j':
-        return bind_json(stmt, f, v->text);
     default:
-        return bind_text(stmt, (int)f + 1, v->text);
+        return sqlite_is_sound(f, v->text) ? bind_text(stmt, (int)f + 1, v->text)
+                                           : sqlite3_bind_null(stmt, (int)f + 1);
     }
 }
 
-static void let_go(struct buf *b)
+void sqlite_let_go(struct buf *b)
 {
     if (b->cap <= BLOB_KEEP)
         return;
@@ -254,8 +248,8 @@ int sqlite_write(struct sqlite_store *s, const struct pending_entry *e)
                         key | (e->creates ? KEY_UPSERT
                                : e->row   ? KEY_UPDATE | KEY_ROW
                                           : KEY_UPDATE));
-    let_go(&s->blobs[0]);
-    let_go(&s->blobs[1]);
+    sqlite_let_go(&s->blobs[0]);
+    sqlite_let_go(&s->blobs[1]);
     return rc;
 }
 

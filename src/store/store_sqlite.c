@@ -10,8 +10,6 @@
 #include "util/err.h"
 #include "util/log.h"
 
-#define BLOB_MAX ((size_t)1 << 31)
-
 static struct sqlite_store *sqlite_of(struct store *st)
 {
     return (struct sqlite_store *)st;
@@ -279,6 +277,7 @@ static void free_store(struct sqlite_store *s)
     pending_fini(&s->pending);
     seen_fini(&s->known);
     sqlite_finalize(s);
+    feed_close(s->feed);
     checkpointer_stop(s->checkpointer);
     sqlite3_close(s->db);
     sqlite3_free(s->table);
@@ -334,6 +333,8 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
     int rc = sqlite_open_file(s, cfg, err);
     if (rc == 0)
         rc = sqlite_open_table(s, cfg->table, err);
+    if (rc == 0 && feed_open(&s->feed, s) < 0)
+        rc = err_set(err, ERSA_ENOMEM, "out of memory");
     if (rc < 0) {
         free_store(s);
         return rc;
