@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PACKED                                                                                \
+#define PACKED \
     ((STORE_FIELD(STORE_COLUMNS) - 1) & ~(STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr)))
 
 void pack_items_fini(struct pack_items *p)

@@ -6,7 +6,8 @@
 
 static struct store_record example(void)
 {
-    static const struct slice buffers[] = {{"one", 3}, {"", 0}, {"\0two", 4}}, results[] = {{"r", 1}};
+    static const struct slice buffers[] = {{"one", 3}, {"", 0}, {"\0two", 4}},
+                              results[] = {{"r", 1}};
     struct store_record r = request("an id", 1767323045678901);
     set_text(&r, F_label, "");
     r.set |= STORE_BUFFERS;

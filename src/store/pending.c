@@ -314,14 +314,20 @@ struct pending_entry *pending_due(struct pending *p, int64_t now_ms, bool all)
     return e && (all || e->since_ms + PENDING_OPEN_MS <= now_ms) ? e : NULL;
 }
 
-unsigned pending_new(const struct pending *p, struct pending_entry *due, int64_t now_ms,
+struct pending_entry *pending_oldest(const struct pending *p)
+{
+    return first_of(&p->open);
+}
+
+unsigned pending_new(const struct pending *p, struct pending_entry *first, int64_t now_ms,
                      bool all, struct pending_entry **ret, unsigned max)
 {
-    const struct list *l = list_is_empty(&p->done) ? &p->open : &p->done;
     unsigned n = 0;
-    for (struct list *it = &due->all; it != l && n < max; it = it->next) {
+    for (struct list *it = &first->all; it != &p->done && it != &p->open && n < max;
+         it = it->next) {
         struct pending_entry *e = container_of(it, struct pending_entry, all);
-        bool is_due = all || l == &p->done || e->since_ms + PENDING_OPEN_MS <= now_ms;
+        bool is_due = all || e->rec.set & STORE_FIELD(F_completed) ||
+                      e->since_ms + PENDING_OPEN_MS <= now_ms;
         if (!is_due || !e->creates || !e->is_new || e->is_written)
             break;
         ret[n++] = e;

@@ -25,6 +25,8 @@ struct pending_entry {
     int64_t row;             /* the database's number for it; 0: not known */
     bool creates, is_new;    /* the record is made where there is none; there is likely none */
     bool is_written, stripped;
+    bool was_aside;        /* it has been in the backlog (sqlite_backlog.c), */
+    uint32_t batch;        /* and that batch is to be told when it is a row; 0: none */
     struct buf streams[2]; /* of stdout, stderr: to be added, or, if `rec` has it set, all */
     size_t stream_written[2];
     struct pending_chunk *chunks; /* owned; what rec points into */
@@ -60,9 +62,10 @@ void pending_drop(struct pending *p, struct pending_entry *e);
 
 /* The next that is due, those that are done first; NULL: none. `all`: due or not. */
 struct pending_entry *pending_due(struct pending *p, int64_t now_ms, bool all);
-/* How many from the one that is due on are new records, at most `max`; they stay where they
- * are. */
-unsigned pending_new(const struct pending *p, struct pending_entry *due, int64_t now_ms,
+/* The first of those that are not done; NULL: none. */
+struct pending_entry *pending_oldest(const struct pending *p);
+/* How many from `first` on are due and new records, at most `max`; they stay where they are. */
+unsigned pending_new(const struct pending *p, struct pending_entry *first, int64_t now_ms,
                      bool all, struct pending_entry **ret, unsigned max);
 bool pending_is_dirty(const struct pending_entry *e);
 struct slice pending_suffix(const struct pending_entry *e, int stream);

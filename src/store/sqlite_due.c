@@ -13,6 +13,8 @@
 #define PENDING_MAX ((size_t)32 << 20)
 #define PENDING_FULL (PENDING_MAX / 2)
 #define PENDING_LOSE (2 * PENDING_MAX)
+#define ASIDE_MIN (PENDING_MAX / 4)  /* of waiting changes: then requests are set aside, and */
+#define ASIDE_STEP (PENDING_MAX / 8) /* again after so many more */
 #define RETRY_MS 1000
 #define FEED_MIN 4 /* below it a statement each is cheaper */
 
@@ -67,6 +69,7 @@ void sqlite_roll_back(struct sqlite_store *s)
     s->is_failing = true;
     s->retry_ms = clock_mono_ms() + RETRY_MS;
     pending_rolled_back(&s->pending);
+    backlog_rolled_back(s);
     if (s->limits.records)
         sqlite_count_rows(s);
 }
@@ -82,6 +85,7 @@ int sqlite_commit(struct sqlite_store *s, struct ersa_error *err)
     }
     s->in_transaction = false;
     pending_committed(&s->pending);
+    backlog_committed(s);
     if (s->is_failing)
         log_info("records::task records are written again");
     s->is_failing = false;
@@ -104,6 +108,7 @@ int sqlite_write_entry(struct sqlite_store *s, struct pending_entry *e, struct e
     }
     if (code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH) {
         s->base.counts.lost++;
+        backlog_wrote(s, e);
         pending_drop(&s->pending, e);
         return 0;
     }
@@ -112,6 +117,7 @@ int sqlite_write_entry(struct sqlite_store *s, struct pending_entry *e, struct e
         sqlite_roll_back(s);
         return rc;
     }
+    backlog_wrote(s, e);
     pending_wrote(&s->pending, e);
     return 0;
 }
@@ -123,14 +129,45 @@ static int write_feed(struct sqlite_store *s, struct ersa_error *err)
     int rc = sqlite_begin(s, err);
     bool all_in = rc == 0 && feed_write(s) == SQLITE_OK;
     for (unsigned i = 0; i < feed->n && rc == 0; i++)
-        if (all_in && feed->is_in[i])
+        if (all_in && feed->is_in[i]) {
+            backlog_wrote(s, feed->entries[i]);
             pending_wrote(&s->pending, feed->entries[i]);
-        else
+        } else {
             rc = sqlite_write_entry(s, feed->entries[i], err);
+        }
     return rc;
 }
 
-int sqlite_write_due(struct sqlite_store *s, bool all, struct ersa_error *err)
+/* Whatever can't be set aside becomes rows. */
+static void set_aside(struct sqlite_store *s)
+{
+    struct sqlite_feed *feed = s->feed;
+    unsigned n = backlog_put(s, feed->entries, feed->n);
+    for (unsigned i = 0; i < n; i++)
+        pending_drop(&s->pending, feed->entries[i]);
+}
+
+static void set_aside_later(struct sqlite_store *s)
+{
+    size_t next = s->pending.bytes + ASIDE_STEP;
+    s->aside_bytes = next > ASIDE_MIN ? next : ASIDE_MIN;
+}
+
+/* The first entries of the feed that go the same way; true: the backlog's. */
+static bool sort_out(struct sqlite_store *s)
+{
+    struct sqlite_feed *feed = s->feed;
+    if (feed->n == 0 || !backlog_is_open(s))
+        return false;
+    bool aside = backlog_suits(feed->entries[0]);
+    unsigned n = 1;
+    while (n < feed->n && backlog_suits(feed->entries[n]) == aside)
+        n++;
+    feed->n = n;
+    return aside;
+}
+
+static int write_some(struct sqlite_store *s, bool all, bool rows_only, struct ersa_error *err)
 {
     struct sqlite_feed *feed = s->feed;
     struct pending_entry *e;
@@ -140,9 +177,24 @@ int sqlite_write_due(struct sqlite_store *s, bool all, struct ersa_error *err)
         return ERSA_EAGAIN;
     while (rc == 0 && (e = pending_due(&s->pending, now, all))) {
         feed->n = pending_new(&s->pending, e, now, all, feed->entries, FEED_MAX);
-        rc = feed->n >= FEED_MIN ? write_feed(s, err) : sqlite_write_entry(s, e, err);
+        if (!rows_only && sort_out(s))
+            set_aside(s);
+        else
+            rc = feed->n >= FEED_MIN ? write_feed(s, err) : sqlite_write_entry(s, e, err);
     }
     return rc;
+}
+
+int sqlite_write_due(struct sqlite_store *s, struct ersa_error *err)
+{
+    int rc = write_some(s, false, false, err);
+    set_aside_later(s);
+    return rc;
+}
+
+int sqlite_write_rows(struct sqlite_store *s, struct ersa_error *err)
+{
+    return write_some(s, true, true, err);
 }
 
 static void lose_oldest(struct sqlite_store *s)
@@ -159,12 +211,29 @@ void sqlite_look_for_room(struct sqlite_store *s)
     s->base.is_full = s->is_failing && s->pending.bytes > PENDING_FULL;
 }
 
+/* What is in fast memory is set aside cheaply, and its memory used again. */
+static void set_aside_some(struct sqlite_store *s)
+{
+    struct sqlite_feed *feed = s->feed;
+    struct pending_entry *e;
+    while ((e = pending_oldest(&s->pending))) {
+        feed->n = pending_new(&s->pending, e, 0, true, feed->entries, FEED_MAX);
+        if (!sort_out(s))
+            break;
+        set_aside(s);
+    }
+    set_aside_later(s);
+}
+
 /* After a change. */
 int sqlite_bound(struct sqlite_store *s, struct ersa_error *err)
 {
     int rc = 0;
+    s->n_changes++;
+    if (s->pending.bytes > s->aside_bytes)
+        set_aside_some(s);
     if (s->pending.bytes > PENDING_MAX) {
-        rc = sqlite_write_due(s, true, err);
+        rc = write_some(s, true, false, err);
         if (rc == 0)
             rc = sqlite_commit(s, err);
     }

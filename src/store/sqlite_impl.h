@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the SQLite store: sqlite_open.c (file and table), sqlite_rows.c (statements,
  * rows in and out), sqlite_due.c (transactions), sqlite_limits.c (what is dropped),
- * sqlite_feed.c (many new rows at once), sqlite_checkpoint.c (the log), store_sqlite.c (the
- * seam). */
+ * sqlite_feed.c (many new rows at once), sqlite_backlog.c and sqlite_settle.c (requests that
+ * wait for long), sqlite_checkpoint.c (the log), store_sqlite.c (the seam). */
 #ifndef ERSA_STORE_SQLITE_IMPL_H
 #define ERSA_STORE_SQLITE_IMPL_H
 
@@ -39,6 +39,7 @@ struct sqlite_feed {
 struct sqlite_store {
     struct store base;
     sqlite3 *db;
+    char *path;   /* owned */
     char *table;  /* quoted */
     bool has_log; /* a write-ahead log */
     struct checkpointer *checkpointer;
@@ -47,6 +48,7 @@ struct sqlite_store {
     struct seen known; /* ids that this life has written: they need not be looked up */
     bool in_transaction;
     struct sqlite_feed *feed; /* owned */
+    struct backlog *backlog;  /* owned */
     struct statement statements[STATEMENTS_MAX];
     unsigned next_statement;
     struct buf blobs[2]; /* scratch: pickled lists */
@@ -54,6 +56,9 @@ struct sqlite_store {
     int64_t n_rows, page_bytes;
     int64_t retry_ms, aged_ms; /* when to write again after a failure; when age was looked at */
     bool is_failing;
+    unsigned n_changes; /* since the last tick */
+    unsigned n_quiet;   /* ticks with hardly any, one after the other */
+    size_t aside_bytes; /* when so much waits, requests are set aside */
 };
 
 int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what);
@@ -67,8 +72,11 @@ int sqlite_commit(struct sqlite_store *s, struct ersa_error *err);
 /* What was written since sqlite_begin() waits again. */
 void sqlite_roll_back(struct sqlite_store *s);
 int sqlite_write_entry(struct sqlite_store *s, struct pending_entry *e, struct ersa_error *err);
-/* What is due, or all. ERSA_EAGAIN: writing has failed, and it is too early to try again. */
-int sqlite_write_due(struct sqlite_store *s, bool all, struct ersa_error *err);
+/* What is due; requests may be set aside. ERSA_EAGAIN: writing has failed, and it is too early
+ * to try again. */
+int sqlite_write_due(struct sqlite_store *s, struct ersa_error *err);
+/* Rows of all that waits in memory. */
+int sqlite_write_rows(struct sqlite_store *s, struct ersa_error *err);
 /* After a change: what waits is bounded. */
 int sqlite_bound(struct sqlite_store *s, struct ersa_error *err);
 void sqlite_look_for_room(struct sqlite_store *s);
@@ -118,5 +126,35 @@ int feed_open(struct sqlite_feed **ret, struct sqlite_store *s);
 void feed_close(struct sqlite_feed *feed); /* accepts NULL */
 /* Writes the feed's entries; the result is SQLite's. After a failure none is written. */
 int feed_write(struct sqlite_store *s);
+
+/* sqlite_backlog.c: requests that wait in a deep queue are set aside. */
+
+/* `database` is borrowed. */
+int backlog_open(struct backlog **ret, const char *database);
+void backlog_close(struct backlog *b); /* accepts NULL */
+bool backlog_is_empty(const struct sqlite_store *s);
+/* The queue is deep, and there is room. */
+bool backlog_is_open(const struct sqlite_store *s);
+bool backlog_suits(const struct pending_entry *e);
+/* Returns how many of the first are safe; the others were not set aside. */
+unsigned backlog_put(struct sqlite_store *s, struct pending_entry *const *entries, unsigned n);
+/* Brings one back into memory; *ret NULL: it isn't there. */
+int backlog_take(struct sqlite_store *s, struct slice id, struct pending_entry **ret,
+                 struct ersa_error *err);
+/* An entry is written as a row; the transaction is committed, or rolled back. */
+void backlog_wrote(struct sqlite_store *s, struct pending_entry *e);
+void backlog_committed(struct sqlite_store *s);
+void backlog_rolled_back(struct sqlite_store *s);
+
+/* sqlite_settle.c */
+
+/* Makes rows of what lies in up to `max` batches, and commits. */
+int backlog_settle(struct sqlite_store *s, uint32_t max, struct ersa_error *err);
+#define BACKLOG_ALL UINT32_MAX
+/* A record is dropped, or about to be; and then the rest of its batch becomes rows. */
+void backlog_spoil(struct sqlite_store *s, struct slice id);
+int backlog_settle_spoiled(struct sqlite_store *s, struct ersa_error *err);
+/* When a database is opened; what can't be written is logged, and left. */
+int backlog_recover(struct sqlite_store *s, const char *database);
 
 #endif

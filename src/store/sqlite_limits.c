@@ -42,11 +42,12 @@ static int64_t delete_rows(struct sqlite_store *s, const char *where, const char
     if (sql && sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
         sqlite3_bind_int64(stmt, 1, (int64_t)n) == SQLITE_OK &&
         (!date || sqlite3_bind_text(stmt, 2, date, -1, SQLITE_STATIC) == SQLITE_OK))
-        for (; (code = sqlite3_step(stmt)) == SQLITE_ROW; gone++)
-            seen_set(&s->known,
-                     (struct slice){(const char *)sqlite3_column_text(stmt, 0),
-                                    (size_t)sqlite3_column_bytes(stmt, 0)},
-                     SEEN_NEVER);
+        for (; (code = sqlite3_step(stmt)) == SQLITE_ROW; gone++) {
+            struct slice id = {(const char *)sqlite3_column_text(stmt, 0),
+                               (size_t)sqlite3_column_bytes(stmt, 0)};
+            seen_set(&s->known, id, SEEN_NEVER);
+            backlog_spoil(s, id);
+        }
     rc = code == SQLITE_DONE ? 0 : sqlite_error(s, err, "old task records are not dropped");
     sqlite3_finalize(stmt);
     sqlite3_free(sql);
@@ -54,7 +55,8 @@ static int64_t delete_rows(struct sqlite_store *s, const char *where, const char
         sqlite_roll_back(s);
         return rc;
     }
-    return gone;
+    rc = backlog_settle_spoiled(s, err);
+    return rc < 0 ? rc : gone;
 }
 
 #define DONE_FIRST "completed IS NOT NULL OR submitted IS NULL ORDER BY rowid"

@@ -10,6 +10,12 @@
 #include "util/err.h"
 #include "util/log.h"
 
+/* So many ticks with fewer changes: then requests that were set aside become rows, so many
+ * batches at a tick. */
+#define QUIET_TICKS 40
+#define QUIET_CHANGES 64
+#define QUIET_BATCHES 16
+
 static struct sqlite_store *sqlite_of(struct store *st)
 {
     return (struct sqlite_store *)st;
@@ -18,14 +24,26 @@ static struct sqlite_store *sqlite_of(struct store *st)
 static int on_tick(struct store *st, struct ersa_error *err)
 {
     struct sqlite_store *s = sqlite_of(st);
-    int rc = sqlite_write_due(s, false, err);
+    s->n_quiet = s->n_changes < QUIET_CHANGES ? s->n_quiet + 1 : 0;
+    s->n_changes = 0;
+    int rc = sqlite_write_due(s, err);
     if (rc == ERSA_EAGAIN)
         return 1;
     if (rc == 0)
         rc = sqlite_commit(s, err);
+    if (rc == 0 && s->n_quiet >= QUIET_TICKS)
+        rc = backlog_settle(s, QUIET_BATCHES, err);
     sqlite_look_for_room(s);
     int more = rc == 0 ? sqlite_keep_limits(s, err) : rc;
-    return more < 0 ? more : more || map_size(&s->pending.by_id);
+    return more < 0 ? more : more || map_size(&s->pending.by_id) || !backlog_is_empty(s);
+}
+
+/* What waits in memory, or comes back there; *ret NULL: none. */
+static int find_waiting(struct sqlite_store *s, struct slice id, struct pending_entry **ret,
+                        struct ersa_error *err)
+{
+    *ret = pending_find(&s->pending, id);
+    return *ret ? 0 : backlog_take(s, id, ret, err);
 }
 
 static int on_put(struct store *st, const struct store_record *r, struct ersa_error *err)
@@ -33,8 +51,12 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
     struct sqlite_store *s = sqlite_of(st);
     keep_free(&s->kept);
     struct slice id = r->v[F_msg_id].text;
+    struct pending_entry *e = NULL;
     bool is_known = seen_get(&s->known, id) != SEEN_NEVER;
-    struct pending_entry *e = pending_entry(&s->pending, id, true);
+    int rc = is_known ? find_waiting(s, id, &e, err) : 0;
+    if (rc < 0)
+        return rc;
+    e = pending_entry(&s->pending, id, true);
     if (!e || pending_merge(&s->pending, e, r) < 0)
         return err_set(err, ERSA_ENOMEM, "out of memory");
     if (!is_known) {
@@ -63,10 +85,10 @@ static int find_entry(struct sqlite_store *s, struct slice id, struct pending_en
                       struct ersa_error *err)
 {
     keep_free(&s->kept);
-    *ret = pending_find(&s->pending, id);
-    if (*ret)
-        return 0;
     int64_t row = 0;
+    int rc = find_waiting(s, id, ret, err);
+    if (rc < 0 || *ret)
+        return rc;
     if (seen_get(&s->known, id) == SEEN_NEVER) {
         row = find_row(s, id, err);
         if (row <= 0)
@@ -124,7 +146,10 @@ static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
                   struct store_record *ret, struct ersa_error *err)
 {
     struct sqlite_store *s = sqlite_of(st);
-    struct pending_entry *e = pending_find(&s->pending, msg_id);
+    struct pending_entry *e;
+    int rc = find_waiting(s, msg_id, &e, err);
+    if (rc < 0)
+        return rc;
     uint32_t streams = STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
     if (e && !(fields & streams) && !(fields & ~e->rec.set)) {
         *ret = e->rec;
@@ -140,7 +165,7 @@ static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
     }
     fields |= STORE_FIELD(F_msg_id);
     sqlite3_stmt *stmt = sqlite_select_one(s, msg_id, fields);
-    int code = stmt ? sqlite3_step(stmt) : SQLITE_ERROR, rc = 0;
+    int code = stmt ? sqlite3_step(stmt) : SQLITE_ERROR;
     if (code == SQLITE_ROW)
         rc = sqlite_read(s, stmt, fields, true, ret);
     else if (code == SQLITE_DONE)
@@ -156,8 +181,11 @@ static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err
     struct sqlite_store *s = sqlite_of(st);
     sqlite3_stmt *stmt = NULL;
     keep_free(&s->kept);
+    backlog_spoil(s, msg_id);
+    int rc = backlog_settle_spoiled(s, err);
     struct pending_entry *e = pending_find(&s->pending, msg_id);
-    int rc = sqlite_begin(s, err);
+    if (rc == 0)
+        rc = sqlite_begin(s, err);
     if (rc < 0)
         return rc;
     char *sql = sqlite3_mprintf("DELETE FROM %s WHERE msg_id=?1", s->table);
@@ -191,7 +219,9 @@ static int prepare_text(struct sqlite_store *s, struct buf *sql, sqlite3_stmt **
 /* Before a search, which would miss what waits: better none than one that looks complete. */
 static int write_all(struct sqlite_store *s, struct ersa_error *err)
 {
-    int rc = map_size(&s->pending.by_id) ? sqlite_write_due(s, true, err) : 0;
+    int rc = map_size(&s->pending.by_id) ? sqlite_write_rows(s, err) : 0;
+    if (rc == 0)
+        rc = backlog_settle(s, BACKLOG_ALL, err);
     return rc == ERSA_EAGAIN
                ? err_set(err, rc, "task records wait to be written, and would be missing")
                : rc;
@@ -278,9 +308,11 @@ static void free_store(struct sqlite_store *s)
     seen_fini(&s->known);
     sqlite_finalize(s);
     feed_close(s->feed);
+    backlog_close(s->backlog);
     checkpointer_stop(s->checkpointer);
     sqlite3_close(s->db);
     sqlite3_free(s->table);
+    sqlite3_free(s->path);
     buf_fini(&s->blobs[0]);
     buf_fini(&s->blobs[1]);
     free(s);
@@ -291,7 +323,9 @@ static void on_close(struct store *st)
     struct sqlite_store *s = sqlite_of(st);
     struct ersa_error err = {0};
     s->is_failing = false;
-    int rc = sqlite_write_due(s, true, &err);
+    int rc = sqlite_write_rows(s, &err);
+    if (rc == 0)
+        rc = backlog_settle(s, BACKLOG_ALL, &err);
     if (rc == 0)
         rc = sqlite_commit(s, &err);
     if (rc < 0)
@@ -334,6 +368,10 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
     if (rc == 0)
         rc = sqlite_open_table(s, cfg->table, err);
     if (rc == 0 && feed_open(&s->feed, s) < 0)
+        rc = err_set(err, ERSA_ENOMEM, "out of memory");
+    s->path = sqlite3_mprintf("%s", cfg->path);
+    if (rc == 0 &&
+        (!s->path || backlog_open(&s->backlog, s->path) < 0 || backlog_recover(s, s->path) < 0))
         rc = err_set(err, ERSA_ENOMEM, "out of memory");
     if (rc < 0) {
         free_store(s);

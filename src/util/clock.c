@@ -4,7 +4,6 @@
 #include "util/clock.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,9 +27,40 @@ int64_t clock_utc_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+static char *put_digits(char *p, unsigned n, int digits)
+{
+    for (int i = digits; i-- > 0; n /= 10)
+        p[i] = (char)('0' + n % 10);
+    return p + digits;
+}
+
+/* "YYYY-MM-DDTHH:MM:SS". Years begin with March, so that a leap day is their last, and are
+ * counted in cycles of 400, which all have as many days, from the year -400 on. */
+static size_t put_calendar(int64_t seconds, char *text)
+{
+    uint64_t since = (uint64_t)(seconds - FIRST_US / 1000000) + (146097 - 60) * (uint64_t)86400;
+    unsigned rest = (unsigned)(since % 86400), days = (unsigned)(since / 86400);
+    unsigned cycle = days / 146097, day = days % 146097;
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= 365 * year + year / 4 - year / 100;
+    unsigned month = (5 * day + 2) / 153; /* 0: March */
+    char *p = put_digits(text, 400 * cycle + year - 400 + (month >= 10), 4);
+    *p++ = '-';
+    p = put_digits(p, month < 10 ? month + 3 : month - 9, 2);
+    *p++ = '-';
+    p = put_digits(p, day - (153 * month + 2) / 5 + 1, 2);
+    *p++ = 'T';
+    p = put_digits(p, rest / 3600, 2);
+    *p++ = ':';
+    p = put_digits(p, rest / 60 % 60, 2);
+    *p++ = ':';
+    p = put_digits(p, rest % 60, 2);
+    return (size_t)(p - text);
+}
+
 size_t clock_iso(int64_t utc_us, char out[CLOCK_ISO_MAX])
 {
-    static _Thread_local time_t cached = -1;
+    static _Thread_local int64_t cached = -1;
     static _Thread_local char text[24];
     static _Thread_local size_t len;
     utc_us = utc_us < FIRST_US ? FIRST_US : utc_us > LAST_US ? LAST_US : utc_us;
@@ -40,11 +70,8 @@ size_t clock_iso(int64_t utc_us, char out[CLOCK_ISO_MAX])
         seconds--;
     }
     if (len == 0 || cached != seconds) {
-        struct tm tm;
         cached = seconds;
-        gmtime_r(&cached, &tm);
-        size_t n = (size_t)snprintf(text, sizeof(text), "%04d", tm.tm_year + 1900);
-        len = n + strftime(text + n, sizeof(text) - n, "-%m-%dT%H:%M:%S", &tm);
+        len = put_calendar(seconds, text);
     }
     memcpy(out, text, len);
     char *p = out + len;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -28,6 +29,24 @@ static void test_iso(void **state)
     expect_iso(1795350102000001, "2026-11-22T12:21:42.000001Z");
     expect_iso(-1, "1969-12-31T23:59:59.999999Z");
     expect_iso(951782400000000, "2000-02-29T00:00:00.000000Z");
+    expect_iso(-62167219200000000, "0000-01-01T00:00:00.000000Z");
+    expect_iso(253402300799999999, "9999-12-31T23:59:59.999999Z");
+}
+
+/* Each day of the calendar is what the C library says. */
+static void test_calendar(void **state)
+{
+    for (int64_t day = -719528; day < 2932897; day++) {
+        char out[CLOCK_ISO_MAX];
+        time_t t = (time_t)day * 86400 + 86399;
+        struct tm tm, got = {.tm_sec = 0};
+        gmtime_r(&t, &tm);
+        clock_iso((int64_t)t * 1000000, out);
+        int n = sscanf(out, "%4d-%2d-%2dT23:59:59.", &got.tm_year, &got.tm_mon, &got.tm_mday);
+        if (n != 3 || got.tm_year != tm.tm_year + 1900 || got.tm_mon != tm.tm_mon + 1 ||
+            got.tm_mday != tm.tm_mday)
+            fail_msg("day %lld is not %s", (long long)day, out);
+    }
 }
 
 static void test_parse(void **state)
@@ -108,9 +127,9 @@ static void test_clocks_go_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_iso),          cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_local_time),   cmocka_unit_test(test_years),
-        cmocka_unit_test(test_clocks_go_on),
+        cmocka_unit_test(test_iso),   cmocka_unit_test(test_calendar),
+        cmocka_unit_test(test_parse), cmocka_unit_test(test_local_time),
+        cmocka_unit_test(test_years), cmocka_unit_test(test_clocks_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@ import os
 import pathlib
 import resource
 import sqlite3
+import struct
 import subprocess
 import time
 import urllib.request
@@ -175,19 +176,69 @@ def test_unusable_database(tmp_path):
 
 
 @contextlib.contextmanager
-def load_under_way(folder, n):
+def load_under_way(folder, n, *args):
     """A controller with SQLite, and a load generator that is ready for n tasks."""
     build = pathlib.Path(os.environ.get("ERSA_BUILD", ROOT / "build"))
     with Cluster("ours-ours", folder, engines=0,
                  controller_args=["--sqlitedb", f"--SQLiteDB.location={folder}", "--HeartMonitor.period=60000", "--metrics-port=0"]) as c:
         files = [str(c.profile / "security" / f"ipcontroller-{side}.json") for side in ("client", "engine")]
-        load = subprocess.Popen([str(build / "tests/bench/loadgen"), *files, "--engines=4", f"--tasks={n}"],
+        load = subprocess.Popen([str(build / "tests/bench/loadgen"), *files, f"--tasks={n}", *(args or ["--engines=4"])],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             assert load.stdout.readline() == "ready\n"
             yield c.controller, load
         finally:
             load.kill()
+
+
+def set_aside(folder):
+    """Ids in the files of what waits (src/store/sqlite_backlog.h): slots of 64 KiB, records with their size in front."""
+    ids = set()
+    for path in folder.glob("tasks.db-waiting-*"):
+        data = path.read_bytes()
+        for at in range(0, len(data), 1 << 16):
+            magic, length = struct.unpack_from("8sQ", data, at)
+            at += 16
+            end = at + length if magic == b"ersa-bl1" else at
+            while at < end:
+                size, _, n = struct.unpack_from("III", data, at)
+                ids.add(data[at + 12:at + 12 + n].decode())
+                at += size
+    return ids
+
+
+def rows(folder):
+    return {msg_id for msg_id, in ask(folder, "SELECT msg_id FROM 'ipython-tasks'")}
+
+
+def test_a_deep_queue_outlives_its_controller(tmp_path):
+    """What waits is set aside in a file; after a kill the next controller knows of all that was there."""
+    n = 20_000
+    with load_under_way(tmp_path, n, "--engines=0", "--hold") as (controller, load):
+        load.stdin.write("go\n")
+        load.stdin.flush()
+        wait_until(lambda: set_aside(tmp_path), "requests that were set aside", 30)
+        controller.process.kill()
+        controller.wait()
+    there = set_aside(tmp_path) | rows(tmp_path)
+    assert there
+    (tmp_path / "next").mkdir()
+    with Cluster("ours-ours", tmp_path / "next", engines=0, controller_args=[
+            "--sqlitedb", f"--SQLiteDB.location={tmp_path}"]) as cluster, cluster.client() as client:
+        assert there <= set(client.hub_history())
+        assert not set_aside(tmp_path)
+        assert there <= rows(tmp_path)
+
+
+def test_a_deep_queue_is_in_the_table_when_it_is_quiet(tmp_path):
+    n = 20_000
+    with load_under_way(tmp_path, n, "--engines=0", "--hold") as (controller, load):
+        load.stdin.write("go\n")
+        load.stdin.flush()
+        wait_until(lambda: len(rows(tmp_path)) == n + 1, "a row for each request", 60)  # and one for the load's last word
+        assert list(tmp_path.glob("tasks.db-waiting-*")) and not set_aside(tmp_path)
+        assert controller.is_running()
+    assert not list(tmp_path.glob("tasks.db-waiting-*"))
 
 
 def held_back(controller, load):
