@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "ersa/error.h"
@@ -27,6 +28,8 @@ struct loop {
     uint32_t n_slots, cap_slots, free_slot;
     struct heap timers;
     struct list deferred;
+    struct watch mark;            /* always ready; watched while somebody hears out */
+    struct list hearing, to_hear; /* until the mark comes up; until the one after it */
     int64_t now_ns;
     bool fake_clock;
     bool stopping;
@@ -88,6 +91,28 @@ static void give_slot(struct loop *l, unsigned slot)
     l->free_slot = slot;
 }
 
+static void on_mark(struct watch *w, unsigned events)
+{
+    struct loop *l = container_of(w, struct loop, mark);
+    loop_rewatch(l, w, 0);
+    list_append_all(&l->deferred, &l->hearing);
+    list_append_all(&l->hearing, &l->to_hear);
+    if (!list_is_empty(&l->hearing) && loop_rewatch(l, w, LOOP_READ) < 0)
+        list_append_all(&l->deferred, &l->hearing);
+}
+
+/* Behind all that is ready: epoll hands that out in turn. */
+static int set_mark(struct loop *l)
+{
+    if (l->mark.slot)
+        return loop_rewatch(l, &l->mark, LOOP_READ);
+    int fd = l->mark.fd >= 0 ? l->mark.fd : eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return ERSA_EIO;
+    l->mark.fd = fd;
+    return loop_watch(l, &l->mark, fd, LOOP_READ, LOOP_URGENT);
+}
+
 struct loop *loop_new(void)
 {
     struct loop *l = calloc(1, sizeof(*l));
@@ -98,6 +123,9 @@ struct loop *loop_new(void)
     l->slots = calloc(l->cap_slots, sizeof(*l->slots));
     heap_init(&l->timers, is_earlier);
     list_init(&l->deferred);
+    list_init(&l->hearing);
+    list_init(&l->to_hear);
+    l->mark = (struct watch){.fd = -1, .fn = on_mark};
     update_now(l);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (!l->slots || l->epoll < 0) {
@@ -111,6 +139,8 @@ void loop_free(struct loop *l)
 {
     if (!l)
         return;
+    if (l->mark.fd >= 0)
+        close(l->mark.fd);
     if (l->epoll >= 0)
         close(l->epoll);
     heap_fini(&l->timers);
@@ -322,6 +352,18 @@ void loop_defer(struct loop *l, struct defer *d)
 {
     if (list_is_empty(&d->link))
         list_push_back(&l->deferred, &d->link);
+}
+
+void loop_hear_out(struct loop *l, struct defer *d)
+{
+    if (!list_is_empty(&d->link))
+        return;
+    if (!list_is_empty(&l->hearing))
+        list_push_back(&l->to_hear, &d->link);
+    else if (set_mark(l) == 0)
+        list_push_back(&l->hearing, &d->link);
+    else
+        loop_defer(l, d); /* it will have heard less */
 }
 
 void loop_undefer(struct defer *d)

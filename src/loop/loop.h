@@ -91,6 +91,10 @@ static inline bool timer_is_set(const struct timer *t)
  * in the next turn, which then does not sleep. */
 void loop_defer(struct loop *l, struct defer *d);
 void loop_undefer(struct defer *d);
+/* Runs it at the end of the turn in which the last of those descriptors was served that are
+ * ready now: one that has not been heard until then was silent when this was called. With many
+ * of them that may be some turns from now. Like loop_defer() otherwise. */
+void loop_hear_out(struct loop *l, struct defer *d);
 
 #define MS_TO_NS(ms) ((int64_t)(ms)*1000000)
 

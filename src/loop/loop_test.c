@@ -406,6 +406,85 @@ static void test_busy_and_idle(void **state)
     close(fds[1]);
 }
 
+#define CROWD 200 /* ready at once: more than a turn serves */
+
+struct crowd {
+    struct watch w[CROWD];
+    int fds[2], served;
+};
+
+struct listener {
+    struct defer d;
+    int ran;
+};
+
+static struct crowd crowd;
+static struct loop *crowd_loop;
+
+static void on_crowd(struct watch *w, unsigned events)
+{
+    crowd.served++;
+    loop_rewatch(crowd_loop, w, 0);
+}
+
+static void on_heard(struct defer *d)
+{
+    container_of(d, struct listener, d)->ran++;
+}
+
+static void gather(void)
+{
+    crowd.served = 0;
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(loop_rewatch(crowd_loop, &crowd.w[i], LOOP_READ), 0);
+}
+
+/* Who asks hears when all have been served that were ready, in whatever turn that is. */
+static void test_hear_out(void **state)
+{
+    struct listener a = {.d.fn = on_heard}, b = {.d.fn = on_heard}, c = {.d.fn = on_heard};
+    list_init(&a.d.link);
+    list_init(&b.d.link);
+    list_init(&c.d.link);
+    crowd_loop = loop_new();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, crowd.fds), 0);
+    assert_int_equal(write(crowd.fds[1], "x", 1), 1);
+    for (int i = 0; i < CROWD; i++) {
+        crowd.w[i].fn = on_crowd;
+        assert_int_equal(
+            loop_watch(crowd_loop, &crowd.w[i], dup(crowd.fds[0]), LOOP_READ, LOOP_NORMAL), 0);
+    }
+    loop_hear_out(crowd_loop, &a.d);
+    loop_hear_out(crowd_loop, &a.d);
+    loop_turn(crowd_loop, 0);
+    assert_int_equal(a.ran, 0);
+    assert_in_range(crowd.served, 1, CROWD - 1);
+    loop_hear_out(crowd_loop, &b.d);
+    loop_hear_out(crowd_loop, &c.d);
+    loop_undefer(&c.d);
+    while (!a.ran)
+        loop_turn(crowd_loop, 0);
+    assert_int_equal(crowd.served, CROWD);
+    assert_int_equal(b.ran, 0);
+    gather();
+    loop_turn(crowd_loop, 0);
+    assert_int_equal(b.ran, 1); /* asked before these were ready */
+    assert_in_range(crowd.served, 1, CROWD - 1);
+    gather();
+    while (crowd.served < CROWD)
+        loop_turn(crowd_loop, 0);
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(b.ran, 1);
+    assert_int_equal(c.ran, 0);
+    for (int i = 0; i < CROWD; i++) {
+        loop_unwatch(crowd_loop, &crowd.w[i]);
+        close(crowd.w[i].fd);
+    }
+    close(crowd.fds[0]);
+    close(crowd.fds[1]);
+    loop_free(crowd_loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_many_watches),
         cmocka_unit_test(test_looks_only_while_waits_are_short),
         cmocka_unit_test(test_busy_and_idle),
+        cmocka_unit_test(test_hear_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,10 +77,21 @@ static struct sched_engine *choose_but(struct sched *s, const struct terms *term
     return chosen;
 }
 
+static struct sched_engine *choose_any(struct sched *s)
+{
+    struct sched_engine *e = pace_same_again(s);
+    if (e)
+        return e;
+    e = s->policy->ops->choose(s->policy);
+    if (e)
+        pace_chose(s, e);
+    return e;
+}
+
 static struct sched_engine *choose_engine(struct sched *s, const struct task *t)
 {
     if (!terms_are_choosy(t->terms))
-        return s->policy->ops->choose(s->policy);
+        return choose_any(s);
     const struct numbers *places = terms_places(t->terms);
     return places ? choose_listed(s, t->terms, places) : choose_but(s, t->terms);
 }

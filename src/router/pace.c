@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One timer for all engines: those with work stand in the order of their last replies, so the
  * first in the list is the first to be late. It fires every WINDOW_NS at most, and not at all
- * when nobody works. */
+ * when nobody works. Late is who is silent then, also when all that had come by that time has
+ * been read: the controller may be the one that is late. */
 #include "router/pace.h"
 
 #include "router/recall.h"
 #include "router/sched_core.h"
+#include "util/clock.h"
+#include "wire/jscan.h"
 
 static struct sched_engine *first(const struct list *l, size_t offset)
 {
@@ -18,10 +21,13 @@ static struct sched_engine *oldest(const struct list *l)
 }
 
 static void on_timer(struct timer *t);
+static void on_heard(struct defer *d);
 
 void pacer_init(struct pacer *p)
 {
     p->timer.fn = on_timer;
+    p->heard.fn = on_heard;
+    list_init(&p->heard.link);
     list_init(&p->on_time);
     list_init(&p->late);
     for (int i = 0; i < PACE_SIZES; i++)
@@ -72,13 +78,20 @@ static void set_timer(struct sched *s)
 static struct sched_engine *overdue(const struct sched *s, const struct list *l, int64_t limit)
 {
     struct sched_engine *e = oldest(l);
-    bool is = e && window_running_ns(&e->pace.window, loop_now_ns(s->loop)) >= limit;
+    bool is = e && window_running_ns(&e->pace.window, s->pacer.asked_ns) >= limit;
     return is ? e : NULL;
 }
 
 static void on_timer(struct timer *t)
 {
     struct sched *s = container_of(t, struct sched, pacer.timer);
+    s->pacer.asked_ns = loop_now_ns(s->loop);
+    loop_hear_out(s->loop, &s->pacer.heard);
+}
+
+static void on_heard(struct defer *d)
+{
+    struct sched *s = container_of(d, struct sched, pacer.heard);
     struct sched_engine *e;
     while ((e = overdue(s, &s->pacer.on_time, PACE_LATE_NS))) {
         e->pace.delay = PACE_LATE;
@@ -104,7 +117,7 @@ static void stand_last(struct sched *s, struct sched_engine *e)
     e->pace.delay = PACE_ON_TIME;
     list_remove(&e->pace.by_age);
     list_push_back(&s->pacer.on_time, &e->pace.by_age);
-    if (!timer_is_set(&s->pacer.timer))
+    if (!timer_is_set(&s->pacer.timer) && list_is_empty(&s->pacer.heard.link))
         set_timer(s);
 }
 
@@ -139,13 +152,74 @@ void pace_hide(struct sched_engine *e)
     list_remove(&e->pace.by_work);
 }
 
+/* Short tasks */
+
+static bool is_short(const struct pace *p)
+{
+    return window_work_ns(&p->window, 1) <= PACE_SHORT_NS;
+}
+
+static void note_length(struct sched *s, const struct pace *p)
+{
+    struct pacer *all = &s->pacer;
+    int64_t now = loop_now_ns(s->loop);
+    bool goes_on = now - all->answered_ns <= PACE_BREAK_NS;
+    all->answered_ns = now;
+    all->n_short = !is_short(p) ? 0 : goes_on ? all->n_short + (all->n_short < PACE_STREAM) : 1;
+}
+
+void pace_chose(struct sched *s, struct sched_engine *e)
+{
+    struct pacer *p = &s->pacer;
+    int64_t now = loop_now_ns(s->loop);
+    p->n_chosen = p->turn_ns == now ? p->n_chosen + 1 : 1;
+    p->turn_ns = now;
+    p->last = e;
+}
+
+static bool is_flooded(const struct pacer *p, int64_t now)
+{
+    return p->n_short >= PACE_STREAM && p->n_chosen > PACE_SPREAD && p->turn_ns == now &&
+           now - p->answered_ns <= PACE_BREAK_NS;
+}
+
+struct sched_engine *pace_same_again(const struct sched *s)
+{
+    struct sched_engine *e = s->pacer.last;
+    if (!e || !is_flooded(&s->pacer, loop_now_ns(s->loop)))
+        return NULL;
+    const struct pace *p = &e->pace;
+    bool has_room = p->adapts && p->delay == PACE_ON_TIME && !p->is_asked && !p->is_giving &&
+                    !e->is_taken && e->load < PACE_TOGETHER && p->bytes < PACE_TOGETHER_BYTES;
+    return has_room && is_short(p) ? e : NULL;
+}
+
 /* Events */
 
-void pace_answered(struct sched *s, struct sched_engine *e)
+static bool read_date(const struct jfield *f, int64_t *ret_us)
+{
+    return f->type == J_STRING && clock_parse_iso(f->raw.data, f->raw.len, ret_us) == 0;
+}
+
+/* From the beginning of the task to its reply, by the engine's own clock. */
+static int64_t read_length(const struct parts *reply)
+{
+    struct jfield started = {.key = "started"}, date = {.key = "date"};
+    int64_t from, to;
+    if (jscan(reply->metadata, &started, 1) < 0 || jscan(reply->header, &date, 1) < 0 ||
+        !read_date(&started, &from) || !read_date(&date, &to) || to < from)
+        return WINDOW_NOT_SAID;
+    return to - from < WINDOW_NS / 1000 ? (to - from) * 1000 : WINDOW_NS;
+}
+
+void pace_answered(struct sched *s, struct sched_engine *e, const struct parts *reply)
 {
     if (!e->pace.adapts || !e->live)
         return;
-    window_answer(&e->pace.window, loop_now_ns(s->loop));
+    struct window *w = &e->pace.window;
+    int64_t now = loop_now_ns(s->loop);
+    window_answer(w, now, window_is_vague(w, now) ? read_length(reply) : WINDOW_NOT_SAID);
+    note_length(s, &e->pace);
     stand_last(s, e);
 }
 
@@ -166,6 +240,15 @@ void pace_load_changed(struct sched *s, struct sched_engine *e)
 
 void pace_leave(struct sched_engine *e)
 {
+    struct pacer *p = &e->sched->pacer;
+    if (p->last == e)
+        p->last = NULL;
     list_remove(&e->pace.by_age);
     list_remove(&e->pace.by_work);
+}
+
+void pace_stop(struct sched *s)
+{
+    loop_cancel(s->loop, &s->pacer.timer);
+    loop_undefer(&s->pacer.heard);
 }

@@ -179,7 +179,7 @@ void sched_engines_fini(struct sched *s)
         list_remove(&e->offers);
         list_remove(&e->watchers);
     }
-    loop_cancel(s->loop, &s->pacer.timer);
+    pace_stop(s);
     while (s->n_silent)
         forget_silent(s, container_of(s->silent.next, struct silent, link));
 }

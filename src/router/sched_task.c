@@ -304,7 +304,7 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
     }
     s->counts.late_replies += t->state == TASK_SPENT;
     if (is_its)
-        pace_answered(s, author);
+        pace_answered(s, author, &p);
     task_event(s, t, is_its ? ev : TE_ELSEWHERE, &v);
     sched_settle(s);
     sched_engine_eased(s, author);

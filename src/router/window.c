@@ -15,6 +15,7 @@ void window_init(struct window *w)
 void window_start(struct window *w, int64_t now_ns)
 {
     w->since_ns = now_ns;
+    w->trip = WINDOW_OUT;
 }
 
 int64_t window_running_ns(const struct window *w, int64_t now_ns)
@@ -43,12 +44,22 @@ static void take_span(struct window *w)
     w->n = 0;
 }
 
-void window_answer(struct window *w, int64_t now_ns)
+/* Several replies of one trip come in the same turn. */
+bool window_is_vague(const struct window *w, int64_t now_ns)
 {
-    int64_t took = window_running_ns(w, now_ns);
+    int64_t spacing = window_running_ns(w, now_ns);
+    return w->trip == WINDOW_OUT || (w->trip == WINDOW_BACK && spacing == 0) ||
+           spacing >= WINDOW_NS;
+}
+
+void window_answer(struct window *w, int64_t now_ns, int64_t said_ns)
+{
+    bool is_vague = window_is_vague(w, now_ns);
+    int64_t took = is_vague && said_ns >= 0 ? said_ns : window_running_ns(w, now_ns);
     if (took >= WINDOW_NS)
         window_init(w);
     w->since_ns = now_ns;
+    w->trip = is_vague ? WINDOW_BACK : WINDOW_STEADY;
     if (took >= WINDOW_NS)
         return;
     w->busy_ns += took > 0 ? took : 0;

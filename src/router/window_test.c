@@ -18,7 +18,7 @@ static void run(struct window *w, unsigned n, int64_t each_ns)
 {
     for (unsigned i = 0; i < n; i++) {
         now += each_ns;
-        window_answer(w, now);
+        window_answer(w, now, WINDOW_NOT_SAID);
     }
 }
 
@@ -115,12 +115,40 @@ static void test_running_and_work(void **state)
     assert_int_equal(window_running_ns(&w, now), 7 * MS);
 }
 
+/* An idle engine's first reply has the way in it, which is the controller's; what is answered
+ * in the same turn has nothing. The engine knows. */
+static void test_engine_says_what_a_trip_hides(void **state)
+{
+    struct window w = fresh();
+    for (int i = 0; i < 50; i++) {
+        now += 80 * MS;
+        window_start(&w, now);
+        now += 30 * MS;
+        for (int k = 0; k < 4; k++) {
+            assert_true(window_is_vague(&w, now));
+            window_answer(&w, now, 500 * US);
+        }
+    }
+    assert_in_range(w.size, 19, 20);
+    now += 2 * MS; /* it had more to do, and did that meanwhile */
+    assert_false(window_is_vague(&w, now));
+    for (int i = 0; i < 50; i++, now += 2 * MS)
+        window_answer(&w, now, 500 * US);
+    assert_in_range(w.size, 4, 6);
+    now += WINDOW_NS; /* stopped for a while? */
+    assert_true(window_is_vague(&w, now));
+    window_answer(&w, now, 500 * US);
+    assert_in_range(w.size, 4, 6);
+    window_answer(&w, now + 2 * WINDOW_NS, 2 * WINDOW_NS);
+    assert_int_equal(w.size, 1);
+}
+
 /* A clock that stands or steps back must not make anything negative. */
 static void test_clock_steps_back(void **state)
 {
     struct window w = fresh();
     run(&w, 10, 100 * US);
-    window_answer(&w, now - 5 * MS);
+    window_answer(&w, now - 5 * MS, WINDOW_NOT_SAID);
     assert_in_range(w.size, 1, WINDOW_MAX);
     assert_true(w.busy_ns >= 0);
 }
@@ -136,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_bursts),
         cmocka_unit_test(test_idle_time_does_not_count),
         cmocka_unit_test(test_running_and_work),
+        cmocka_unit_test(test_engine_says_what_a_trip_hides),
         cmocka_unit_test(test_clock_steps_back),
     };
     return cmocka_run_group_tests_name("router/window", tests, NULL, NULL);

@@ -105,8 +105,9 @@ def cpu_of_many(many, connections, attached, hwm=HWM1, rounds=ROUNDS):
 def cpu_10k_engines():
     """Controller CPU a task with 10,000 attached engines against 10. The window is the same for each engine on both
     sides, one task (hwm=1), and all engines are busy: what differs is how many there are. So with both a task costs one
-    read from and one write to its engine's connection. With the default, hwm=auto, ten engines hold hundreds of
-    tasks and get them in batches, which 10,000 can't have unless millions of tasks wait; beside."""
+    read from and one write to its engine's connection. Beside, the default, hwm=auto: ten engines hold hundreds of tasks,
+    and get them and answer them in batches; of 10,000 most are idle, and short tasks go to them up to sixteen together
+    (src/router/pace.h)."""
     runs, beside = cpu_of_many(ATTACHED, 1, True)
     auto, _ = cpu_of_many(ATTACHED, 1, True, "--hwm=auto", 1)
     beside["hwm=auto on both sides: CPU us a task, many"], beside["hwm=auto on both sides: CPU us a task, few"] = auto[0]
