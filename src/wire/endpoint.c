@@ -131,7 +131,7 @@ int endpoint_listen(struct endpoint *e, const char *text, struct ersa_error *err
 /* Both ends on one host: the system takes the destination's address for the source, too. */
 static bool is_local(int fd, const struct endpoint *peer)
 {
-    struct sockaddr_in own;
+    struct sockaddr_in own = {0};
     socklen_t len = sizeof(own);
     return getsockname(fd, (struct sockaddr *)&own, &len) == 0 && own.sin_family == AF_INET &&
            own.sin_addr.s_addr == ((const struct sockaddr_in *)&peer->addr)->sin_addr.s_addr;
