@@ -44,28 +44,35 @@ static void take_span(struct window *w)
     w->n = 0;
 }
 
-/* Several replies of one trip come in the same turn. */
 bool window_is_vague(const struct window *w, int64_t now_ns)
 {
-    int64_t spacing = window_running_ns(w, now_ns);
-    return w->trip == WINDOW_OUT || (w->trip == WINDOW_BACK && spacing == 0) ||
-           spacing >= WINDOW_NS;
+    return w->trip == WINDOW_OUT || window_running_ns(w, now_ns) >= WINDOW_NS;
 }
 
-void window_answer(struct window *w, int64_t now_ns, int64_t said_ns)
+static void count(struct window *w, int64_t took_ns)
 {
-    bool is_vague = window_is_vague(w, now_ns);
-    int64_t took = is_vague && said_ns >= 0 ? said_ns : window_running_ns(w, now_ns);
-    if (took >= WINDOW_NS)
-        window_init(w);
-    w->since_ns = now_ns;
-    w->trip = is_vague ? WINDOW_BACK : WINDOW_STEADY;
-    if (took >= WINDOW_NS)
-        return;
-    w->busy_ns += took > 0 ? took : 0;
+    w->busy_ns += took_ns > 0 ? took_ns : 0;
     w->n++;
     if (w->busy_ns >= SPAN_NS)
         take_span(w);
+}
+
+/* Of the replies that a trip brings in one turn the engine's word about the first is enough:
+ * the others are as long as that, and their spacing is nothing. */
+void window_answer(struct window *w, int64_t now_ns, int64_t said_ns)
+{
+    int64_t spacing = window_running_ns(w, now_ns);
+    bool is_said = window_is_vague(w, now_ns) && said_ns >= 0;
+    bool is_with_first = w->trip == WINDOW_BACK && spacing == 0;
+    int64_t took = is_said ? said_ns : spacing;
+    if (took >= WINDOW_NS)
+        window_init(w);
+    w->since_ns = now_ns;
+    w->trip = is_said || is_with_first ? WINDOW_BACK : WINDOW_STEADY;
+    if (took >= WINDOW_NS)
+        return;
+    if (!is_with_first)
+        count(w, took);
     unsigned most = wanted(w);
     w->size = w->size < most ? w->size + 1 : most;
 }

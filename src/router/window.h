@@ -19,7 +19,8 @@ struct window {
     int64_t mean_ns;  /* a task takes; 0: not known */
     unsigned n;
     unsigned size; /* tasks it may hold */
-    /* It was idle before its present task; before the task that was answered last. */
+    /* It was idle before its present task; before the one that was answered last, and has said
+     * how long that took. */
     enum { WINDOW_STEADY, WINDOW_OUT, WINDOW_BACK } trip;
 };
 
