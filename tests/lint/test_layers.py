@@ -21,7 +21,7 @@ ROWS = [
 ]
 RANK = {name: len(ROWS) - i for i, row in enumerate(ROWS) for name in row}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
-LONGEST = 650
+LONGEST = 600
 
 
 def tracked(*patterns):
