@@ -57,7 +57,7 @@ void sqlite_on_row(void *ctx, int op, const char *database, const char *table,
 {
     struct sqlite_store *s = ctx;
     s->n_rows += (op == SQLITE_INSERT) - (op == SQLITE_DELETE);
-    if (s->feed->is_running && s->feed->at < s->feed->n)
+    if (s->feed->is_running && s->feed->at < s->feed->to)
         s->feed->is_in[s->feed->at] = true;
 }
 
@@ -128,7 +128,7 @@ static int write_feed(struct sqlite_store *s, struct ersa_error *err)
     struct sqlite_feed *feed = s->feed;
     int rc = sqlite_begin(s, err);
     bool all_in = rc == 0 && feed_write(s) == SQLITE_OK;
-    for (unsigned i = 0; i < feed->n && rc == 0; i++)
+    for (unsigned i = feed->from; i < feed->to && rc == 0; i++)
         if (all_in && feed->is_in[i]) {
             backlog_wrote(s, feed->entries[i]);
             pending_wrote(&s->pending, feed->entries[i]);
@@ -138,13 +138,15 @@ static int write_feed(struct sqlite_store *s, struct ersa_error *err)
     return rc;
 }
 
-/* Whatever can't be set aside becomes rows. */
-static void set_aside(struct sqlite_store *s)
+/* Returns how many were. */
+static unsigned set_aside(struct sqlite_store *s)
 {
     struct sqlite_feed *feed = s->feed;
-    unsigned n = backlog_put(s, feed->entries, feed->n);
+    struct pending_entry **entries = feed->entries + feed->from;
+    unsigned n = backlog_put(s, entries, feed->to - feed->from);
     for (unsigned i = 0; i < n; i++)
-        pending_drop(&s->pending, feed->entries[i]);
+        pending_drop(&s->pending, entries[i]);
+    return n;
 }
 
 static void set_aside_later(struct sqlite_store *s)
@@ -153,34 +155,46 @@ static void set_aside_later(struct sqlite_store *s)
     s->aside_bytes = next > ASIDE_MIN ? next : ASIDE_MIN;
 }
 
-/* The first entries of the feed that go the same way; true: the backlog's. */
-static bool sort_out(struct sqlite_store *s)
+/* The next entries of `n` that go the same way, from the feed's last one on; true: they are set
+ * aside. */
+static bool next_run(struct sqlite_store *s, unsigned n, bool rows_only)
 {
     struct sqlite_feed *feed = s->feed;
-    if (feed->n == 0 || !backlog_is_open(s))
-        return false;
-    bool aside = backlog_suits(feed->entries[0]);
-    unsigned n = 1;
-    while (n < feed->n && backlog_suits(feed->entries[n]) == aside)
-        n++;
-    feed->n = n;
+    unsigned to = feed->from = feed->to;
+    bool is_open = !rows_only && backlog_is_open(s);
+    bool aside = is_open && backlog_suits(feed->entries[to]);
+    while (++to < n && aside == (is_open && backlog_suits(feed->entries[to])))
+        ;
+    feed->to = to;
     return aside;
+}
+
+static int write_new(struct sqlite_store *s, unsigned n, bool rows_only, struct ersa_error *err)
+{
+    struct sqlite_feed *feed = s->feed;
+    int rc = 0;
+    for (feed->to = 0; feed->to < n && rc == 0;) {
+        if (next_run(s, n, rows_only))
+            feed->from += set_aside(s); /* whatever can't be becomes rows */
+        if (feed->to - feed->from >= FEED_MIN)
+            rc = write_feed(s, err);
+        for (; feed->to - feed->from < FEED_MIN && feed->from < feed->to && rc == 0;
+             feed->from++)
+            rc = sqlite_write_entry(s, feed->entries[feed->from], err);
+    }
+    return rc;
 }
 
 static int write_some(struct sqlite_store *s, bool all, bool rows_only, struct ersa_error *err)
 {
-    struct sqlite_feed *feed = s->feed;
     struct pending_entry *e;
     int64_t now = clock_mono_ms();
     int rc = 0;
     if (s->is_failing && now < s->retry_ms)
         return ERSA_EAGAIN;
     while (rc == 0 && (e = pending_due(&s->pending, now, all))) {
-        feed->n = pending_new(&s->pending, e, now, all, feed->entries, FEED_MAX);
-        if (!rows_only && sort_out(s))
-            set_aside(s);
-        else
-            rc = feed->n >= FEED_MIN ? write_feed(s, err) : sqlite_write_entry(s, e, err);
+        unsigned n = pending_new(&s->pending, e, now, all, s->feed->entries, FEED_MAX);
+        rc = n ? write_new(s, n, rows_only, err) : sqlite_write_entry(s, e, err);
     }
     return rc;
 }
@@ -214,13 +228,12 @@ void sqlite_look_for_room(struct sqlite_store *s)
 /* What is in fast memory is set aside cheaply, and its memory used again. */
 static void set_aside_some(struct sqlite_store *s)
 {
-    struct sqlite_feed *feed = s->feed;
     struct pending_entry *e;
-    while ((e = pending_oldest(&s->pending))) {
-        feed->n = pending_new(&s->pending, e, 0, true, feed->entries, FEED_MAX);
-        if (!sort_out(s))
-            break;
-        set_aside(s);
+    bool more = true;
+    while (more && (e = pending_oldest(&s->pending))) {
+        unsigned n = pending_new(&s->pending, e, 0, true, s->feed->entries, FEED_MAX);
+        s->feed->to = 0;
+        more = n && next_run(s, n, false) && set_aside(s) == s->feed->to;
     }
     set_aside_later(s);
 }

@@ -81,7 +81,7 @@ static struct sqlite_feed *feed_of(sqlite3_vtab_cursor *c)
 static int on_filter(sqlite3_vtab_cursor *c, int plan, const char *name, int argc,
                      sqlite3_value **argv)
 {
-    feed_of(c)->at = 0;
+    feed_of(c)->at = feed_of(c)->from;
     return SQLITE_OK;
 }
 
@@ -93,7 +93,7 @@ static int on_next(sqlite3_vtab_cursor *c)
 
 static int on_eof(sqlite3_vtab_cursor *c)
 {
-    return feed_of(c)->at == feed_of(c)->n;
+    return feed_of(c)->at == feed_of(c)->to;
 }
 
 static int on_rowid(sqlite3_vtab_cursor *c, sqlite3_int64 *ret)
@@ -207,7 +207,7 @@ int feed_write(struct sqlite_store *s)
     int code = feed->stmt ? SQLITE_OK : prepare(s);
     if (code != SQLITE_OK)
         return code;
-    memset(feed->is_in, 0, sizeof(feed->is_in));
+    memset(feed->is_in + feed->from, 0, (feed->to - feed->from) * sizeof(*feed->is_in));
     feed->is_running = true;
     code = sqlite3_step(feed->stmt);
     feed->is_running = false;

@@ -29,8 +29,8 @@ struct statement {
 struct sqlite_feed {
     sqlite3_stmt *stmt; /* owned; NULL until it is needed */
     struct pending_entry *entries[FEED_MAX];
-    bool is_in[FEED_MAX]; /* it was new indeed, and is written */
-    unsigned n, at;
+    bool is_in[FEED_MAX];  /* it was new indeed, and is written */
+    unsigned from, to, at; /* those that are read */
     bool is_running;
     char dates[STORE_COLUMNS][SQL_DATE_MAX]; /* of the row at hand, as the lists in `blobs` */
     struct buf blobs[2];

@@ -120,12 +120,12 @@ int backlog_settle_spoiled(struct sqlite_store *s, struct ersa_error *err)
 static int write_new(struct sqlite_store *s, struct ersa_error *err)
 {
     struct sqlite_feed *feed = s->feed;
-    int rc = feed->n ? sqlite_begin(s, err) : 0;
-    if (rc == 0 && feed->n && feed_write(s) != SQLITE_OK)
+    int rc = feed->to ? sqlite_begin(s, err) : 0;
+    if (rc == 0 && feed->to && feed_write(s) != SQLITE_OK)
         rc = sqlite_error(s, err, "task records of an earlier life");
-    for (unsigned i = 0; i < feed->n; i++)
+    for (unsigned i = 0; i < feed->to; i++)
         pending_drop(&s->pending, feed->entries[i]);
-    feed->n = 0;
+    feed->to = 0;
     return rc;
 }
 
@@ -134,7 +134,7 @@ static int recover_batch(struct sqlite_store *s, struct slice octets, struct ers
     struct store_record r;
     int rc = 0;
     int64_t size;
-    s->feed->n = 0;
+    s->feed->from = s->feed->to = 0;
     for (; rc == 0 && octets.len; octets.data += size, octets.len -= (size_t)size) {
         size = pack_get(octets, &s->backlog->items, &r);
         if (size < 0) {
@@ -146,8 +146,8 @@ static int recover_batch(struct sqlite_store *s, struct slice octets, struct ers
         struct pending_entry *e = pending_entry(&s->pending, r.v[F_msg_id].text, true);
         if (!e || pending_merge(&s->pending, e, &r) < 0)
             return err_set(err, ERSA_ENOMEM, "out of memory");
-        s->feed->entries[s->feed->n++] = e;
-        if (s->feed->n == FEED_MAX)
+        s->feed->entries[s->feed->to++] = e;
+        if (s->feed->to == FEED_MAX)
             rc = write_new(s, err);
     }
     return rc < 0 ? rc : write_new(s, err);
