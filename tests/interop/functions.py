@@ -60,9 +60,12 @@ def talk(text):
 
 @by_value
 def touch_and_wait(path, seconds):
-    """Says by a file that it runs, then sleeps."""
+    """Says by a file that it runs, and where, then sleeps."""
+    import os
     import time
-    open(path, "w").close()
+    with open(path + ".part", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename(path + ".part", path)
     time.sleep(seconds)
     return path
 
