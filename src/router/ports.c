@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "router/attach.h"
 #include "router/broadcasts.h"
@@ -15,10 +16,13 @@
 #include "router/registration.h"
 #include "router/tasks.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/log.h"
 
 #define NUMBERS_TRIED 64
+#define PATIENCE_MS 5000 /* with numbers in use, for all ports together */
+#define LOOK_AGAIN_MS 100
 #define IOPUB_CAP_BYTES ((size_t)128 << 20) /* a slow subscriber loses output beyond that */
 
 static const struct gate_row rows[RT_MAX] = {
@@ -154,6 +158,7 @@ struct number_pool {
 struct numbers {
     struct number_pool side[2], common;
     int next_ipc;
+    int64_t patience_ns; /* until then; 0: none was needed yet */
 };
 
 /* The next number to try; 0: any free one. */
@@ -228,6 +233,21 @@ static int open_at(struct gate *g, const struct port_config *cfg,
     return rc;
 }
 
+/* The number of an earlier run may be lent for a moment: the system gives it to a connection of
+ * somebody else's, or that run has not ended yet. Whether to try once more. */
+static bool has_patience(struct numbers *n, int number)
+{
+    const int64_t now = clock_mono_ns();
+    if (!n->patience_ns) {
+        n->patience_ns = now + MS_TO_NS(PATIENCE_MS);
+        log_info("Port %d is in use; trying again for %d s", number, PATIENCE_MS / 1000);
+    }
+    if (now > n->patience_ns)
+        return false;
+    usleep(LOOK_AGAIN_MS * 1000);
+    return true;
+}
+
 /* A number that nobody wished for may be taken, for ipc or at the second interface: then it is
  * another one. */
 static int open_gate(struct router *r, struct gate *g, const struct gate_row *row,
@@ -252,7 +272,10 @@ static int open_gate(struct router *r, struct gate *g, const struct gate_row *ro
     bool ipc = is_ipc(interfaces[0]);
     int number = next_number(numbers, row->side, ipc);
     int rc = open_at(g, &cfg, interfaces, n, number, err);
-    for (int i = 0; i < NUMBERS_TRIED && rc == ERSA_EEXIST && (ipc || number == 0); i++) {
+    for (int i = 0; rc == ERSA_EEXIST; i++) {
+        bool is_wish = !ipc && number;
+        if (is_wish ? !has_patience(numbers, number) : i == NUMBERS_TRIED)
+            break;
         port_close(g->port, 0);
         if (ipc)
             number = next_number(numbers, row->side, ipc);

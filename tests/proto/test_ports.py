@@ -4,6 +4,7 @@ import contextlib
 import functools
 import pathlib
 import random
+import re
 import resource
 import shutil
 import socket
@@ -196,6 +197,27 @@ def test_ipc(start_controller, make_peers, args):
     assert is_served(make_peers(controller))
     engine, client = (i["interface"].split(":")[0] for i in (controller.engine_info, controller.client_info))
     assert (engine == "tcp") + (client == "tcp") == (len(args[0]) > 20)
+
+
+def test_number_that_somebody_has_for_a_moment(start_controller):
+    first = start_controller("--reuse")
+    first.kill()
+    with socket.create_server(("127.0.0.1", first.client_info["task"])):
+        again = Controller(first.profile.parent, "--reuse", files_in=0)
+        again.wait_log(f"Port {first.client_info['task']} is in use; trying again")
+    again.wait_log("(?s) is in use.*Task scheduler started")
+    again.read_files()
+    again.stop()
+    assert numbers_of(again) == numbers_of(first)
+
+
+def test_number_that_somebody_keeps(start_controller):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        controller = start_controller(f"--ports={number}", files_in=0)
+        assert controller.process.wait(60) == 1
+    controller.log_file.close()
+    assert re.search(f"{number}.*Address already in use", controller.log())
 
 
 def test_ipc_takes_numbers_from_pools_too(start_controller):
