@@ -153,10 +153,8 @@ static int tell_begun(struct engine *e, const struct request *r)
     if (!(e->caps & CAP_begun) || r->is_answered ||
         !channels_is_task(&e->channels, &r->parts.idents[0]))
         return 0;
-    buf_reset(&e->last_begun);
     buf_reset(&e->text);
-    if (buf_append(&e->last_begun, r->msg_id.data, r->msg_id.len) < 0 ||
-        buf_puts(&e->text, "{\"msg_id\": ") < 0 ||
+    if (buf_puts(&e->text, "{\"msg_id\": ") < 0 ||
         buf_put_json(&e->text, r->msg_id.data, r->msg_id.len) < 0 ||
         buf_putc(&e->text, '}') < 0)
         return ERSA_ENOMEM;
@@ -167,7 +165,11 @@ static int tell_begun(struct engine *e, const struct request *r)
         return ERSA_ENOMEM;
     memcpy(vec, r->parts.idents, n_idents * sizeof(*vec));
     channels_reply(&e->channels, r->channel, vec, n_idents + SESSION_FRAMES);
-    return channels_write_out(&e->channels, r->channel, &r->parts.idents[0]);
+    int rc = channels_write_out(&e->channels, r->channel, &r->parts.idents[0]);
+    if (rc == ERSA_ECLOSED) /* it doesn't begin */
+        return rc;
+    buf_reset(&e->last_begun);
+    return buf_append(&e->last_begun, r->msg_id.data, r->msg_id.len) < 0 ? ERSA_ENOMEM : rc;
 }
 
 /* False: the runtime could not be given it, and it was answered. */
