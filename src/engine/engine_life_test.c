@@ -106,6 +106,23 @@ static void test_lost_connection(void **state)
     (void)a;
 }
 
+/* Until the kernel of this host has closed the end at that port: it got our reset. */
+static void wait_for_reset(unsigned port)
+{
+    int64_t deadline = clock_mono_ms() + WAIT_MS;
+    char line[256], end[16];
+    snprintf(end, sizeof(end), "0100007F:%04X ", port);
+    for (bool is_there = true; is_there; usleep(1000)) {
+        FILE *f = fopen("/proc/net/tcp", "r");
+        assert_non_null(f);
+        is_there = false;
+        while (fgets(line, sizeof(line), f))
+            is_there |= strstr(line, end) && strstr(line, end) < line + 16;
+        fclose(f);
+        assert_true(clock_mono_ms() < deadline);
+    }
+}
+
 /* It is stopped while one task runs and another waits, and its connection is reset: the other
  * is somebody else's by then. Woken, it says what it has begun. */
 static void test_tasks_taken_away_while_stopped(void **state)
@@ -117,7 +134,9 @@ static void test_tasks_taken_away_while_stopped(void **state)
     expect(f, "control", "connect_reply"); /* so both have arrived */
     kill(f->pid, SIGSTOP);
     pass_gate(); /* the first one is done meanwhile */
+    unsigned port = (unsigned)atoi(strrchr(peer_address(f->engine), ':') + 1);
     peer_reset(f->engine);
+    wait_for_reset(port);
     kill(f->pid, SIGCONT);
     struct got g = expect(f, "query", "registration_request");
     json_t *content = json_parse(g.parts.content, NULL);
