@@ -15,9 +15,13 @@ static struct slice id_of(unsigned n, char buf[32])
     return (struct slice){buf, (size_t)len};
 }
 
+/* Two ids share a fingerprint in one run of a hundred: one in 2^40 of all pairs. */
+#define WRONG_MAX 3
+
 static void test_remembers_and_forgets(void **state)
 {
     enum { N = 3 * PLACES_KEPT };
+    unsigned n_wrong = 0;
     struct places p;
     char buf[32];
     places_init(&p);
@@ -25,9 +29,12 @@ static void test_remembers_and_forgets(void **state)
     for (unsigned i = 0; i < N; i++)
         places_put(&p, id_of(i, buf), 1 + i % 1000);
     for (unsigned i = N - PLACES_KEPT; i < N; i++)
-        assert_int_equal(places_get(&p, id_of(i, buf)), 1 + i % 1000);
-    assert_int_equal(places_get(&p, id_of(0, buf)), 0);
-    assert_int_equal(places_get(&p, id_of(N, buf)), 0);
+        n_wrong += places_get(&p, id_of(i, buf)) != 1 + i % 1000;
+    assert_true(n_wrong <= WRONG_MAX);
+    n_wrong = 0;
+    for (unsigned i = 0; i < 100; i++)
+        n_wrong += places_get(&p, id_of(i, buf)) || places_get(&p, id_of(N + i, buf));
+    assert_true(n_wrong <= WRONG_MAX);
     assert_true((p.young.n_slots + p.old.n_slots) * sizeof(uint64_t) <= 4u << 20);
     places_fini(&p);
 }
