@@ -119,7 +119,9 @@ static void on_records_request(struct query *q)
             .frames = q->parts.wire,
             .n = q->parts.n_wire,
         };
-        if (mailer_post(q->r, &letter, q->link) == 0)
+        /* The mailer need not hold it back: it would do so until records reads the ring again,
+         * which may be long after the answer, that went aside. */
+        if (mailer_post(q->r, &letter, NULL) == 0)
             await_answer(q->link);
     } else {
         hub_error(q, "ValueError", "the envelope or the list of engines is too large");

@@ -164,11 +164,6 @@ static int send_mail(struct router *r, struct mail *mail, struct link *source)
         return 0;
     }
     int rc = wait_in_line(m, mail);
-    /* A client that asks isn't read until it has its answer, however it comes; were it held
-     * back here too, it would not be read afterwards either, until records reads the ring
-     * again. */
-    if (type == MAIL_QUERY && source && !link_is_attached(source))
-        source = NULL;
     if (rc == 0)
         hold_back(r, source, type == MAIL_REQUEST ? &m->submitters : &m->paused);
     return rc;

@@ -135,36 +135,20 @@ static void test_who_brings_results_is_held_back_by_a_full_ring(void **state)
     end(s);
 }
 
-/* It came when the ring was full, and records took nothing from then on: the question goes
- * aside, and who asked can ask again when it has its answer (hub.c holds it back until then).
- */
-static void test_who_asks_is_not_held_back_as_well(void **state)
+/* It came when the ring was full, and records took nothing from then on: it overtakes what
+ * waits, by the way aside. */
+static void test_question_that_waits_goes_aside(void **state)
 {
     struct scene scene, *s = &scene;
     begin(s, RT_QUERY);
     fill(s);
     post(s, MAIL_ENGINE_LOST, NULL);
-    post(s, MAIL_QUERY, &s->link);
+    post(s, MAIL_QUERY, NULL);
     ring_stall(s->ring, true);
     struct mail *m = NULL;
     WAIT((m = ring_pop(s->aside)));
     assert_int_equal(m->type, MAIL_QUERY);
     mail_free(m);
-    assert_false(peer_is_paused(s->link.peer));
-    assert_true(list_is_empty(&s->link.wait));
-    end(s);
-}
-
-/* hub.c goes on reading it, since its connection carries results, too. */
-static void test_engine_that_asks_is_held_back(void **state)
-{
-    struct scene scene, *s = &scene;
-    begin(s, RT_ATTACH);
-    fill(s);
-    post(s, MAIL_QUERY, &s->link);
-    assert_true(peer_is_paused(s->link.peer));
-    mail_free(ring_pop(s->ring));
-    WAIT(!peer_is_paused(s->link.peer));
     end(s);
 }
 
@@ -173,8 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_submits_is_held_back_from_half_of_the_ring_on),
         cmocka_unit_test(test_who_brings_results_is_held_back_by_a_full_ring),
-        cmocka_unit_test(test_who_asks_is_not_held_back_as_well),
-        cmocka_unit_test(test_engine_that_asks_is_held_back),
+        cmocka_unit_test(test_question_that_waits_goes_aside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
