@@ -141,8 +141,8 @@ int64_t pack_get(struct slice octets, struct pack_items *items, struct store_rec
         return ERSA_EPARSE;
     left.len = size - 2 * sizeof(uint32_t);
     ret->set = set;
-    for (uint32_t todo = set; todo; todo &= todo - 1) {
-        unsigned f = (unsigned)__builtin_ctz(todo);
+    for (uint32_t fields = set; fields; fields &= fields - 1) {
+        unsigned f = (unsigned)__builtin_ctz(fields);
         int rc = take_value(&left, f, items, &used, &ret->v[f]);
         if (rc < 0)
             return rc;

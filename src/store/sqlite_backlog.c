@@ -140,20 +140,28 @@ static int write_slot(struct backlog *b, uint32_t slot, const void *octets, size
                : ERSA_EIO;
 }
 
+/* Room for one more than `n`. */
+static int make_room(uint32_t **numbers, size_t *cap, size_t n)
+{
+    if (n < *cap)
+        return 0;
+    size_t more = *cap ? 2 * *cap : 64;
+    uint32_t *grown = reallocarray(*numbers, more, sizeof(*grown));
+    if (!grown)
+        return ERSA_ENOMEM;
+    *numbers = grown;
+    *cap = more;
+    return 0;
+}
+
 static int take_slot(struct backlog *b, uint32_t *ret)
 {
     if (b->n_free) {
         *ret = b->free_slots[--b->n_free];
         return 0;
     }
-    if (b->n_slots == b->cap_free) {
-        size_t cap = b->cap_free ? 2 * b->cap_free : 64;
-        uint32_t *grown = reallocarray(b->free_slots, cap, sizeof(*grown));
-        if (!grown)
-            return ERSA_ENOMEM;
-        b->free_slots = grown;
-        b->cap_free = cap;
-    }
+    if (make_room(&b->free_slots, &b->cap_free, b->n_slots) < 0) /* all may be free one day */
+        return ERSA_ENOMEM;
     *ret = (uint32_t)b->n_slots++;
     return 0;
 }
@@ -304,14 +312,8 @@ int backlog_take(struct sqlite_store *s, struct slice id, struct pending_entry *
 
 static int touch(struct backlog *b, uint32_t number)
 {
-    if (b->n_touched == b->cap_touched) {
-        size_t cap = b->cap_touched ? 2 * b->cap_touched : 64;
-        uint32_t *grown = reallocarray(b->touched, cap, sizeof(*grown));
-        if (!grown)
-            return ERSA_ENOMEM;
-        b->touched = grown;
-        b->cap_touched = cap;
-    }
+    if (make_room(&b->touched, &b->cap_touched, b->n_touched) < 0)
+        return ERSA_ENOMEM;
     b->touched[b->n_touched++] = number;
     backlog_batch(b, number)->is_touched = true;
     return 0;

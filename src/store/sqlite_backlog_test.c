@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -13,38 +12,18 @@
 
 enum { MANY = 8000 }; /* so many are more than may wait in memory */
 
-static struct store *open_again(const struct store_limits *limits)
-{
-    struct store_sqlite_config cfg = {.path = sqlite_path, .table = "ipython-tasks"};
-    struct store *st = NULL;
-    struct ersa_error err = {0};
-    if (limits)
-        cfg.limits = *limits;
-    if (store_sqlite_open(&st, &cfg, &err) < 0)
-        fail_msg("%s", err.text);
-    return st;
-}
-
 static struct store *open_new(const struct store_limits *limits)
 {
     remove_database();
-    return open_again(limits);
+    return reopen_sqlite(limits, 0);
 }
 
 /* What another process sees in the table. */
 static int rows(const char *where)
 {
-    sqlite3 *db = NULL;
-    sqlite3_stmt *stmt = NULL;
     char sql[200];
     snprintf(sql, sizeof(sql), "SELECT count(*) FROM 'ipython-tasks' WHERE %s", where);
-    assert_int_equal(sqlite3_open(sqlite_path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-    int n = sqlite3_column_int(stmt, 0);
-    sqlite3_finalize(stmt);
-    sqlite3_close(db);
-    return n;
+    return seen_outside(sql);
 }
 
 /* Files of what waits; the path of the last one in `path`. */
@@ -211,7 +190,7 @@ static void in_a_life_that_is_killed(void (*scene)(struct store *st))
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        scene(open_again(NULL));
+        scene(reopen_sqlite(NULL, 0));
         kill(getpid(), SIGKILL);
     }
     int status;
@@ -253,7 +232,7 @@ static void test_killed(void **state)
     assert_int_equal(n_files(), 1);
     assert_true(n_aside() > 4);
     assert_true(rows("1") < MANY / 2);
-    struct store *st = open_again(NULL);
+    struct store *st = reopen_sqlite(NULL, 0);
     assert_int_equal(n_files(), 0);
     assert_int_equal(rows("1"), MANY - 10);
     assert_int_equal(rows("completed IS NOT NULL"), 100);
@@ -278,7 +257,7 @@ static void test_files_of_others(void **state)
     int fd = open(path, O_CREAT | O_WRONLY, 0600);
     assert_int_equal(write(fd, data, sizeof(data)), sizeof(data));
     close(fd);
-    struct store *other = open_again(NULL);
+    struct store *other = reopen_sqlite(NULL, 0);
     assert_int_equal(access(path, F_OK), -1);
     assert_int_equal(n_aside(), n);
     assert_int_equal(count(other), 0);

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include <sqlite3.h>
+
 #include "store/query.h"
 #include "store/store.h"
 #include "util/clock.h"
@@ -37,6 +39,34 @@ static inline int open_sqlite(struct store **ret)
     struct store_sqlite_config cfg = {.path = sqlite_path, .table = "ipython-tasks"};
     remove_database();
     return store_sqlite_open(ret, &cfg, NULL);
+}
+
+/* The database as it is; `limits` may be NULL. */
+static inline struct store *reopen_sqlite(const struct store_limits *limits, uint64_t max_pages)
+{
+    struct store_sqlite_config cfg = {
+        .path = sqlite_path, .table = "ipython-tasks", .max_pages = max_pages};
+    struct store *st = NULL;
+    struct ersa_error err = {0};
+    if (limits)
+        cfg.limits = *limits;
+    if (store_sqlite_open(&st, &cfg, &err) < 0)
+        fail_msg("%s", err.text);
+    return st;
+}
+
+/* What another process sees of it: one number. */
+static inline int seen_outside(const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    assert_int_equal(sqlite3_open(sqlite_path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int n = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return n;
 }
 
 static inline struct slice s(const char *text)

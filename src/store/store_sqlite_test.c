@@ -1,36 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What only a database does: transactions, earlier lives, tables, limits, a full disk. */
-#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include "store/store_rig.h"
-
-static struct store *open_again(const struct store_limits *limits, uint64_t max_pages)
-{
-    struct store_sqlite_config cfg = {
-        .path = sqlite_path, .table = "ipython-tasks", .max_pages = max_pages};
-    struct store *st = NULL;
-    struct ersa_error err = {0};
-    if (limits)
-        cfg.limits = *limits;
-    if (store_sqlite_open(&st, &cfg, &err) < 0)
-        fail_msg("%s", err.text);
-    return st;
-}
-
-/* What another process sees: one number. */
-static int seen_outside(const char *sql)
-{
-    sqlite3 *db = NULL;
-    sqlite3_stmt *stmt = NULL;
-    assert_int_equal(sqlite3_open(sqlite_path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-    int n = sqlite3_column_int(stmt, 0);
-    sqlite3_finalize(stmt);
-    sqlite3_close(db);
-    return n;
-}
 
 #define ROWS "SELECT count(*) FROM 'ipython-tasks'"
 
@@ -78,7 +50,7 @@ static void test_records_of_an_earlier_life(void **state)
     assert_int_equal(st->ops->append(st, s("a"), F_stdout, s("out"), NULL), 0);
     st->ops->close(st);
 
-    st = open_again(NULL, 0);
+    st = reopen_sqlite(NULL, 0);
     finish(st, "a");
     assert_int_equal(st->ops->append(st, s("a"), F_stdout, s("put"), NULL), 0);
     got = get(st, "a");
@@ -103,11 +75,11 @@ static void test_tables(void **state)
     assert_int_equal(sqlite3_open(sqlite_path, &db), SQLITE_OK);
     sqlite3_exec(db, "CREATE TABLE 'ipython-tasks' (msg_id TEXT, other INT)", 0, 0, 0);
     sqlite3_close(db);
-    struct store *st = open_again(NULL, 0);
+    struct store *st = reopen_sqlite(NULL, 0);
     struct store_record r = request("a", 1);
     put(st, &r);
     st->ops->close(st);
-    st = open_again(NULL, 0);
+    st = reopen_sqlite(NULL, 0);
     r = get(st, "a");
     assert_text(&r, F_queue, "task");
     st->ops->close(st);
@@ -131,7 +103,7 @@ static void test_limits_of_a_database(void **state)
     struct slice buffer = {data, sizeof(data)};
     struct store_limits limits = {.records = 100, .cull = 0.2};
     remove_database();
-    struct store *st = open_again(&limits, 0);
+    struct store *st = reopen_sqlite(&limits, 0);
     for (int i = 0; i < 101; i++)
         put_number(st, 1000 + i, 1, i >= 10);
     assert_int_equal(count(st), 101);
@@ -144,7 +116,7 @@ static void test_limits_of_a_database(void **state)
 
     limits = (struct store_limits){.bytes = 1 << 20, .cull = 0.2};
     remove_database();
-    st = open_again(&limits, 0);
+    st = reopen_sqlite(&limits, 0);
     for (int i = 0; i < 1000; i++) {
         char id[16];
         snprintf(id, sizeof(id), "%d", i);
@@ -165,7 +137,7 @@ static void test_age(void **state)
     struct store_limits limits = {.max_age_s = 3600};
     int64_t now = clock_utc_us();
     remove_database();
-    struct store *st = open_again(&limits, 0);
+    struct store *st = reopen_sqlite(&limits, 0);
     struct store_record skeleton = {.set = 0}, r = request("old", now - 7200 * 1000000ll);
     set_text(&skeleton, F_msg_id, "skeleton");
     put(st, &skeleton);
@@ -186,7 +158,7 @@ static void test_full_disk(void **state)
     struct slice buffer = {data, sizeof(data)};
     struct ersa_error err = {0};
     remove_database();
-    struct store *st = open_again(NULL, 16);
+    struct store *st = reopen_sqlite(NULL, 16);
     int rc = 0, n = 0;
     for (; rc >= 0 && n < 1000; n++) {
         char id[16];
