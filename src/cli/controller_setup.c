@@ -206,7 +206,7 @@ static uint64_t client_limit(const struct options *o)
     return sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit / 4 : 0;
 }
 
-static void set_router(struct controller_setup *s, const struct options *o)
+static void set_router(struct controller_setup *s, const struct options *o, bool is_reused)
 {
     const struct option_ports *common = options_ports(o, "IPController.ports");
     long long hwm = options_int(o, "TaskScheduler.hwm");
@@ -216,6 +216,7 @@ static void set_router(struct controller_setup *s, const struct options *o)
         .ports = {common->numbers, common->n},
         .engine_ports = {s->engine_ports.numbers, s->engine_ports.n},
         .client_ports = {s->client_ports.numbers, s->client_ports.n},
+        .must_keep_numbers = is_reused,
         .broadcast_depth = (unsigned)options_int(o, "IPController.broadcast_scheduler_depth"),
         .caps = options_caps(o),
         .heart_period_ms = options_int(o, "HeartMonitor.period"),
@@ -265,7 +266,7 @@ int controller_setup(struct controller_setup *ret, const struct cli *c, struct e
         rc = set_texts(s, o, is_reused, err);
     if (rc < 0)
         return rc == ERSA_ENOMEM ? no_memory(err) : rc;
-    set_router(s, o);
+    set_router(s, o, is_reused);
     return 0;
 }
 

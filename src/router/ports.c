@@ -1,28 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The table of ports, and how they get their numbers: the side's pool, then the common pool,
- * then any free one (controller.md 4). A number is taken by binding it, so there is no race for
- * it. With ipc an endpoint is "<interface>:<number>" as well, and numbers count from 1. */
+/* The table of ports. A number (numbers.c) is taken by binding it, so there is no race for it.
+ * With ipc an endpoint is "<interface>:<number>" as well, and numbers count from 1. */
 #include "router/ports.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "router/attach.h"
 #include "router/broadcasts.h"
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/iopub.h"
+#include "router/numbers.h"
 #include "router/registration.h"
 #include "router/tasks.h"
 #include "util/cleanup.h"
-#include "util/clock.h"
 #include "util/err.h"
 #include "util/log.h"
 
-#define NUMBERS_TRIED 64
-#define PATIENCE_MS 5000 /* with numbers in use, for all ports together */
-#define LOOK_AGAIN_MS 100
 #define IOPUB_CAP_BYTES ((size_t)128 << 20) /* a slow subscriber loses output beyond that */
 
 static const struct gate_row rows[RT_MAX] = {
@@ -148,35 +143,6 @@ static const struct port_ops gate_ops = {
 
 /* Numbers */
 
-struct number_pool {
-    const struct router_ports *ports;
-    size_t next;
-    bool warned;
-    const char *name;
-};
-
-struct numbers {
-    struct number_pool side[2], common;
-    int next_ipc;
-    int64_t patience_ns; /* until then; 0: none was needed yet */
-};
-
-/* The next number to try; 0: any free one. */
-static int next_number(struct numbers *n, enum side side, bool is_ipc)
-{
-    struct number_pool *pools[] = {&n->side[side], &n->common};
-    for (size_t i = 0; i < 2; i++) {
-        struct number_pool *p = pools[i];
-        if (p->next < p->ports->n)
-            return p->ports->numbers[p->next++];
-        if (p->ports->n && !p->warned) {
-            p->warned = true;
-            log_warn("Exhausted %zu %s ports", p->ports->n, p->name);
-        }
-    }
-    return is_ipc ? ++n->next_ipc : 0;
-}
-
 /* Binds one interface; `number` 0 lets the system choose. Returns the number or an error. */
 static int bind_number(struct port *p, const char *interface, int number,
                        struct ersa_error *err)
@@ -233,23 +199,6 @@ static int open_at(struct gate *g, const struct port_config *cfg,
     return rc;
 }
 
-/* The number of an earlier run may be lent for a moment: the system gives it to a connection of
- * somebody else's, or that run has not ended yet. Whether to try once more. */
-static bool has_patience(struct numbers *n, int number)
-{
-    const int64_t now = clock_mono_ns();
-    if (!n->patience_ns) {
-        n->patience_ns = now + MS_TO_NS(PATIENCE_MS);
-        log_info("Port %d is in use; trying again for %d s", number, PATIENCE_MS / 1000);
-    }
-    if (now > n->patience_ns)
-        return false;
-    usleep(LOOK_AGAIN_MS * 1000);
-    return true;
-}
-
-/* A number that nobody wished for may be taken, for ipc or at the second interface: then it is
- * another one. */
 static int open_gate(struct router *r, struct gate *g, const struct gate_row *row,
                      struct numbers *numbers, struct ersa_error *err)
 {
@@ -270,15 +219,10 @@ static int open_gate(struct router *r, struct gate *g, const struct gate_row *ro
         .curve = r->cfg.curve,
     };
     bool ipc = is_ipc(interfaces[0]);
-    int number = next_number(numbers, row->side, ipc);
+    int number = numbers_first(numbers, row->side, ipc);
     int rc = open_at(g, &cfg, interfaces, n, number, err);
-    for (int i = 0; rc == ERSA_EEXIST; i++) {
-        bool is_wish = !ipc && number;
-        if (is_wish ? !has_patience(numbers, number) : i == NUMBERS_TRIED)
-            break;
+    while (rc == ERSA_EEXIST && numbers_other(numbers, row->side, ipc, &number)) {
         port_close(g->port, 0);
-        if (ipc)
-            number = next_number(numbers, row->side, ipc);
         rc = open_at(g, &cfg, interfaces, n, number, err);
     }
     return rc < 0 ? err_prefix(err, rc, "port %s", row->key) : 0;
@@ -312,23 +256,31 @@ static int open_leaves(struct router *r, struct numbers *numbers, struct ersa_er
     return 0;
 }
 
-int ports_open(struct router *r, struct ersa_error *err)
+static int open_all(struct router *r, struct numbers *numbers, struct ersa_error *err)
 {
-    struct numbers numbers = {
-        .side[SIDE_ENGINE] = {.ports = &r->cfg.engine_ports, .name = "engine"},
-        .side[SIDE_CLIENT] = {.ports = &r->cfg.client_ports, .name = "client"},
-        .common = {.ports = &r->cfg.ports, .name = "common"},
-    };
     for (enum route rt = 0; rt < RT_MAX; rt++) {
         if (rt == RT_ATTACH && !(r->cfg.caps & CAP_attach))
             continue;
         int rc = rt == RT_BROADCAST_LEAF
-                     ? open_leaves(r, &numbers, err)
-                     : open_gate(r, &r->ports.gates[rt], &rows[rt], &numbers, err);
+                     ? open_leaves(r, numbers, err)
+                     : open_gate(r, &r->ports.gates[rt], &rows[rt], numbers, err);
         if (rc < 0)
             return rc;
     }
-    int rc = port_subscribe(r->ports.gates[RT_IOPUB_ENGINE].port, "", 0);
+    return 0;
+}
+
+int ports_open(struct router *r, struct ersa_error *err)
+{
+    struct numbers numbers;
+    int rc = numbers_init(&numbers, &r->cfg);
+    if (rc < 0)
+        return err_set(err, rc, "out of memory");
+    rc = open_all(r, &numbers, err);
+    numbers_fini(&numbers);
+    if (rc < 0)
+        return rc;
+    rc = port_subscribe(r->ports.gates[RT_IOPUB_ENGINE].port, "", 0);
     if (rc < 0)
         return err_set(err, rc, "port iopub: %s", ersa_strerror(rc));
     return 0;

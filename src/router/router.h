@@ -28,7 +28,8 @@ struct router_config {
     const char *engine_interface; /* "tcp://127.0.0.1", "ipc:///absolute/directory/c" */
     const char *client_interface;
     struct router_ports ports, engine_ports, client_ports; /* pools of numbers */
-    const struct curve_config *curve;                      /* NULL: unencrypted */
+    bool must_keep_numbers;           /* the sides' pools are the ports of an earlier run */
+    const struct curve_config *curve; /* NULL: unencrypted */
     unsigned broadcast_depth;
     unsigned caps;                   /* announced: bits of ersa_caps.def */
     int64_t heart_period_ms;         /* HeartMonitor.period */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures of the protocol tests: everything started by a test is stopped by its end."""
+import itertools
 import pathlib
 import sys
 
@@ -22,10 +23,10 @@ def context():
 @pytest.fixture
 def start_controller(tmp_path):
     """Starts `ipcontroller` with these arguments; checks at the end that it ends well."""
-    started = []
+    started, numbers = [], itertools.count()
 
     def start(*args, **kw):
-        folder = tmp_path / f"controller{len(started)}"
+        folder = tmp_path / f"controller{next(numbers)}"
         folder.mkdir()
         started.append(Controller(folder, *args, **kw))
         return started[-1]

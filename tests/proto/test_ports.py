@@ -220,6 +220,66 @@ def test_number_that_somebody_keeps(start_controller):
     assert re.search(f"{number}.*Address already in use", controller.log())
 
 
+def listening(number):
+    return socket.create_server(("127.0.0.1", number))
+
+
+@three_goes
+def test_numbers_that_somebody_keeps_are_passed_over(start_controller, make_peers):
+    """At any place of a pool, and without a wait."""
+    first = free_range(20)
+    taken = [first, first + 8, first + 9]
+    with contextlib.ExitStack() as holders:
+        for number in taken:
+            holders.enter_context(listening(number))
+        controller = start_controller("--ping=200", f"--ports={first}-{first + 19}")
+        engine, client = numbers_of(controller)
+        assert engine + client == [n for n in range(first, first + 18) if n not in taken]
+        assert is_served(make_peers(controller))
+    assert "trying again" not in controller.log()
+    assert f"Port {first + 8} is in use, and passed over" in controller.log()
+
+
+@three_goes
+def test_pool_of_a_side_goes_on_in_the_common_one(start_controller):
+    first = free_range(20)
+    with listening(first):
+        controller = start_controller(f"--engine-ports={first}-{first + 1}", f"--ports={first + 2}-{first + 18}")
+    engine, client = numbers_of(controller)
+    assert engine == list(range(first + 1, first + 10)) and client == list(range(first + 10, first + 16))
+
+
+@three_goes
+def test_number_that_was_passed_over_is_taken_when_there_is_no_other(start_controller):
+    """A pool that is just large enough; its first number is free again after a moment."""
+    first = free_range(16)
+    with listening(first):
+        controller = start_controller(f"--ports={first}-{first + 15}", files_in=0)
+        controller.wait_log(f"Port {first} is in use; trying again")
+    wait_until(controller.has_files, what="connection files")
+    controller.read_files()
+    engine, client = numbers_of(controller)
+    assert engine + client + [controller.engine_info["ersa"]["attach"]] == [*range(first + 1, first + 16), first]
+
+
+@three_goes
+def test_pools_may_overlap(start_controller):
+    first = free_range(16)
+    controller = start_controller(f"--engine-ports={first}-{first + 3}", f"--ports={first}-{first + 15}")
+    engine, client = numbers_of(controller)
+    assert engine + client == list(range(first, first + 15))
+    assert "in use" not in controller.log()
+
+
+@three_goes
+def test_pool_that_is_too_small_and_has_a_number_that_somebody_keeps(tmp_path):
+    """Who gives numbers wants no others."""
+    first = free_range(3)
+    with listening(first + 1):
+        log = fails(tmp_path, f"--ports={first}-{first + 2}")
+    assert f"127.0.0.1:{first + 1}: Address already in use" in log
+
+
 def test_ipc_takes_numbers_from_pools_too(start_controller):
     controller = start_controller("--transport=ipc", "--ports=700-720")
     assert numbers_of(controller) == (list(range(700, 709)), list(range(709, 715)))
