@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The rules of the house that a script can check: layers, file lengths, first lines, words that
 have no place in the tree."""
+import ast
+import graphlib
 import pathlib
 import re
 import subprocess
@@ -96,3 +98,26 @@ def test_map_is_true():
 def test_c_is_formatted():
     run = subprocess.run(["clang-format", "--dry-run", "--Werror", *map(str, C_FILES)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-4000:]
+
+
+def imports_of(path, modules):
+    """What a Python file of ours imports from ours, wherever the statement stands."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    found = {re.sub(r"^ipyparallel\b", "ersa.stock", name) for name in found}  # as which it answers
+    return {max((name for name in modules if f"{f}.".startswith(f"{name}.")), key=len, default=None) for f in found} - {None}
+
+
+def test_python_imports_go_round_in_no_circle():
+    """Late imports count: they only hide a circle. A package's own file may be imported by all below it."""
+    top = ROOT / "python"
+    names = {".".join(p.relative_to(top).with_suffix("").parts).removesuffix(".__init__"): p for p in tracked("python/ersa/*.py")}
+    graph = {name: imports_of(path, names) - {name, "ersa", "ersa.runtime"} for name, path in names.items()}
+    try:
+        list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as circle:
+        pytest.fail(" < ".join(circle.args[1]))

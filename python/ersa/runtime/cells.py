@@ -13,6 +13,10 @@ _sources = {}  # file name -> text, for linecache
 _kept = {}     # (text, flags) -> Cell
 
 
+def is_coroutine(code):
+    return bool(code.co_flags & _COROUTINE)
+
+
 class Cell:
     """A compiled cell. `body` and `last` are code objects or None."""
 
@@ -31,7 +35,7 @@ class Cell:
 
     @property
     def is_async(self):
-        return any(c is not None and c.co_flags & _COROUTINE for c in (self.body, self.last))
+        return any(c is not None and is_coroutine(c) for c in (self.body, self.last))
 
 
 def compile_cell(text, flags=0):

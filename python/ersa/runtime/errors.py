@@ -6,14 +6,14 @@ import os
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-def _name(error):
+def name_of(error):
     try:
         return str(type.__getattribute__(type(error), "__name__"))
     except BaseException:
         return "Exception"
 
 
-def _value(error):
+def value_of(error):
     try:
         return str.__str__(str(error))
     except Exception as why:
@@ -37,12 +37,12 @@ def _lines(error):
         report = traceback.TracebackException(type(error), error, user_traceback(error))
         return "".join(report.format()).rstrip("\n").split("\n")
     except Exception as why:
-        return [f"The traceback can't be shown: {_name(why)}"]
+        return [f"The traceback can't be shown: {name_of(why)}"]
 
 
 def describe(error):
     """(ename, evalue, [line, ...])"""
-    return _name(error), _value(error), _lines(error)
+    return name_of(error), value_of(error), _lines(error)
 
 
 def safely_described(call, error):
@@ -50,4 +50,4 @@ def safely_described(call, error):
     try:
         return call(describe, error)
     except BaseException:
-        return _name(error), "", []
+        return name_of(error), "", []

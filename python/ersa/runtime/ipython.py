@@ -4,6 +4,8 @@ machinery. From then on it runs all cells. Tasks (apply) never go through it."""
 import sys
 
 from ersa._core import call
+from ersa.runtime import errors
+from ersa.runtime.outcome import Outcome, reply_for
 
 _is_missing = False
 
@@ -55,9 +57,8 @@ def _shell_class(rt):
         ersa_error = None
 
         def _showtraceback(self, etype, evalue, stb):
-            from ersa.runtime import errors
             lines = stb if isinstance(stb, list) else str(stb).split("\n")
-            name, value = errors._name(evalue), errors._value(evalue)
+            name, value = errors.name_of(evalue), errors.value_of(evalue)
             self.ersa_error = name, value, [str(line) for line in lines]
             rt.publish("error", {"traceback": self.ersa_error[2], "ename": name, "evalue": value})
 
@@ -156,7 +157,6 @@ def _activate_once(rt):
 
 
 def _outcome(shell, result):
-    from ersa.runtime.execute import Outcome
     error = result.error_before_exec or result.error_in_exec
     if error is None:
         return Outcome()
@@ -175,7 +175,6 @@ def execute(rt, content, code, silent, store_history):
         cell, problem = code, sys.exc_info()
     if shell.should_run_async(code, transformed_cell=cell, preprocessing_exc_tuple=problem):
         return _go_on(rt, content, code, cell, problem, silent, store_history)
-    from ersa.runtime.execute import Outcome
     try:
         outcome = _outcome(shell, call(shell.run_cell, code, store_history=store_history, silent=silent))
     except BaseException as error:
@@ -185,7 +184,6 @@ def execute(rt, content, code, silent, store_history):
 
 async def _go_on(rt, content, code, cell, problem, silent, store_history):
     from ersa.runtime import eventloop
-    from ersa.runtime.execute import Outcome
     shell = rt.ipython
     made = []
 
@@ -199,10 +197,7 @@ async def _go_on(rt, content, code, cell, problem, silent, store_history):
 
 
 def _reply(rt, content, outcome):
-    from ersa.runtime.execute import reply_for
     shell = rt.ipython
     rt.payload += shell.payload_manager.read_payload()
     shell.payload_manager.clear_payload()
     return reply_for(rt, content, outcome, shell.execution_count - 1)
-
-

@@ -3,7 +3,7 @@
 import builtins
 import sys
 
-from ersa.runtime import shim
+from ersa.runtime import display, shim
 
 
 def prepare(rt):
@@ -13,22 +13,6 @@ def prepare(rt):
     rt.ns["__builtins__"] = builtins
     builtins.get_ipython = rt.get_ipython
     builtins.exit = builtins.quit = shim.Exit(rt)
-    builtins.display = shim.Display(rt)
+    builtins.display = display.Display(rt)
     sys.displayhook = rt.shell.displayhook
-    reset(rt)
-
-
-def reset(rt):
-    """Everything that user code defined goes, also the history of results; the names that were there before
-    user code are as they were."""
-    ns = rt.ns
-    for name in [n for n in ns if not (n.startswith("__") and n.endswith("__"))]:
-        del ns[name]
-    shell = rt.shell
-    shell.In[:] = [""]
-    shell.Out.clear()
-    ns.update(In=shell.In, Out=shell.Out, _ih=shell.In, _oh=shell.Out, _dh=shell.dirs, get_ipython=rt.get_ipython,
-              exit=builtins.exit, quit=builtins.quit)
-    for name in ("_", "__", "___", "_i", "_ii", "_iii"):
-        ns[name] = ""
-    shell.results = ["", "", ""]
+    rt.shell.reset()

@@ -1,44 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What `get_ipython()` gives as long as nothing needs IPython itself: the namespace, the kernel, ways to
 publish. Asking for anything else brings in IPython when it is installed."""
+import builtins
 import sys
 
-from ersa.runtime import jsons
-
-_REPRS = {
-    "_repr_html_": "text/html", "_repr_markdown_": "text/markdown", "_repr_svg_": "image/svg+xml",
-    "_repr_png_": "image/png", "_repr_jpeg_": "image/jpeg", "_repr_pdf_": "application/pdf",
-    "_repr_latex_": "text/latex", "_repr_json_": "application/json", "_repr_javascript_": "application/javascript",
-}
-
-
-def bundle(value):
-    """(data, metadata) for a value, with whatever forms it offers."""
-    data, metadata = {}, {}
-
-    def add(into, made):
-        made, more = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-        if made is not None:
-            data.update(made) if into is None else data.__setitem__(into, made)
-        if more:
-            metadata.update(more) if into is None else metadata.__setitem__(into, more)
-
-    if not isinstance(value, type):
-        kind = type(value)
-        try:
-            if hasattr(kind, "_repr_mimebundle_"):
-                add(None, value._repr_mimebundle_())
-            for name, mime in _REPRS.items():
-                if hasattr(kind, name):
-                    add(mime, getattr(value, name)())
-        except Exception as e:
-            print(f"a rich form of {kind.__name__} failed: {e!r}", file=sys.stderr)
-    for mime, made in data.items():
-        if isinstance(made, (bytes, bytearray)):
-            import base64
-            data[mime] = base64.b64encode(made).decode("ascii")
-    data.setdefault("text/plain", repr(value))
-    return data, metadata
+from ersa.runtime import display, jsons
 
 
 class Exit:
@@ -52,42 +18,6 @@ class Exit:
 
     def __repr__(self):
         return "exit() ends this engine"
-
-
-class DisplayPublisher:
-    def __init__(self, rt):
-        self._rt = rt
-
-    def publish(self, data, metadata=None, *, transient=None, update=False, **ignored):
-        self._rt.publish("update_display_data" if update else "display_data",
-                         {"data": data, "metadata": metadata or {}, "transient": transient or {}}, "displaypub")
-
-    def clear_output(self, wait=False):
-        self._rt.publish("clear_output", {"wait": bool(wait)}, "displaypub")
-
-
-class DataPublisher:
-    def __init__(self, rt):
-        self.publish_data = rt.publish_data
-
-
-class Display:
-    """display() of a namespace without IPython."""
-
-    def __init__(self, rt):
-        self._rt = rt
-
-    def __call__(self, *objects, metadata=None, transient=None, display_id=None, raw=False, update=False, **ignored):
-        transient = dict(transient or {})
-        if display_id:
-            transient["display_id"] = display_id if isinstance(display_id, str) else "%x" % id(objects)
-        publish = self._rt.get_ipython().display_pub.publish
-        for value in objects:
-            if hasattr(type(value), "_ipython_display_"):
-                value._ipython_display_()
-                continue
-            data, found = (value, {}) if raw else bundle(value)
-            publish(data=data, metadata={**found, **(metadata or {})}, transient=transient, update=update)
 
 
 class Events:
@@ -192,28 +122,40 @@ class Shell:
         self.user_ns = self.user_global_ns = rt.ns
         self.In, self.Out, self.dirs = [""], {}, []
         self.results = ["", "", ""]  # what _, __ and ___ should be
+        self.last_output = None  # text of the last result of this cell
+        self.futures = 0  # what `from __future__` in cells has switched on
         self.execution_count = 1
         self.history = []  # (count, input, output)
         self.kernel = Kernel(rt, self)
-        self.display_pub = DisplayPublisher(rt)
-        self.data_pub = DataPublisher(rt)
+        self.display_pub = display.DisplayPublisher(rt)
+        self.data_pub = display.DataPublisher(rt)
         self.events = Events()
 
     def displayhook(self, value):
-        from ersa.runtime import execute
-        execute.display_result(self._rt, value)
+        from ersa.runtime import plain
+        plain.display_result(self._rt, value)
 
     def run_cell(self, raw_cell, store_history=False, silent=False):
-        from ersa.runtime import execute
-        return execute.run_cell(self._rt, raw_cell, silent, store_history)
+        from ersa.runtime import plain
+        return plain.run_cell(self._rt, raw_cell, silent)
 
     def showtraceback(self, *args, **ignored):
         from ersa.runtime import errors
         print("\n".join(errors.describe(sys.exc_info()[1])[2]), file=sys.stderr)
 
     def reset(self, new_session=True, aggressive=False):
-        from ersa.runtime import namespace
-        namespace.reset(self._rt)
+        """Everything that user code defined goes, also the history of results; the names that were there before
+        user code are as they were."""
+        ns = self.user_ns
+        for name in [n for n in ns if not (n.startswith("__") and n.endswith("__"))]:
+            del ns[name]
+        self.In[:] = [""]
+        self.Out.clear()
+        ns.update(In=self.In, Out=self.Out, _ih=self.In, _oh=self.Out, _dh=self.dirs, get_ipython=self._rt.get_ipython,
+                  exit=builtins.exit, quit=builtins.quit)
+        for name in ("_", "__", "___", "_i", "_ii", "_iii"):
+            ns[name] = ""
+        self.results = ["", "", ""]
 
     def push(self, variables, interactive=True):
         self.user_ns.update(variables)

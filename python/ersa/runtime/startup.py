@@ -4,6 +4,8 @@ configuration. What fails is shown and stops nothing."""
 import os
 import sys
 
+from ersa.runtime import cells
+
 INIT_MPI = """from mpi4py import MPI
 mpi_rank = MPI.COMM_WORLD.Get_rank()
 mpi_size = MPI.COMM_WORLD.Get_size()
@@ -23,13 +25,13 @@ def _guarded(what, f, *args):
 
 
 def _run_line(rt, text):
-    from ersa.runtime import execute
-    outcome = None
-    if execute._needs_ipython(rt, text):
-        outcome = rt.ipython.run_cell(text, store_history=False, silent=True)
+    if rt.ipython is None and cells.is_input(text):
+        from ersa.runtime import ipython
+        ipython.activate(rt)
+    if rt.ipython is not None:
+        rt.ipython.run_cell(text, store_history=False, silent=True)
     else:
         exec(compile(text, "<startup>", "exec", dont_inherit=True), rt.ns)
-    return outcome
 
 
 def _run_file(rt, path):
