@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Records as documents: texts and JSON members as they are, buffers as lists of binary, dates
- * as dates, rounded down to milliseconds, with what is finer beside. */
+ * as dates, rounded down to milliseconds, with what is finer beside. A member that can't be a
+ * document (nested too deeply, a key that not every server takes) is one text instead. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/mongo_impl.h"
 #include "util/clock.h"
+#include "wire/jscan.h"
 #include "wire/json.h"
 
 #define DEPTH_MAX 90 /* the server takes 100 */
@@ -40,8 +42,6 @@ static bool put_array(bson_t *b, const char *key, const json_t *j, unsigned dept
 
 static bool put_json(bson_t *b, const char *key, const json_t *j, unsigned depth)
 {
-    if (depth == DEPTH_MAX)
-        return false;
     switch (json_typeof(j)) {
     case JSON_OBJECT:
         return put_object(b, key, j, depth + 1);
@@ -60,11 +60,43 @@ static bool put_json(bson_t *b, const char *key, const json_t *j, unsigned depth
     }
 }
 
-/* A member that is no JSON is null. */
+/* Servers before 5.0 refuse keys that begin with "$". */
+static bool can_be_document(const json_t *j, unsigned depth)
+{
+    const char *name;
+    json_t *item;
+    size_t i;
+    if (depth == DEPTH_MAX)
+        return false;
+    json_object_foreach((json_t *)j, name, item)
+    {
+        if (*name == '$' || !can_be_document(item, depth + 1))
+            return false;
+    }
+    json_array_foreach(j, i, item)
+    {
+        if (!can_be_document(item, depth + 1))
+            return false;
+    }
+    return true;
+}
+
+static bool put_text(bson_t *b, const char *key, struct slice text)
+{
+    json_t *j = json_lossy(text);
+    bool ok =
+        j && bson_append_utf8(b, key, -1, json_string_value(j), (int)json_string_length(j));
+    json_decref(j);
+    return ok;
+}
+
+/* A member that is no JSON object is null, also when it is shown (query_impl.h). */
 static bool put_member(bson_t *b, const char *key, struct slice text)
 {
-    json_t *j = json_parse(text, NULL);
-    bool ok = j ? put_json(b, key, j, 0) : bson_append_null(b, key, -1);
+    if (jscan(text, NULL, 0) < 0)
+        return bson_append_null(b, key, -1);
+    json_t *j = json_parse(text, NULL); /* fails with too many values */
+    bool ok = j && can_be_document(j, 0) ? put_json(b, key, j, 0) : put_text(b, key, text);
     json_decref(j);
     return ok;
 }
@@ -89,15 +121,6 @@ static bool put_binaries(bson_t *b, const char *key, const struct store_binary *
                                 (uint32_t)list->items[i].len);
     }
     return ok && bson_append_array_end(b, &inner);
-}
-
-static bool put_text(bson_t *b, const char *key, struct slice text)
-{
-    json_t *j = json_lossy(text);
-    bool ok =
-        j && bson_append_utf8(b, key, -1, json_string_value(j), (int)json_string_length(j));
-    json_decref(j);
-    return ok;
 }
 
 static bool put_field(bson_t *set, unsigned f, const union store_value *v)
@@ -304,7 +327,9 @@ static int read_field(struct keep **keep, bson_iter_t *it, unsigned f, union sto
         ret->date = type == BSON_TYPE_DATE_TIME ? bson_iter_date_time(it) * 1000 : 0;
         return type == BSON_TYPE_DATE_TIME;
     case 'j':
-        return type == BSON_TYPE_DOCUMENT ? read_member(keep, it, &ret->text) : 0;
+        if (type == BSON_TYPE_DOCUMENT)
+            return read_member(keep, it, &ret->text);
+        /* fall through */
     default:
         if (type != BSON_TYPE_UTF8)
             return 0;

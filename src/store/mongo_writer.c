@@ -73,13 +73,15 @@ static int64_t write_batch(struct mongo_writer *w, const struct mongo_change *ba
                            bson_error_t *error)
 {
     bson_t *opts = BCON_NEW("ordered", BCON_BOOL(false)), reply;
-    bson_t *upsert = BCON_NEW("upsert", BCON_BOOL(true));
+    /* The library would refuse empty keys, which servers take. */
+    bson_t *update = BCON_NEW("validate", BCON_BOOL(false));
+    bson_t *upsert = BCON_NEW("upsert", BCON_BOOL(true), "validate", BCON_BOOL(false));
     mongoc_bulk_operation_t *bulk =
         mongoc_collection_create_bulk_operation_with_opts(w->collection, opts);
     int64_t refused = 0;
     for (size_t i = 0; i < n; i++)
         if (!mongoc_bulk_operation_update_one_with_opts(
-                bulk, batch[i].selector, batch[i].update, batch[i].creates ? upsert : NULL,
+                bulk, batch[i].selector, batch[i].update, batch[i].creates ? upsert : update,
                 error))
             refused++;
     if (refused < (int64_t)n) {
@@ -94,6 +96,7 @@ static int64_t write_batch(struct mongo_writer *w, const struct mongo_change *ba
         bson_destroy(&reply);
     }
     mongoc_bulk_operation_destroy(bulk);
+    bson_destroy(update);
     bson_destroy(upsert);
     bson_destroy(opts);
     return refused;

@@ -85,6 +85,12 @@ static bool put_prefix(bson_t *one, const struct condition *c)
     return bson_append_regex(one, store_fields[c->field].name, -1, regex, "");
 }
 
+static bool asks_for_null(const struct condition *c)
+{
+    return c->id == OP_EXISTS ? !query_is_true(c->value.j)
+                              : c->id == OP_EQ && json_is_null(c->value.j);
+}
+
 /* Adds what can be said of a condition; nothing is always right. */
 static bool put_condition(bson_t *one, const struct condition *c)
 {
@@ -93,6 +99,8 @@ static bool put_condition(bson_t *one, const struct condition *c)
         [OP_GT] = "$gt", [OP_GTE] = "$gte", [OP_IN] = "$in", [OP_NIN] = "$nin",
     };
     char kind = store_fields[c->field].kind;
+    if (kind == 'b' || (kind == 'j' && asks_for_null(c)))
+        return true; /* null to us is also an empty list, and JSON that is no object */
     switch (c->id) {
     case OP_EXISTS:
         return put_null(one, c, query_is_true(c->value.j) ? "$ne" : "$eq");

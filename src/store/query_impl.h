@@ -6,6 +6,7 @@
 #define ERSA_STORE_QUERY_IMPL_H
 
 #include "store/query.h"
+#include "wire/jscan.h"
 
 enum query_operator {
     OP_EQ,
@@ -62,11 +63,6 @@ struct value {
     json_t *tree; /* owned; of a JSON member, made when first needed */
 };
 
-static inline bool query_is_null(const struct value *v)
-{
-    return v->field == F_MAX || store_is_null(v->record, v->field);
-}
-
 static inline char query_kind(const struct value *v)
 {
     return store_fields[v->field].kind;
@@ -75,6 +71,16 @@ static inline char query_kind(const struct value *v)
 static inline struct slice query_text(const struct value *v)
 {
     return v->record->v[v->field].text;
+}
+
+/* As a reply has it, and a table: a list of no buffers too, and JSON that is no object. */
+static inline bool query_is_null(const struct value *v)
+{
+    if (v->field == F_MAX || store_is_null(v->record, v->field))
+        return true;
+    return query_kind(v) == 'b'   ? v->record->v[v->field].binary.n == 0
+           : query_kind(v) == 'j' ? jscan(query_text(v), NULL, 0) < 0
+                                  : false;
 }
 
 static inline struct slice query_string(const json_t *j)

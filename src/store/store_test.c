@@ -276,6 +276,77 @@ static void check_finding_in_every_case(struct store *st)
     buf_fini(&many);
 }
 
+/* Null is what a reply shows as null, or a table has no value for. */
+static void check_finding_what_is_empty(struct store *st)
+{
+    struct slice one = s("x");
+    struct store_record a = request("a", 1), b = request("b", 2), c = request("c", 3);
+    a.set |= STORE_FIELD(F_buffers);
+    a.v[F_buffers].binary = (struct store_binary){&one, 0};
+    b.set |= STORE_FIELD(F_buffers);
+    b.v[F_buffers].binary = (struct store_binary){&one, 1};
+    set_text(&b, F_content, "[1, 2]"); /* no object */
+    put(st, &a);
+    put(st, &b);
+    put(st, &c);
+    assert_found(st, "{\"buffers\": null}", "a c ");
+    assert_found(st, "{\"buffers\": {\"$ne\": null}}", "b ");
+    assert_found(st, "{\"buffers\": {\"$exists\": false}}", "a c ");
+    assert_found(st, "{\"buffers\": {\"$in\": [null]}}", "a c ");
+    assert_found(st, "{\"content\": null}", "b ");
+    assert_found(st, "{\"content\": {\"$exists\": true}}", "a c ");
+}
+
+/* The same object, spaces apart. */
+static void assert_object(struct store *st, const char *id, enum store_field f,
+                          const char *want)
+{
+    struct store_record r = get(st, id);
+    assert_false(store_is_null(&r, f));
+    json_t *got = json_parse(r.v[f].text, NULL), *wanted = json_parse(s(want), NULL);
+    assert_true(wanted && json_equal(got, wanted));
+    json_decref(got);
+    json_decref(wanted);
+}
+
+/* Keys that databases have their own ideas about, and what is nested more deeply than they
+ * like: nothing of the record is lost. */
+static void check_odd_objects(struct store *st)
+{
+    static const char *const objects[] = {
+        "{\"\": 1}",
+        "{\"a.b\": 1}",
+        "{\"$set\": {\"$x\": 1}}",
+        "{\"x\": {\"\": [{\"\": null}]}}",
+        "{\"_id\": 1, \"$ref\": 2, \"$id\": 3}",
+    };
+    static const unsigned depths[] = {80, 90, 100, 150, 500};
+    char deep[8 * 512 + 1], id[8];
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(id, sizeof(id), "o%u", i);
+        struct store_record r = request(id, i);
+        set_text(&r, F_metadata, objects[i]);
+        put(st, &r);
+        snprintf(id, sizeof(id), "d%u", i);
+        r = request(id, 10 + i);
+        size_t len = 0;
+        for (unsigned k = 0; k < depths[i]; k++)
+            len += (size_t)sprintf(deep + len, "{\"a\":");
+        deep[len++] = '1';
+        memset(deep + len, '}', depths[i]);
+        deep[len + depths[i]] = 0;
+        assert_true(len + depths[i] < sizeof(deep));
+        set_text(&r, F_content, deep);
+        put(st, &r);
+    }
+    assert_found(st, "{\"queue\": \"task\"}", "o0 d0 o1 d1 o2 d2 o3 d3 o4 d4 ");
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(id, sizeof(id), "o%u", i);
+        assert_object(st, id, F_metadata, objects[i]);
+    }
+    assert_object(st, "d4", F_content, deep);
+}
+
 static void run_on(bool keeps, void (*check)(struct store *st))
 {
     for (size_t i = 0; i < N_STORES; i++) {
@@ -310,6 +381,8 @@ static void test_stores_that_keep(void **state)
     run_on(true, check_finding);
     run_on(true, check_finding_odd_texts);
     run_on(true, check_finding_in_every_case);
+    run_on(true, check_finding_what_is_empty);
+    run_on(true, check_odd_objects);
 }
 
 int main(void)
