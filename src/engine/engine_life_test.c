@@ -41,6 +41,28 @@ static void test_exit_code_is_passed_on(void **state)
     assert_int_equal(wait_end(f), 7);
 }
 
+/* What user code wrote last explains nothing; a runtime that says why it ends does. */
+static void test_last_words(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = ask(f, "task", "last words");
+    struct got g = expect(f, "query", "unregistration_request");
+    assert_true(has(g.parts.content, "exit code 3, peak memory"));
+    assert_true(has(g.parts.content, "; it has lost its way\""));
+    assert_true(has(g.parts.content, a.id));
+    assert_int_equal(wait_end(f), 3);
+}
+
+static void test_channel_that_is_closed(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = ask(f, "task", "close");
+    struct got g = expect(f, "query", "unregistration_request");
+    assert_true(has(g.parts.content, "user code may have closed"));
+    assert_true(has(g.parts.content, a.id));
+    assert_int_equal(wait_end(f), ENGINE_EXIT_RUNTIME);
+}
+
 static void test_garbage_of_the_runtime(void **state)
 {
     struct fixture *f = *state;
@@ -170,6 +192,8 @@ int main(int argc, char **argv)
         TEST(test_heartbeat_while_busy),
         TEST(test_death_is_explained),
         TEST(test_exit_code_is_passed_on),
+        TEST(test_last_words),
+        TEST(test_channel_that_is_closed),
         TEST(test_garbage_of_the_runtime),
         TEST(test_shutdown_while_busy),
         TEST(test_exit_of_user_code),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the runtime says is one row a type; what it says wrongly ends it. */
+/* From the start of the process to the words for its end. */
 #include "engine/core.h"
 
 #include <errno.h>
@@ -13,125 +13,20 @@
 
 #include "engine/death.h"
 #include "engine/runtime_env.h"
+#include "engine/runtime_says.h"
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
 #include "wire/json.h"
-#include "wire/reply.h"
 
 #define PATIENCE_MS 1000 /* from the end of the channel to SIGKILL */
-#define TOPIC_MAX_LEN 4096
-#define LOG_LINE_MAX 4096
 
-/* Messages. A handler returns what was wrong, NULL when all was well. */
-
-static bool is_object(struct slice text)
-{
-    return jscan(text, NULL, 0) == 0;
-}
-
-static const char *on_ready(struct engine *e, const struct frame *parts, unsigned n)
-{
-    json_t *about = n == 1 ? json_parse(frame_slice(&parts[0]), NULL) : NULL;
-    const char *language = json_str(about, "language"), *version = json_str(about, "version");
-    bool is_ours = json_integer_value(json_object_get(about, "v")) == RT_VERSION;
-    if (is_ours && !e->runtime.is_ready) {
-        log_info("runtime ready: %s %s", language ? language : "?", version ? version : "");
-        output_drain(&e->output); /* what the startup code wrote is no task's */
-        e->runtime.is_ready = true;
-        publish_starting(e);
-        registration_ready(e);
-        dispatch_next(e);
-    }
-    json_decref(about);
-    return is_ours ? NULL : "READY of another version";
-}
-
-enum { REPLY_ID, REPLY_STATUS, REPLY_FLAGS, REPLY_CONTENT, REPLY_PARTS };
-
-static const char *on_reply(struct engine *e, const struct frame *parts, unsigned n)
-{
-    static const char *const known[] = {"ok", "error", "aborted", "none"};
-    if (n < REPLY_PARTS)
-        return "a REPLY with too few parts";
-    if (!e->current || !slice_eq(frame_slice(&parts[REPLY_ID]), e->current->msg_id))
-        return "a REPLY to what was not asked";
-    struct slice status = frame_slice(&parts[REPLY_STATUS]);
-    struct slice content = frame_slice(&parts[REPLY_CONTENT]);
-    bool is_known = false;
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        is_known |= slice_is(status, known[i]);
-    if (!is_known)
-        return "a REPLY with an unknown status";
-    if (content.len && !is_object(content))
-        return "a REPLY whose content is not JSON";
-    output_drain(&e->output);
-    dispatch_reply(e, status, frame_slice(&parts[REPLY_FLAGS]),
-                   content.len ? content : (struct slice){0}, parts + REPLY_PARTS,
-                   n - REPLY_PARTS);
-    life_on_idle(e);
-    dispatch_next(e);
-    return NULL;
-}
-
-enum { PUB_TYPE, PUB_TOPIC, PUB_CONTENT, PUB_METADATA, PUB_PARTS };
-
-static const char *on_publish(struct engine *e, const struct frame *parts, unsigned n)
-{
-    char type[MSG_TYPE_MAX];
-    if (n < PUB_PARTS)
-        return "a PUBLISH with too few parts";
-    if (parts[PUB_TYPE].len >= sizeof(type) || parts[PUB_TOPIC].len > TOPIC_MAX_LEN)
-        return "a PUBLISH with too long a type or topic";
-    struct slice content = frame_slice(&parts[PUB_CONTENT]);
-    struct slice metadata = frame_slice(&parts[PUB_METADATA]);
-    if (!is_object(content) || (metadata.len && !is_object(metadata)))
-        return "a PUBLISH that is not JSON";
-    memcpy(type, parts[PUB_TYPE].data, parts[PUB_TYPE].len);
-    type[parts[PUB_TYPE].len] = '\0';
-    output_drain(&e->output);
-    publish_output(e, type, frame_slice(&parts[PUB_TOPIC]), content,
-                   metadata.len ? metadata : (struct slice){0}, parts + PUB_PARTS,
-                   n - PUB_PARTS);
-    return NULL;
-}
-
-static const char *on_log(struct engine *e, const struct frame *parts, unsigned n)
-{
-    char level[16];
-    long long number;
-    if (n != 2 || parts[0].len >= sizeof(level))
-        return "a malformed LOG";
-    memcpy(level, parts[0].data, parts[0].len);
-    level[parts[0].len] = '\0';
-    if (str_to_i64(level, &number) < 0 || number < 0 || number > LOG_CRITICAL)
-        return "a LOG with an unknown level";
-    int len = (int)(parts[1].len < LOG_LINE_MAX ? parts[1].len : LOG_LINE_MAX);
-    log_at((int)number, "runtime: %.*s", len, (const char *)parts[1].data);
-    return NULL;
-}
-
-static const char *on_exit_wish(struct engine *e, const struct frame *parts, unsigned n)
-{
-    life_stop(e, STOP_EXIT);
-    return NULL;
-}
-
-static const struct {
-    uint32_t type;
-    const char *(*handle)(struct engine *e, const struct frame *parts, unsigned n);
-} rows[] = {
-    {RT_READY, on_ready}, {RT_REPLY, on_reply},    {RT_PUBLISH, on_publish},
-    {RT_LOG, on_log},     {RT_EXIT, on_exit_wish},
-};
+/* Its channel */
 
 static void on_message(void *ctx, uint32_t type, const struct frame *parts, unsigned n)
 {
     struct engine *e = ctx;
-    const char *wrong = "a message that it does not send";
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (rows[i].type == type)
-            wrong = rows[i].handle(e, parts, n);
+    const char *wrong = runtime_says(e, type, parts, n);
     if (!wrong) {
         engine_balance(e);
         return;
@@ -161,20 +56,16 @@ static void on_patience(struct timer *t)
     struct engine *e = container_of(t, struct engine, runtime.patience);
     if (e->life.state < LIFE_STOPPING)
         snprintf(e->runtime.why, sizeof(e->runtime.why),
-                 "its channel to the engine was closed");
+                 "its channel to the engine was closed: user code may have closed a descriptor "
+                 "that is not its own");
     runtime_kill(e);
 }
 
 /* Output */
 
-/* Before the runtime is ready it is heard where the engine itself is heard; the end is kept, as
- * it may say why there is no runtime. */
-static void pass_on(struct runtime *rt, enum output_stream which, struct slice text)
+/* The end of stderr is kept, as it may say why there is no runtime any more. */
+static void keep_tail(struct runtime *rt, struct slice text)
 {
-    ssize_t n =
-        write(which == OUTPUT_STDOUT ? STDOUT_FILENO : STDERR_FILENO, text.data, text.len);
-    if (n < 0 || which == OUTPUT_STDOUT)
-        return;
     size_t keep = text.len < RUNTIME_TAIL ? text.len : RUNTIME_TAIL;
     size_t old = rt->tail_len + keep > RUNTIME_TAIL ? RUNTIME_TAIL - keep : rt->tail_len;
     memmove(rt->tail, rt->tail + rt->tail_len - old, old);
@@ -185,19 +76,23 @@ static void pass_on(struct runtime *rt, enum output_stream which, struct slice t
 static void on_output(void *ctx, enum output_stream which, struct slice text)
 {
     struct engine *e = ctx;
+    bool is_stdout = which == OUTPUT_STDOUT;
+    if (!is_stdout)
+        keep_tail(&e->runtime, text);
     if (e->runtime.is_ready)
         publish_stream(e, which, text);
-    else
-        pass_on(&e->runtime, which, text);
+    else if (write(is_stdout ? STDOUT_FILENO : STDERR_FILENO, text.data, text.len) < 0)
+        log_debug("output of the runtime is lost: %s", strerror(errno));
     engine_balance(e);
 }
 
 /* The end */
 
-/* The last line it wrote. */
+/* The last line on stderr, if it can be the runtime's own: once it is ready, user code writes
+ * there. */
 static struct slice last_words(const struct runtime *rt)
 {
-    struct slice s = {rt->tail, rt->tail_len};
+    struct slice s = {rt->tail, rt->tail_len}, prefix = SLICE_LIT(RT_LAST_WORDS);
     while (s.len && (s.data[s.len - 1] == '\n' || s.data[s.len - 1] == ' '))
         s.len--;
     const char *nl = memrchr(s.data, '\n', s.len);
@@ -205,7 +100,9 @@ static struct slice last_words(const struct runtime *rt)
         s.len -= (size_t)(nl + 1 - s.data);
         s.data = nl + 1;
     }
-    return s;
+    if (s.len > prefix.len && memcmp(s.data, prefix.data, prefix.len) == 0)
+        return (struct slice){s.data + prefix.len, s.len - prefix.len};
+    return rt->is_ready ? (struct slice){0} : s;
 }
 
 static void explain(struct engine *e, int status, const struct rusage *usage)
@@ -220,13 +117,15 @@ static void explain(struct engine *e, int status, const struct rusage *usage)
     }
     death_sentence(l->cause, sizeof(l->cause), status, usage,
                    death_oom_count() - rt->oom_before);
-    if (rt->is_ready)
-        return;
     size_t at = strlen(l->cause);
     struct slice words = last_words(rt);
-    snprintf(l->cause + at, sizeof(l->cause) - at, "; it could not start (%s)%s%.*s",
-             e->cfg.runtime_label, words.len ? ": " : "", SLICE_FMT(words));
-    l->exit_code = ENGINE_EXIT_RUNTIME;
+    if (rt->is_ready && words.len) {
+        snprintf(l->cause + at, sizeof(l->cause) - at, "; %.*s", SLICE_FMT(words));
+    } else if (!rt->is_ready) {
+        snprintf(l->cause + at, sizeof(l->cause) - at, "; it could not start (%s)%s%.*s",
+                 e->cfg.runtime_label, words.len ? ": " : "", SLICE_FMT(words));
+        l->exit_code = ENGINE_EXIT_RUNTIME;
+    }
 }
 
 static void on_end(struct child *c, int status, const struct rusage *usage)

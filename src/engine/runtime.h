@@ -22,7 +22,7 @@ struct runtime {
     bool is_ready, is_ending;
     uint64_t oom_before;
     char why[160];           /* what was wrong with it, if we had to end it */
-    char tail[RUNTIME_TAIL]; /* end of what it wrote to stderr before it was ready */
+    char tail[RUNTIME_TAIL]; /* end of what it and user code wrote to stderr */
     size_t tail_len;
 };
 

@@ -76,6 +76,12 @@ static inline void rt_say(const char *text)
     (void)n;
 }
 
+static inline void rt_complain(const char *text)
+{
+    ssize_t n = write(STDERR_FILENO, text, strlen(text));
+    (void)n;
+}
+
 /* Does what the first buffer says and answers. "gate" waits for a file, and removes it when it
  * has answered. */
 static inline void rt_obey(const struct rt_message *m)
@@ -86,6 +92,15 @@ static inline void rt_obey(const struct rt_message *m)
         raise(SIGKILL);
     if (strcmp(word, "exit 7") == 0)
         _exit(7);
+    if (strcmp(word, "last words") == 0) {
+        rt_complain("a traceback\n");
+        rt_complain(RT_LAST_WORDS "it has lost its way\n");
+        _exit(3);
+    }
+    if (strcmp(word, "close") == 0) {
+        close(rt_fd);
+        pause();
+    }
     if (strcmp(word, "garbage") == 0)
         send(rt_fd, "garbage, garbage, garbage", 25, MSG_NOSIGNAL);
     while (strcmp(word, "gate") == 0 && access(gate, F_OK) < 0)
