@@ -5,6 +5,7 @@ VERSION: int
 SHM_MIN: int
 ENV_FD: str
 ERSA_VERSION: str
+LAST_WORDS: str
 HELLO: int
 RUN: int
 SHUTDOWN: int
@@ -17,6 +18,7 @@ BLOCK: int
 RELEASE: int
 
 class ProtocolError(Exception): ...
+class ChannelLost(OSError): ...
 
 class Buffer:
     def __len__(self) -> int: ...

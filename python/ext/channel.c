@@ -148,13 +148,15 @@ static PyObject *message_object(struct channel *self, const struct rx_message *m
     return parts ? Py_BuildValue("IN", (unsigned)m->type, parts) : NULL; /* steals parts */
 }
 
-static int send_error(int err)
+static int send_error(struct channel *self, int err)
 {
     if (err == ENOMEM)
         PyErr_NoMemory();
+    else if (err == EMSGSIZE)
+        PyErr_SetString(PyExc_ValueError, "more buffers than a message may have");
     else if (err) {
         errno = err;
-        PyErr_SetFromErrno(PyExc_OSError);
+        PyErr_SetFromErrno(self->st->channel_lost);
     }
     return err ? -1 : 0;
 }
@@ -207,7 +209,7 @@ static PyObject *receive(struct channel *self, bool is_waiting)
         } else if (n == 0 || (n < 0 && errno == ECONNRESET)) {
             Py_RETURN_NONE;
         } else if (n < 0) {
-            return PyErr_SetFromErrno(PyExc_OSError);
+            return PyErr_SetFromErrno(self->st->channel_lost);
         }
     }
 }
@@ -238,7 +240,7 @@ static int send_views(struct channel *self, uint32_t type, const Py_buffer *view
     struct tx_part few[PARTS_ON_STACK];
     struct tx_part *parts = n <= PARTS_ON_STACK ? few : malloc(n * sizeof(*parts));
     if (!parts)
-        return send_error(ENOMEM);
+        return send_error(self, ENOMEM);
     for (size_t i = 0; i < n; i++)
         parts[i] = (struct tx_part){views[i].buf, (size_t)views[i].len};
     size_t n_returned;
@@ -250,7 +252,7 @@ static int send_views(struct channel *self, uint32_t type, const Py_buffer *view
     free(returned);
     if (parts != few)
         free(parts);
-    return send_error(rc);
+    return send_error(self, rc);
 }
 
 static PyObject *channel_send(PyObject *o, PyObject *const *args, Py_ssize_t n_args)

@@ -12,7 +12,8 @@ static int add_constants(PyObject *m)
 #undef X
     if (PyModule_AddIntConstant(m, "VERSION", RT_VERSION) < 0 ||
         PyModule_AddIntConstant(m, "SHM_MIN", RT_SHM_MIN) < 0 ||
-        PyModule_AddStringConstant(m, "ENV_FD", RT_ENV_FD) < 0)
+        PyModule_AddStringConstant(m, "ENV_FD", RT_ENV_FD) < 0 ||
+        PyModule_AddStringConstant(m, "LAST_WORDS", RT_LAST_WORDS) < 0)
         return -1;
     return PyModule_AddStringConstant(m, "ERSA_VERSION", ERSA_VERSION);
 }
@@ -22,6 +23,19 @@ static int add_type(PyObject *m, PyType_Spec *spec, PyObject **ret_type)
 {
     *ret_type = PyType_FromModuleAndSpec(m, spec, NULL); /* new */
     return *ret_type ? PyModule_AddType(m, (PyTypeObject *)*ret_type) : -1;
+}
+
+/* Likewise an exception. */
+static int add_exception(PyObject *m, const char *name, PyObject *base, PyObject **ret)
+{
+    *ret = PyErr_NewException(name, base, NULL); /* new */
+    if (!*ret)
+        return -1;
+    Py_INCREF(*ret);
+    if (PyModule_AddObject(m, strrchr(name, '.') + 1, *ret) == 0) /* steals on success */
+        return 0;
+    Py_DECREF(*ret);
+    return -1;
 }
 
 static int load_signal(struct core_state *st)
@@ -42,15 +56,9 @@ static int core_exec(PyObject *m)
     if (add_type(m, &channel_spec, &st->channel_type) < 0 ||
         add_type(m, &buffer_spec, &st->buffer_type) < 0 || load_signal(st) < 0)
         return -1;
-    st->protocol_error = PyErr_NewException("ersa._core.ProtocolError", NULL, NULL); /* new */
-    if (!st->protocol_error)
+    if (add_exception(m, "ersa._core.ProtocolError", NULL, &st->protocol_error) < 0 ||
+        add_exception(m, "ersa._core.ChannelLost", PyExc_OSError, &st->channel_lost) < 0)
         return -1;
-    Py_INCREF(st->protocol_error);
-    if (PyModule_AddObject(m, "ProtocolError", st->protocol_error) <
-        0) { /* steals on success */
-        Py_DECREF(st->protocol_error);
-        return -1;
-    }
     return add_constants(m);
 }
 
@@ -60,6 +68,7 @@ static int core_traverse(PyObject *m, visitproc visit, void *arg)
     Py_VISIT(st->channel_type);
     Py_VISIT(st->buffer_type);
     Py_VISIT(st->protocol_error);
+    Py_VISIT(st->channel_lost);
     Py_VISIT(st->getsignal);
     Py_VISIT(st->setsignal);
     Py_VISIT(st->on_sigint);
@@ -73,6 +82,7 @@ static int core_clear(PyObject *m)
     Py_CLEAR(st->channel_type);
     Py_CLEAR(st->buffer_type);
     Py_CLEAR(st->protocol_error);
+    Py_CLEAR(st->channel_lost);
     Py_CLEAR(st->getsignal);
     Py_CLEAR(st->setsignal);
     Py_CLEAR(st->sigint);

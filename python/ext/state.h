@@ -19,7 +19,9 @@ enum gate {
 };
 
 struct core_state {
-    PyObject *channel_type, *buffer_type, *protocol_error;
+    PyObject *channel_type, *buffer_type;
+    PyObject *protocol_error; /* the engine sent what it should not */
+    PyObject *channel_lost;   /* an OSError: nothing can be sent or received any more */
     PyObject *getsignal, *setsignal, *sigint; /* of _signal */
     PyObject *on_sigint;                      /* our handler, once installed */
     PyObject *interrupt_hook;                 /* or NULL, see set_interrupt_hook() */

@@ -105,6 +105,8 @@ def test_code_that_closes_stdout(client):
     ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
     ("import os; os.abort()", "SIGABRT"),
     ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+    ("import ctypes, os; ctypes.CDLL(None).close(max(map(int, os.listdir('/proc/self/fd'))))",
+     "user code closed the descriptor of its channel to the engine"),
 ])
 def test_code_that_ends_the_process(own_cluster, how, cause):
     with own_cluster.client() as client:
@@ -114,6 +116,18 @@ def test_code_that_ends_the_process(own_cluster, how, cause):
         assert client[client.ids[-1]].apply_sync(f.add, 1) == 2
         ended = next(e for e in own_cluster.engines if cause in e.output())
         ended.wait(10)
+
+
+def test_code_that_empties_the_modules(client):
+    @f.by_value
+    def empty():
+        import sys
+        sys.modules.clear()
+        return "emptied"
+
+    engine = client[client.ids[0]]
+    assert engine.apply_async(empty).get(30) == "emptied"
+    assert engine.apply_sync(f.add, 1) == 2
 
 
 def test_print_of_what_is_no_text(client):

@@ -32,8 +32,8 @@ def user_traceback(error):
 
 
 def _lines(error):
-    import traceback
     try:
+        import traceback
         report = traceback.TracebackException(type(error), error, user_traceback(error))
         return "".join(report.format()).rstrip("\n").split("\n")
     except Exception as why:

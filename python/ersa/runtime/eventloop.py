@@ -72,7 +72,7 @@ async def _serve(rt, rest):
             if parts is None:
                 return
             rest = rt.run(parts) if parts else None
-        except (_core.ProtocolError, OSError):
+        except (_core.ProtocolError, _core.ChannelLost):
             raise
         except Exception as error:
             rt.stray(error)

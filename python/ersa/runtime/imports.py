@@ -8,6 +8,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 _STOCK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "stock")
 _INLINE = "module://matplotlib_inline.backend_inline"
 _is_installed_used = False
+_modules = sys.modules
+_kept = {}
 
 
 def _patch_linecache(module):
@@ -161,6 +163,7 @@ def use_installed():
                 del sys.modules[name]
             sys.modules.update(ours)
             raise
+        _kept.update((name, module) for name, module in sys.modules.items() if name.startswith("ipyparallel"))
     return sys.modules["ipyparallel"]
 
 
@@ -175,6 +178,23 @@ def _patch_installed(our_canning):
     sys.modules["ipyparallel"].datapub = sys.modules["ipyparallel.datapub"]
     theirs = sys.modules["ipyparallel.serialize.canning"]
     theirs.uncan_map[our_canning.CannedObject] = lambda obj, g: obj.get_object(g)
+
+
+def keep():
+    """What the runtime stands on: it has come this far with it."""
+    _kept.update(_modules)
+
+
+def are_ours_gone():
+    """Did user code empty sys.modules, or put another dict in its place? Asked with each request."""
+    return sys.modules is not _modules or "ersa.runtime.serve" not in _modules \
+        or "ipyparallel.serialize.serialize" not in _modules
+
+
+def give_back():
+    sys.modules = _modules
+    for name, module in _kept.items():
+        _modules.setdefault(name, module)
 
 
 def install():

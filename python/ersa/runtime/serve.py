@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The loop of the runtime: takes one request after the other and answers each exactly once."""
+import errno
 import os
 import sys
 
 import ersa.runtime
 from ersa import _core
-from ersa.runtime import imports, jsons, streams
+from ersa.runtime import errors, imports, jsons, streams
 
 # Handler of each request: module and function. It takes (runtime, parts) and returns a reply, (status,
 # flags, content, buffers), or a coroutine that does, which then goes on in an event loop.
@@ -75,7 +76,6 @@ class Runtime:
 
     def failure(self, error, method, flags=b"", more=None, described=None):
         """Publishes the error and returns the reply about it."""
-        from ersa.runtime import errors
         ename, evalue, traceback = described or errors.safely_described(_core.call, error)
         if self.channel.is_child:
             print("\n".join(traceback), file=sys.stderr)
@@ -102,6 +102,9 @@ class Runtime:
         """One request. Returns its id and a coroutine if it goes on in an event loop, else None."""
         self.request = parts[:5]
         msg_id = bytes(parts[1])
+        if imports.are_ours_gone():
+            imports.give_back()
+            self.log(30, "user code had removed modules from sys.modules that its runtime needs; they are back")
         try:
             handler = self.handler(bytes(parts[0]))
             _core.arm()
@@ -167,7 +170,7 @@ class Runtime:
                 if parts is None:
                     return
                 rest = self.run(parts)
-            except (_core.ProtocolError, OSError):
+            except (_core.ProtocolError, _core.ChannelLost):
                 raise
             except Exception as error:
                 self.stray(error)
@@ -219,6 +222,12 @@ def start(rt):
     return True
 
 
+def give_up(why):
+    """The exit code; the engine takes the sentence for the cause of death."""
+    os.write(2, f"{_core.LAST_WORDS}{why}\n".encode("utf-8", "replace"))
+    return 3
+
+
 def main(channel):
     _core.install_sigint()
     from ersa.runtime import descriptors, namespace
@@ -229,11 +238,14 @@ def main(channel):
     namespace.prepare(rt)
     try:
         if start(rt):
+            imports.keep()
             rt.serve()
-    except (_core.ProtocolError, BrokenPipeError) as error:
-        if isinstance(error, _core.ProtocolError):
-            os.write(2, f"ersa.runtime: {error}\n".encode("utf-8", "replace"))
-        return 3
+    except _core.ProtocolError as error:
+        return give_up(error)
+    except _core.ChannelLost as error:
+        if error.errno == errno.EPIPE:  # it was closed at the other end
+            return 3
+        return give_up(f"user code closed the descriptor of its channel to the engine ({error.strerror})")
     finally:
         streams.flush()
     return 0
