@@ -13,6 +13,8 @@
 #include "wire/json.h"
 #include "wire/reply.h"
 
+#define REQUEST (STORE_FIELD(F_header) | STORE_FIELD(F_content) | STORE_FIELD(F_buffers))
+
 static struct slice string_of(const json_t *j)
 {
     return (struct slice){json_string_value(j), json_string_length(j)};
@@ -25,6 +27,8 @@ static const char *lacks(const struct store_record *rec)
     struct jfield type = {.key = "msg_type"};
     if (store_is_null(rec, F_header) || jscan(rec->v[F_header].text, &type, 1) < 0)
         return "there is no request in the record";
+    if (store_is_null(rec, F_content))
+        return "the record was kept without the request's content, which can't be sent again";
     bool is_empty = store_is_null(rec, F_buffers) || rec->v[F_buffers].binary.n == 0;
     if (is_empty && slice_is(type.raw, "apply_request"))
         return "the record was kept without the request's buffers, which can't be sent again";
@@ -45,9 +49,7 @@ static int check_resubmit(struct query *q, const json_t *ids)
     json_array_foreach(ids, i, id)
     {
         const char *text = json_string_value(id);
-        rc = text ? q->r->st->ops->get(q->r->st, string_of(id),
-                                       STORE_FIELD(F_header) | STORE_FIELD(F_buffers), &rec,
-                                       &err)
+        rc = text ? q->r->st->ops->get(q->r->st, string_of(id), REQUEST, &rec, &err)
                   : ERSA_ENOENT;
         if (rc < 0 && rc != ERSA_ENOENT)
             break;
@@ -164,9 +166,7 @@ static int resubmit(struct query *q, struct slice id, bool is_later)
     struct store_record old, mark = {.set = 0};
     struct ersa_error err = {0};
     struct copy copy = {.header = NULL};
-    int rc = r->st->ops->get(
-        r->st, id, STORE_FIELD(F_header) | STORE_FIELD(F_content) | STORE_FIELD(F_buffers),
-        &old, &err);
+    int rc = r->st->ops->get(r->st, id, REQUEST, &old, &err);
     if (rc < 0)
         return query_fail_store(q, rc, &err);
     rc = make_header(r, &old, &copy);

@@ -231,7 +231,14 @@ static void test_resubmit_of_what_is_not_whole(void **state)
     struct store_limits limits = {.records = 100, .bytes = 8, .cull = 0.1};
     struct store *st = NULL;
     assert_int_equal(store_memory_open(&st, &limits, NULL), 0);
+    struct store_record short_one = {.set = STORE_FIELD(F_msg_id) | STORE_FIELD(F_header)};
+    short_one.v[F_msg_id].text = SLICE_LIT("short");
+    short_one.v[F_header].text = SLICE_LIT("{\"msg_type\": \"execute_request\"}");
+    assert_int_equal(st->ops->put(st, &short_one, NULL), 0);
     open_seat(&s, st);
+    ask(&s, "resubmit_request", "{\"msg_ids\": [\"short\"]}", "resubmit_reply",
+        ERROR("ValueError",
+              "the record was kept without the request's content, which can't be sent again"));
     request(&s, 't', "a", NULL, NULL);
     request(&s, 't', "b", NULL, NULL);
     ask(&s, "resubmit_request", "{\"msg_ids\": [\"b\", \"a\"]}", "resubmit_reply",

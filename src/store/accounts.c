@@ -13,7 +13,6 @@
 #define SLOT_BYTES 32     /* of a map, and of malloc(), with what they leave empty */
 #define CONTENT_SHORT 256 /* of a failure: kept as it came */
 #define NAME_MAX_LEN 128  /* of its status and its ename otherwise */
-#define CONTENT_MAX 1024
 
 static const unsigned char date_fields[] = {F_submitted, F_started, F_completed, F_received};
 static const unsigned char text_fields[] = {F_client_uuid, F_engine_uuid, F_resubmitted,
@@ -100,7 +99,7 @@ static int set_text(struct accounts *a, struct shared_text **at, struct slice s)
 
 /* What stays of a result: who succeeded has lost what it returned, who failed keeps its name.
  */
-static struct slice outcome(struct slice content, char buf[CONTENT_MAX])
+struct slice accounts_outcome(struct slice content, char buf[ACCOUNTS_OUTCOME_MAX])
 {
     struct jfield f[] = {{.key = "status"}, {.key = "ename"}};
     if (!content.data || slice_eq(content, store_stripped_content) ||
@@ -111,11 +110,12 @@ static struct slice outcome(struct slice content, char buf[CONTENT_MAX])
         return content;
     if (f[1].type != J_STRING || f[1].raw.len > NAME_MAX_LEN)
         f[1].raw = SLICE_LIT(STORE_STRIPPED_ENAME);
-    int n = snprintf(buf, CONTENT_MAX,
-                     "{\"status\": \"%.*s\", \"ename\": \"%.*s\", \"evalue\": \"the text of "
-                     "this failure was dropped: the store was behind\", \"traceback\": [], "
-                     "\"engine_info\": {}}",
-                     SLICE_FMT(f[0].raw), SLICE_FMT(f[1].raw));
+    int n =
+        snprintf(buf, ACCOUNTS_OUTCOME_MAX,
+                 "{\"status\": \"%.*s\", \"ename\": \"%.*s\", \"evalue\": \"the text of "
+                 "this failure was dropped: the store had no room for it\", \"traceback\": [], "
+                 "\"engine_info\": {}}",
+                 SLICE_FMT(f[0].raw), SLICE_FMT(f[1].raw));
     return (struct slice){buf, (size_t)n};
 }
 
@@ -134,7 +134,7 @@ struct account *accounts_find(const struct accounts *a, struct slice id)
 int accounts_merge(struct accounts *a, struct account *row, const struct store_record *r,
                    bool creates)
 {
-    char buf[CONTENT_MAX];
+    char buf[ACCOUNTS_OUTCOME_MAX];
     row->creates |= creates;
     for (unsigned i = 0; i < N_DATES; i++) {
         if (!(r->set & STORE_FIELD(date_fields[i])))
@@ -147,7 +147,8 @@ int accounts_merge(struct accounts *a, struct account *row, const struct store_r
         if (!(r->set & STORE_FIELD(f)))
             continue;
         struct slice s = r->v[f].text;
-        int rc = set_text(a, &row->texts[i], f == F_result_content ? outcome(s, buf) : s);
+        int rc =
+            set_text(a, &row->texts[i], f == F_result_content ? accounts_outcome(s, buf) : s);
         if (rc < 0)
             return rc;
     }

@@ -11,6 +11,12 @@
 #include "util/list.h"
 #include "util/map.h"
 
+#define ACCOUNTS_OUTCOME_MAX 1024
+
+/* What stays of the content of a result: who succeeded has lost what it returned, who failed
+ * keeps its name. It may point into `buf`, or be `content` itself. */
+struct slice accounts_outcome(struct slice content, char buf[ACCOUNTS_OUTCOME_MAX]);
+
 struct account;
 
 struct accounts {

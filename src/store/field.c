@@ -12,8 +12,8 @@ const struct store_field_def store_fields[F_MAX] = {
 
 const struct slice store_stripped_content = SLICE_LIT(
     "{\"status\": \"error\", \"ename\": \"" STORE_STRIPPED_ENAME
-    "\", \"evalue\": \"the record of this task was kept without its buffers: the store had "
-    "no room for them\", \"traceback\": [], \"engine_info\": {}}");
+    "\", \"evalue\": \"the record of this task was kept without its payload: the store had "
+    "no room for it\", \"traceback\": [], \"engine_info\": {}}");
 
 enum store_field store_field_find(struct slice name)
 {

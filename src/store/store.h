@@ -97,8 +97,9 @@ struct store_ops {
     /* Ids by `submitted`, oldest first; records without that date are left out. */
     int (*history)(struct store *st, void (*fn)(void *ctx, struct slice msg_id), void *ctx,
                    struct ersa_error *err);
-    /* Calls fn for each record that the query matches, in the order of their creation, as long
-     * as it returns 0; what it returned last is the result. It must not change the store. */
+    /* Calls fn for each record that the query matches, in the order in which they were created
+     * (a database: written), as long as it returns 0; what it returned last is the result. It
+     * must not change the store. */
     int (*find)(struct store *st, const struct store_query *q, uint32_t fields,
                 int (*fn)(void *ctx, const struct store_record *r), void *ctx,
                 struct ersa_error *err);
@@ -142,7 +143,8 @@ extern const struct slice store_stripped_content;
 int store_none_open(struct store **ret, struct ersa_error *err);
 
 /* Text (JSON members, streams) has a limit of its own: `bytes`, or 64 MiB if that is more; one
- * stream may fill a sixteenth of it. */
+ * stream may fill a sixteenth of it. Beyond either limit records lose payload and stay; they go
+ * when there are too many, or when their short texts alone are too much. */
 int store_memory_open(struct store **ret, const struct store_limits *limits,
                       struct ersa_error *err);
 

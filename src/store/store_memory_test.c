@@ -149,20 +149,116 @@ static void test_streams_are_bounded(void **state)
     assert_int_equal(r.v[F_stdout].text.len, n);
     st->ops->close(st);
 
-    st = open_bounded(1000, 1000, 0.1);
+    free(text);
+}
+
+/* 40 streams of 3 MiB and 64 MiB of room: the oldest lose what they printed, and say so. */
+static void test_output_goes_before_records(void **state)
+{
+    struct store *st = open_bounded(1000, 1000, 0.1);
+    size_t n = 3 << 20;
+    char *text = calloc(1, n);
     for (int i = 0; i < 40; i++) {
         char id[8];
         snprintf(id, sizeof(id), "%d", i);
-        r = request(id, i);
-        put(st, &r);
+        put_number(st, i, 1, i % 2);
         assert_int_equal(st->ops->append(st, s(id), F_stdout, (struct slice){text, n}, NULL),
                          0);
     }
-    assert_in_range(count(st), 5, 21);
+    assert_int_equal(count(st), 40);
+    assert_in_range(st->counts.stripped, 20, 30);
+    struct store_record r = get(st, "1");
+    assert_text(&r, F_stdout, "[the store had no room for this output]\n");
+    assert_text(&r, F_header, "{\"msg_id\": 1}");
+    assert_true(has_buffers(st, "1"));
     r = get(st, "39");
     assert_int_equal(r.v[F_stdout].text.len, n);
+    assert_int_equal(st->ops->append(st, s("1"), F_stdout, s("more"), NULL), 0);
+    r = get(st, "1");
+    assert_text(&r, F_stdout, "[the store had no room for this output]\nmore");
     st->ops->close(st);
     free(text);
+}
+
+/* What is long of the request and its result goes, and who asks is told. */
+static void test_text_goes_before_records(void **state)
+{
+    struct store *st = open_bounded(1000, 1000, 0.1);
+    size_t n = 5 << 20;
+    char *text = calloc(1, n + 64);
+    for (int i = 0; i < 30; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "%d", i);
+        put_number(st, i, 1, true);
+        struct store_record r = {.set = 0};
+        set_text(&r, F_msg_id, id);
+        memset(text + sprintf(text, "{\"status\": \"%s\", \"ename\": \"E\", \"x\": \"",
+                              i ? "error" : "ok"),
+               'x', n);
+        strcat(text, "\"}");
+        set_text(&r, i < 2 ? F_result_content : F_content, text);
+        set_text(&r, F_label, "label");
+        put(st, &r);
+        text[0] = 0;
+        memset(text, 0, n + 64);
+    }
+    assert_int_equal(count(st), 30);
+    struct store_record r = get(st, "0");
+    assert_true(slice_eq(r.v[F_result_content].text, store_stripped_content));
+    r = get(st, "1");
+    assert_non_null(
+        memmem(r.v[F_result_content].text.data, r.v[F_result_content].text.len, "\"E\"", 3));
+    assert_in_range(r.v[F_result_content].text.len, 10, 1024);
+    assert_text(&r, F_content, "{}");
+    r = get(st, "2");
+    assert_true(store_is_null(&r, F_content));
+    assert_text(&r, F_label, "label");
+    r = get(st, "29");
+    assert_true(r.v[F_content].text.len > n);
+    st->ops->close(st);
+    free(text);
+}
+
+/* One that is larger than all the room: the others lose theirs, but stay. */
+static void test_the_largest_alone(void **state)
+{
+    struct store *st = open_bounded(1000, 1000, 0.1);
+    size_t n = 80 << 20;
+    char *text = calloc(1, n + 1);
+    for (int i = 0; i < 10; i++)
+        put_number(st, i, 1, false);
+    memset(text, 'x', n);
+    struct store_record r = request("large", 20);
+    set_text(&r, F_content, text);
+    put(st, &r);
+    assert_int_equal(count(st), 11);
+    r = get(st, "large");
+    assert_true(store_is_null(&r, F_content));
+    assert_int_equal(st->counts.stripped, 1);
+    st->ops->close(st);
+    free(text);
+}
+
+/* Nothing is left but short records: then they go. */
+static void test_records_go_last(void **state)
+{
+    struct store *st = open_bounded(0, 1000, 0.5);
+    char header[1001];
+    memset(header, 'x', sizeof(header) - 1);
+    header[sizeof(header) - 1] = 0;
+    int n = (64 << 20) / 1000;
+    for (int i = 0; i < n; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "%d", i);
+        struct store_record r = request(id, i);
+        set_text(&r, F_header, header);
+        put(st, &r);
+    }
+    assert_in_range(count(st), n / 8, n - 1000);
+    struct store_record r;
+    assert_int_equal(st->ops->get(st, s("0"), STORE_ALL, &r, NULL), ERSA_ENOENT);
+    assert_int_equal(st->counts.stripped, 0);
+    st->ops->close(st);
 }
 
 static void test_age_in_memory(void **state)
@@ -197,6 +293,10 @@ int main(void)
         cmocka_unit_test(test_the_newest_stays),
         cmocka_unit_test(test_what_is_done_goes_first),
         cmocka_unit_test(test_streams_are_bounded),
+        cmocka_unit_test(test_output_goes_before_records),
+        cmocka_unit_test(test_text_goes_before_records),
+        cmocka_unit_test(test_the_largest_alone),
+        cmocka_unit_test(test_records_go_last),
         cmocka_unit_test(test_age_in_memory),
         cmocka_unit_test(test_limits_are_checked),
     };
