@@ -6,6 +6,7 @@
 #ifndef ERSA_ROUTER_SCHED_CORE_H
 #define ERSA_ROUTER_SCHED_CORE_H
 
+#include "router/former.h"
 #include "router/line.h"
 #include "router/places.h"
 #include "router/policy.h"
@@ -49,8 +50,7 @@ struct sched {
     size_t n_live;
     uint32_t last_number;
     int64_t front_turn, back_turn;
-    struct list silent; /* sched_engines.c: engines that may come back */
-    size_t n_silent;
+    struct formers formers; /* owned: engines that may come back */
 
     struct list decided; /* terms of tasks whose fate changed; sched_settle() */
     bool settling;

@@ -126,6 +126,27 @@ static void engines_leave_their_targets(struct world *w)
     assert_int_equal(w->impossible, w->n - w->n_engines);
 }
 
+/* Each task may run where it is asked for or on the last one; all others sleep for a while, and
+ * are given up. */
+static void engines_sleep(struct world *w)
+{
+    char metadata[64];
+    add_engines(w, w->n / 100);
+    for (unsigned i = 0; i < w->n; i++) {
+        snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%u\", \"U%u\"]}",
+                 i % (w->n_engines - 1), w->n_engines - 1);
+        submit(w, i, metadata);
+    }
+    for (unsigned i = 0; i < w->n_engines - 1; i++)
+        sched_engine_gone(w->s, &w->engines[i].e, false, NULL, on_done);
+    pass_ms(w, 5001);
+    for (unsigned i = 0; i < w->n_engines - 1; i++)
+        wake_engine(w, i);
+    answer_all(w, OK);
+    assert_int_equal(w->died, w->n_engines - 1);
+    assert_int_equal(w->ok, w->n - w->died);
+}
+
 /* All that have failed on one wait. */
 static void engines_leave_those_who_failed(struct world *w)
 {
@@ -155,6 +176,7 @@ static void engines_leave_those_who_failed(struct world *w)
     X(two_targets, 1)                 \
     X(engines_leave_a_chain, 1)       \
     X(engines_leave_their_targets, 1) \
+    X(engines_sleep, 1)               \
     X(engines_leave_those_who_failed, 1)
 
 SCALE_MAIN("router/sched_crowd", SCENES)

@@ -1,58 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Engines as they come to the scheduler and go (schedulers.md 2 and 7). */
-#include <stdlib.h>
-#include <string.h>
-
 #include "router/comeback.h"
 #include "router/recall.h"
 #include "router/sched_core.h"
 #include "router/seats.h"
-
-#define SILENT_MAX 1024
-
-/* An engine whose heart was lost may be announced again (registry.h). It is the same process
- * then, which drops what it has seen before: so it gets its number again, and what was excluded
- * from it stays excluded. */
-struct silent {
-    struct list link; /* oldest first */
-    uint32_t number;
-    size_t uuid_len;
-    char uuid[];
-};
-
-static void forget_silent(struct sched *s, struct silent *old)
-{
-    list_remove(&old->link);
-    s->n_silent--;
-    free(old);
-}
-
-static void remember_silent(struct sched *s, const struct sched_engine *e)
-{
-    struct silent *n = malloc(sizeof(*n) + e->uuid.len);
-    if (!n)
-        return;
-    n->number = e->number;
-    n->uuid_len = e->uuid.len;
-    memcpy(n->uuid, e->uuid.data, e->uuid.len);
-    list_push_back(&s->silent, &n->link);
-    if (++s->n_silent > SILENT_MAX)
-        forget_silent(s, container_of(s->silent.next, struct silent, link));
-}
-
-/* Returns 0 where the uuid is new. */
-static uint32_t recall_number(struct sched *s, struct slice uuid)
-{
-    list_for_each (&s->silent, it) {
-        struct silent *old = container_of(it, struct silent, link);
-        if (!slice_eq(uuid, (struct slice){old->uuid, old->uuid_len}))
-            continue;
-        uint32_t number = old->number;
-        forget_silent(s, old);
-        return number;
-    }
-    return 0;
-}
 
 static void let_go(struct sched *s, struct sched_engine *e)
 {
@@ -115,8 +66,8 @@ void sched_engine_tells(struct sched *s, struct sched_engine *e, bool tells_begu
 
 int sched_engine_add(struct sched *s, struct sched_engine *e)
 {
-    uint32_t former = recall_number(s, e->uuid);
-    e->number = former ? former : ++s->last_number;
+    struct former *former = formers_by_uuid(&s->formers, e->uuid);
+    e->number = former ? former->number : ++s->last_number;
     e->turn = --s->front_turn;
     struct sched_engine *leaving = map_get(&s->by_uuid, e->uuid.data, e->uuid.len);
     map_remove(&s->by_uuid, e->uuid.data, e->uuid.len);
@@ -136,8 +87,10 @@ int sched_engine_add(struct sched *s, struct sched_engine *e)
     e->live = true;
     if (leaving)
         comeback_adopt(s, leaving, e);
-    if (former)
-        seats_reopen(s, e);
+    if (former) {
+        seats_reopen(former, e);
+        formers_forget(&s->formers, former);
+    }
     sched_engine_eased(s, e);
     return 0;
 }
@@ -157,9 +110,7 @@ void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
     s->policy->ops->remove(s->policy, e);
     pace_leave(e);
     map_remove(&s->by_number, &e->number, sizeof(e->number));
-    if (!reported)
-        remember_silent(s, e);
-    seats_close(s, e);
+    seats_close(s, e, reported ? NULL : formers_add(&s->formers, e));
     line_review(s);
     sched_settle(s);
     int64_t ms = reported ? s->cfg.grace_report_ms : s->cfg.grace_lost_ms;
@@ -180,8 +131,6 @@ void sched_engines_fini(struct sched *s)
         list_remove(&e->watchers);
     }
     pace_stop(s);
-    while (s->n_silent)
-        forget_silent(s, container_of(s->silent.next, struct silent, link));
 }
 
 void sched_load_changed(struct sched *s, struct sched_engine *e)

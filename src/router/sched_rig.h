@@ -218,9 +218,9 @@ static inline int rig_submit(struct rig *r, const char *id, const char *metadata
     return rig_submit_from(r, "C", id, metadata);
 }
 
-/* From engine `i`, over the connection of engine `via`. */
-static inline int rig_reply_via(struct rig *r, int i, int via, const char *id,
-                                const char *metadata)
+/* From engine `i`, over the connection of `via`, NULL: of nobody who is there. */
+static inline int rig_reply_over(struct rig *r, int i, struct sched_engine *via, const char *id,
+                                 const char *metadata)
 {
     struct frame f[1 + SESSION_FRAMES];
     char parent[128];
@@ -231,7 +231,19 @@ static inline int rig_reply_via(struct rig *r, int i, int via, const char *id,
     f[0] = FRAME_LIT("whatever");
     assert_int_equal(session_frames(r->engines[i].session, &o, &r->scratch, f + 1), 0);
     struct msg m = {f, 1 + SESSION_FRAMES};
-    return sched_reply(r->s, &r->engines[via].e, &m, NULL);
+    return sched_reply(r->s, via, &m, NULL);
+}
+
+static inline int rig_reply_via(struct rig *r, int i, int via, const char *id,
+                                const char *metadata)
+{
+    return rig_reply_over(r, i, &r->engines[via].e, id, metadata);
+}
+
+static inline int rig_reply_of_nobody(struct rig *r, int i, const char *id,
+                                      const char *metadata)
+{
+    return rig_reply_over(r, i, NULL, id, metadata);
 }
 
 #define RIG_OK "{\"status\": \"ok\", \"dependencies_met\": true}"

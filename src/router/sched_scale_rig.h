@@ -164,6 +164,14 @@ static inline void add_engines(struct world *w, unsigned n)
     }
 }
 
+/* It was given up when its heart was lost, and is there again. */
+static inline void wake_engine(struct world *w, unsigned i)
+{
+    struct actor *a = &w->engines[i];
+    sched_engine_init(w->s, &a->e, (struct slice){a->uuid, strlen(a->uuid)}, false, false);
+    assert_int_equal(sched_engine_add(w->s, &a->e), 0);
+}
+
 /* Metadata that names one earlier task in place of each %u. */
 static inline const char *naming(struct world *w, const char *form, unsigned task)
 {

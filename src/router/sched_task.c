@@ -46,6 +46,7 @@ int sched_new(struct sched **ret, struct loop *l, struct session *session,
     s->ops = ops;
     s->ctx = ctx;
     slabs_init(&s->slabs);
+    formers_init(&s->formers);
     map_init(&s->tasks);
     map_init(&s->accounts);
     map_init(&s->by_uuid);
@@ -58,7 +59,7 @@ int sched_new(struct sched **ret, struct loop *l, struct session *session,
     pacer_init(&s->pacer);
     s->settle_rest.fn = sched_settle_rest;
     list_init(&s->settle_rest.link);
-    struct list *const lists[] = {&s->waiting, &s->engines, &s->silent, &s->decided};
+    struct list *const lists[] = {&s->waiting, &s->engines, &s->decided};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
     s->is_off = strcmp(cfg->scheme, "none") == 0;
@@ -84,6 +85,7 @@ void sched_free(struct sched *s)
     sched_engines_fini(s);
     loop_undefer(&s->settle_rest);
     policy_close(s->policy);
+    formers_fini(&s->formers);
     slabs_fini(&s->slabs);
     map_fini(&s->tasks);
     map_fini(&s->accounts);
@@ -242,8 +244,10 @@ int sched_submit(struct sched *s, struct slice client, const struct msg *m)
 
 /* Replies */
 
-static struct sched_engine *find_author(const struct sched *s, struct sched_engine *e,
-                                        struct slice header, const struct jfield *session)
+/* Whose answer it is; `room` is for one that is not there any more. */
+static struct sched_engine *find_author(struct sched *s, struct sched_engine *e,
+                                        struct slice header, const struct jfield *session,
+                                        struct sched_engine *room)
 {
     struct jfield own = {.key = "session"};
     char buf[ID_MAX];
@@ -254,7 +258,18 @@ static struct sched_engine *find_author(const struct sched *s, struct sched_engi
         return NULL;
     if (e && slice_eq(e->uuid, uuid))
         return e;
-    return map_get(&s->by_uuid, uuid.data, uuid.len);
+    struct sched_engine *author = map_get(&s->by_uuid, uuid.data, uuid.len);
+    const struct former *former = author ? NULL : formers_by_uuid(&s->formers, uuid);
+    if (!former)
+        return author;
+    sched_engine_init(s, room, former->uuid, false, false);
+    room->number = former->number;
+    return room;
+}
+
+bool sched_knew(const struct sched *s, struct slice uuid)
+{
+    return formers_by_uuid(&s->formers, uuid);
 }
 
 /* A reply that tells nothing counts as success: such are kernel_info_reply and its like. Of a
@@ -282,7 +297,7 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
     int rc = admit(s, m, &p);
     if (rc < 0)
         return rc;
-    struct sched_engine *author = find_author(s, e, p.header, session);
+    struct sched_engine room, *author = find_author(s, e, p.header, session, &room);
     if (!author || p.n_idents == 0 || jscan_one(p.parent, &parent) < 0 ||
         jscan_string(&parent, buf, sizeof(buf), &id) < 0) {
         s->counts.dropped_bad++;

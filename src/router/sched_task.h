@@ -55,7 +55,8 @@ struct sched_ops {
     void (*to_engine)(void *ctx, struct sched_engine *e, const struct frame *frames,
                       unsigned n);
     /* Frames behind the client's routing. The client may be gone: then they vanish. `source` is
-     * the engine a real reply came from, NULL for one made here. */
+     * the engine a real reply came from, NULL for one made here, or where the engine is not
+     * there any more. */
     void (*to_client)(void *ctx, struct slice client, const struct frame *frames, unsigned n,
                       struct sched_engine *source);
     /* Comes before the message goes to engine or client. `engine_uuid` empty when there is
@@ -110,11 +111,13 @@ void sched_trim(struct sched *s);
  * (frames), ERSA_EAUTH, ERSA_EPARSE (header), ERSA_EEXIST (id known), ERSA_ENOMEM. */
 int sched_submit(struct sched *s, struct slice client, const struct msg *m);
 /* A reply from an engine: [client, ..., <IDS|MSG>, ...]. The engine is taken from the signed
- * header (session), `e` is whose connection it came by; `session` is that field where the
- * header was read before, else NULL. Returns as sched_submit(); ERSA_ENOENT: signed by no
- * engine that is known. */
+ * header (session), `e` is whose connection it came by, NULL: nobody's who is there; `session`
+ * is that field where the header was read before, else NULL. Returns as sched_submit();
+ * ERSA_ENOENT: signed by no engine that is known. */
 int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
                 const struct jfield *session);
+/* It was given up when its heart was lost, and may still have an answer. */
+bool sched_knew(const struct sched *s, struct slice uuid);
 /* The engine tells that it begins the task (`begun`). */
 void sched_begun(struct sched *s, struct sched_engine *e, struct slice msg_id);
 /* The engine has taken these out of its queue, and will not run them (`recall`). */

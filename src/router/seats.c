@@ -24,6 +24,16 @@ static struct seat *make_seats(struct terms *terms, size_t n)
     return terms->seats;
 }
 
+static void find_seat(struct sched *s, struct seat *seat, uint32_t number, bool may_start)
+{
+    struct sched_engine *e = sched_live_by_number(s, number);
+    struct former *former = e ? NULL : formers_by_number(&s->formers, number);
+    if (e)
+        sit(seat->terms, seat, may_start ? &e->offers : &e->watchers);
+    else if (former)
+        list_push_back(&former->seats, &seat->link);
+}
+
 int seats_take(struct sched *s, struct terms *terms, bool may_start)
 {
     const struct numbers *places = terms_places(terms);
@@ -31,11 +41,9 @@ int seats_take(struct sched *s, struct terms *terms, bool may_start)
         return 0;
     if (!make_seats(terms, places->n))
         return ERSA_ENOMEM;
-    for (size_t i = 0; i < places->n; i++) {
-        struct sched_engine *e = sched_live_by_number(s, places->items[i]);
-        if (e && terms_allow(terms, e->number))
-            sit(terms, &terms->seats[i], may_start ? &e->offers : &e->watchers);
-    }
+    for (size_t i = 0; i < places->n; i++)
+        if (terms_allow(terms, places->items[i]))
+            find_seat(s, &terms->seats[i], places->items[i], may_start);
     return 0;
 }
 
@@ -57,37 +65,31 @@ void seats_watch(struct sched *s, struct terms *terms)
         seats_take(s, terms, false);
 }
 
-static void close_all(struct sched *s, struct list *seats)
+static void close_all(struct sched *s, struct list *seats, struct former *former)
 {
     struct list *it;
     while ((it = list_pop_front(seats))) {
         struct terms *terms = container_of(it, struct seat, link)->terms;
+        if (former)
+            list_push_back(&former->seats, it);
         if (--terms->n_taken == 0)
             sched_decide(s, terms);
     }
 }
 
-void seats_close(struct sched *s, struct sched_engine *e)
+void seats_close(struct sched *s, struct sched_engine *e, struct former *former)
 {
-    close_all(s, &e->offers);
-    close_all(s, &e->watchers);
+    close_all(s, &e->offers, former);
+    close_all(s, &e->watchers, former);
 }
 
-static struct seat *find_free(struct terms *terms)
+void seats_reopen(struct former *former, struct sched_engine *e)
 {
-    for (size_t i = 0; i < terms->n_seats; i++)
-        if (list_is_empty(&terms->seats[i].link))
-            return &terms->seats[i];
-    return NULL;
-}
-
-void seats_reopen(struct sched *s, struct sched_engine *e)
-{
-    list_for_each (&s->line.choosy, it) {
-        struct terms *terms = container_of(it, struct task, link)->terms;
-        struct seat *seat = terms_allow(terms, e->number) ? find_free(terms) : NULL;
-        if (seat)
-            sit(terms, seat, &e->offers);
+    struct list *it;
+    while ((it = list_pop_front(&former->seats))) {
+        struct seat *seat = container_of(it, struct seat, link);
+        bool may_start = seat->terms->task->where == IN_LINE;
+        sit(seat->terms, seat, may_start ? &e->offers : &e->watchers);
     }
 }
 

@@ -11,12 +11,13 @@
 
 #include "util/list.h"
 
+struct former;
 struct sched;
 struct sched_engine;
 struct terms;
 
 struct seat {
-    struct list link;    /* in `offers` or `watchers` of the engine; empty: not taken */
+    struct list link; /* in `offers` or `watchers` of the engine, or `seats` of a former one */
     struct terms *terms; /* borrowed: whose */
 };
 
@@ -27,10 +28,11 @@ void seats_leave(struct terms *terms);
 /* Of a task that waits for others: sits among the watchers when it is known by now where it may
  * run. Without memory it is noticed later that the last of its engines has gone. */
 void seats_watch(struct sched *s, struct terms *terms);
-/* The engine has gone: those who had no other seat are put on sched.decided. */
-void seats_close(struct sched *s, struct sched_engine *e);
-/* An engine is back under the number that it had: a seat for those in the line who name it. */
-void seats_reopen(struct sched *s, struct sched_engine *e);
+/* The engine has gone: those who had no other seat are put on sched.decided. Where it may come
+ * back (`former` is not NULL) all seats are kept there meanwhile, and count for nothing. */
+void seats_close(struct sched *s, struct sched_engine *e, struct former *former);
+/* It is back. */
+void seats_reopen(struct former *former, struct sched_engine *e);
 /* Of those who sit there and may start, the one that has stood longest; NULL: nobody. */
 struct terms *seats_first(const struct sched_engine *e);
 

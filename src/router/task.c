@@ -105,7 +105,8 @@ static void forward_answer(struct sched *s, struct task *t, const struct verdict
         if (!reply)
             return;
     }
-    s->ops->to_client(s->ctx, task_client(t), reply, n, e);
+    bool is_there = !list_is_empty(&e->link);
+    s->ops->to_client(s->ctx, task_client(t), reply, n, is_there ? e : NULL);
 }
 
 /* Actions */

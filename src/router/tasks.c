@@ -127,7 +127,8 @@ static const struct note *find_note(const struct jfield *msg_type)
 static void take_note(struct link *l, const struct msg *m, const struct note *note)
 {
     struct parts p;
-    if (l->engine->caps & note->cap && link_admit(l, m->frames, m->n, &p) && !note->take(l, &p))
+    if (l->engine && l->engine->caps & note->cap && link_admit(l, m->frames, m->n, &p) &&
+        !note->take(l, &p))
         link_reject(l, REJECT_HEADER);
 }
 
@@ -180,7 +181,7 @@ void tasks_from_engine(struct link *l, const struct msg *m)
     struct router *r = l->router;
     if (is_probe(m))
         return;
-    if (!l->engine) {
+    if (!l->engine && !sched_knew(r->sched, link_identity(l))) {
         link_reject(l, REJECT_STRANGER);
         return;
     }
@@ -193,6 +194,7 @@ void tasks_from_engine(struct link *l, const struct msg *m)
         return;
     }
     r->task_source = l;
-    link_reject_error(l, sched_reply(r->sched, &l->engine->task, m, is_read ? &f[1] : NULL));
+    struct sched_engine *e = l->engine ? &l->engine->task : NULL;
+    link_reject_error(l, sched_reply(r->sched, e, m, is_read ? &f[1] : NULL));
     r->task_source = NULL;
 }

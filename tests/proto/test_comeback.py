@@ -156,3 +156,23 @@ def test_late_direct_reply_is_not_a_second_outcome(client, peers):
     header = client.send_mux(engine.uuid)
     engine.answer(engine.recv(channel="mux"), channel="mux")
     assert client.recv(client.mux).parent["msg_id"] == header["msg_id"]
+
+
+def test_late_result_of_a_stock_engine_counts(client, peers):
+    """As its process wakes up its result is sooner there than its heart, and whoever has the task by now isn't done."""
+    engine = peers.stock()
+    client.wait_engines(1)
+    header = client.submit(metadata={"retries": 1})
+    request = engine.recv()
+    other = peers.stock()
+    engine.stop_heart()
+    again = other.recv(SETTLE_S)
+    assert header_of(again)["msg_id"] == header["msg_id"]
+    engine.answer(request, buffers=[b"late"])
+    reply = client.recv(client.task)
+    assert (reply.idents, reply.content["status"], reply.buffers) == ([engine.uuid.encode()], "ok", [b"late"])
+    with silence(client.task):
+        other.answer(again)
+    after = client.submit()
+    other.answer(other.recv())
+    assert client.recv(client.task).parent["msg_id"] == after["msg_id"]
