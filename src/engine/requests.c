@@ -51,7 +51,7 @@ void on_clear_request(struct engine *e, struct request *r)
 void on_shutdown_request(struct engine *e, struct request *r)
 {
     json_t *content = json_parse(r->parts.content, NULL);
-    bool restart = json_is_true(json_object_get(content, "restart"));
+    bool restart = json_truth(content, "restart");
     json_decref(content);
     const char *text = restart ? "{\"status\": \"ok\", \"restart\": true}"
                                : "{\"status\": \"ok\", \"restart\": false}";

@@ -2,6 +2,7 @@
 /* history_request and db_request (controller.md 14.5, 14.6). */
 #include "records/query.h"
 #include "util/err.h"
+#include "wire/json.h"
 #include "wire/reply.h"
 
 /* History */
@@ -56,12 +57,13 @@ static bool keeps(const struct query *q, unsigned field)
     return !(q->r->st->ops->without & STORE_FIELD(field));
 }
 
-/* Null or an empty list: every field but the buffers; display_data where there is some. */
+/* None, or an empty list: every field but the buffers; display_data where there is some. */
 static int read_keys(struct query *q, struct selection *s)
 {
-    const json_t *keys = json_object_get(q->content, "keys");
+    const json_t *keys =
+        json_truth(q->content, "keys") ? json_object_get(q->content, "keys") : NULL;
     size_t i, n = json_is_string(keys) ? 1 : json_array_size(keys);
-    if (keys && !json_is_null(keys) && !json_is_array(keys) && !json_is_string(keys))
+    if (keys && !json_is_array(keys) && !json_is_string(keys))
         return query_fail(q, "TypeError", "keys must be a list of names");
     s->is_all = n == 0;
     for (unsigned f = 0; f < F_MAX; f++)

@@ -136,9 +136,9 @@ int query_purge(struct query *q)
         if (rc == 0)
             seen_forget_closed(&q->r->seen);
     } else if (ids && !json_is_null(ids) && !json_is_array(ids)) {
-        return query_fail(q, "TypeError", "msg_ids must be a list of ids, or 'all'");
+        return query_fail_hub(q, "TypeError", "msg_ids must be a list of ids, or 'all'");
     } else if (engine_ids && !json_is_null(engine_ids) && !json_is_array(engine_ids)) {
-        return query_fail(q, "TypeError", "engine_ids must be a list of ids");
+        return query_fail_hub(q, "TypeError", "engine_ids must be a list of ids");
     } else {
         rc = purge_listed(q, ids);
         if (rc == 0)

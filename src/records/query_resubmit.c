@@ -197,7 +197,7 @@ int query_resubmit(struct query *q)
     if (!ids)
         return query_fail_missing(q, "msg_ids");
     if (!json_is_array(ids))
-        return query_fail_hub(q, "TypeError", "msg_ids must be a list");
+        return query_fail(q, "TypeError", "msg_ids must be a list");
     int rc = check_resubmit(q, ids);
     if (rc == 0)
         rc = buf_puts(&q->body, "{\"status\": \"ok\", \"resubmitted\": {");

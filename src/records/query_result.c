@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "records/query.h"
+#include "wire/json.h"
 
 struct ids {
     struct slice *items; /* owned list, borrowed from the content */
@@ -38,14 +39,14 @@ static int read_ids(struct query *q, struct ids *ret)
     if (!list)
         return query_fail_missing(q, "msg_ids");
     if (!json_is_array(list))
-        return query_fail_hub(q, "TypeError", "msg_ids must be a list");
+        return query_fail(q, "TypeError", "msg_ids must be a list");
     ret->items = calloc(json_array_size(list) + 1, sizeof(*ret->items));
     if (!ret->items)
         return ERSA_ENOMEM;
     json_array_foreach(list, i, item)
     {
         if (!json_is_string(item))
-            return query_fail_hub(q, "TypeError", "msg_ids must be strings");
+            return query_fail(q, "TypeError", "msg_ids must be strings");
         ret->items[ret->n++] =
             (struct slice){json_string_value(item), json_string_length(item)};
     }
@@ -152,7 +153,7 @@ static int find_record(struct query *q, struct slice id, bool *ret_pending,
 
 static int answer(struct query *q, const struct ids *ids, bool *is_pending)
 {
-    bool status_only = json_is_true(json_object_get(q->content, "status_only"));
+    bool status_only = json_truth(q->content, "status_only");
     struct store_record rec;
     int rc = 0;
     for (size_t i = 0; i < ids->n && rc == 0; i++)

@@ -199,14 +199,18 @@ void hub_on_message(struct link *l, const struct msg *m)
     struct jfield f[] = {
         {.key = "msg_id"}, {.key = "msg_type"}, {.key = "date"}, {.key = "version"}};
     char id[TEXT_MAX], type[TEXT_MAX];
-    if (jscan(q.parts.header, f, 4) < 0 || jscan_string(&f[0], id, TEXT_MAX, &q.msg_id) < 0 ||
+    int rc = jscan(q.parts.header, f, 4);
+    if (rc == 0)
+        q.parent = q.parts.header;
+    if (rc < 0 || jscan_string(&f[0], id, TEXT_MAX, &q.msg_id) < 0 ||
         jscan_string(&f[1], type, TEXT_MAX, &q.msg_type) < 0) {
         link_reject(l, REJECT_HEADER);
-        hub_error(&q, "ValueError",
-                  "Invalid Message: the header is no object with msg_id and msg_type");
+        hub_error(
+            &q, "ValueError",
+            "Invalid Message: the header is no object with msg_id and msg_type of at most "
+            "512 octets");
         return;
     }
-    q.parent = q.parts.header;
     CLEANUP(free_ptr) char *completed = NULL;
     if (f[2].type == J_ABSENT || f[3].type == J_ABSENT) {
         completed = complete_header(q.parts.header);

@@ -2,6 +2,7 @@
 /* queue_request and load_request (controller.md 14.2 and 14.3): what each engine has to do and
  * has done. Engines that are gone don't appear; a task that moved is counted where it is. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "router/core.h"
@@ -87,6 +88,12 @@ static int select_listed(const struct query *q, const json_t *list, struct selec
     return rc;
 }
 
+/* An integer that fits nowhere is a real in our trees; it is no engine's id. */
+static bool is_huge(const json_t *j)
+{
+    return fabs(json_real_value(j)) >= 0x1p63;
+}
+
 /* Reads the selector; on failure the query is answered. */
 static int read_targets(const struct query *q, struct selection *ret)
 {
@@ -100,7 +107,7 @@ static int read_targets(const struct query *q, struct selection *ret)
         return select_all(q->r, ret);
     json_t *list = json_is_array(targets) ? json_incref(targets) : json_pack("[O]", targets);
     int rc = 0;
-    if (json_is_object(targets) || json_is_real(targets)) {
+    if (json_is_object(targets) || (json_is_real(targets) && !is_huge(targets))) {
         hub_error(q, "TypeError", "targets must be null, an id, a uuid, or a list of these");
         rc = ERSA_EINVAL;
     } else if (json_array_size(list) == 0) {
@@ -198,7 +205,7 @@ void hub_queue_request(struct query *q)
 {
     struct selection sel;
     if (read_targets(q, &sel) == 0) {
-        bool is_verbose = json_is_true(json_object_get(q->content, "verbose"));
+        bool is_verbose = json_truth(q->content, "verbose");
         (is_verbose ? reply_lists : reply_counts)(q, &sel);
     }
     free(sel.engines);

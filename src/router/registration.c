@@ -4,6 +4,7 @@
 #include "router/registration.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,8 @@ static int read_wish(const json_t *content, int64_t *ret)
     *ret = REGISTRY_NO_ID;
     if (!id || json_is_null(id))
         return 0;
+    if (json_is_real(id) && fabs(json_real_value(id)) >= 0x1p63)
+        return 0; /* an integer that fits nowhere: nobody gets such an id */
     if (!json_is_integer(id))
         return -1;
     json_int_t wish = json_integer_value(id);

@@ -240,3 +240,23 @@ const char *json_str(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
 }
+
+bool json_truth(const json_t *object, const char *key)
+{
+    const json_t *j = json_object_get(object, key);
+    switch (j ? json_typeof(j) : JSON_NULL) {
+    case JSON_TRUE:
+        return true;
+    case JSON_INTEGER:
+    case JSON_REAL:
+        return json_number_value(j) != 0;
+    case JSON_STRING:
+        return json_string_length(j) > 0;
+    case JSON_ARRAY:
+        return json_array_size(j) > 0;
+    case JSON_OBJECT:
+        return json_object_size(j) > 0;
+    default:
+        return false;
+    }
+}

@@ -7,6 +7,7 @@
 #define ERSA_WIRE_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "ersa/error.h"
 #include "util/str.h"
@@ -21,5 +22,7 @@ json_t *json_lossy(struct slice text);
 char *json_text(const json_t *j);
 /* String member of an object, NULL when absent or of another type; borrowed. */
 const char *json_str(const json_t *object, const char *key);
+/* Whether a member counts as true in Python, which clients' users write: 1, "x" and [0] do. */
+bool json_truth(const json_t *object, const char *key);
 
 #endif

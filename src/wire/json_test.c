@@ -125,6 +125,28 @@ static void test_string_members(void **state)
     json_decref(j);
 }
 
+static void test_truth_is_pythons(void **state)
+{
+    json_t *j = json_parse(SLICE_LIT("{\"t\": [true, 1, -1, 0.5, \"x\", [0], {\"a\": 0}, 9e99],"
+                                     " \"f\": [false, 0, 0.0, -0.0, \"\", [], {}, null, NaN]}"),
+                           NULL);
+    json_t *object = json_object(), *item;
+    size_t i;
+    json_array_foreach(json_object_get(j, "t"), i, item)
+    {
+        json_object_set(object, "k", item);
+        assert_true(json_truth(object, "k"));
+    }
+    json_array_foreach(json_object_get(j, "f"), i, item)
+    {
+        json_object_set(object, "k", item);
+        assert_false(json_truth(object, "k"));
+    }
+    assert_false(json_truth(object, "absent"));
+    json_decref(object);
+    json_decref(j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_a_deep_tree_is_refused),
         cmocka_unit_test(test_lossy_strings),
         cmocka_unit_test(test_string_members),
+        cmocka_unit_test(test_truth_is_pythons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

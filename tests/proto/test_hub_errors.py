@@ -24,6 +24,8 @@ ROWS = [
         ({"targets": [[0]]}, "IndexError", "No Such Engine: [[0]]"),
         ({"targets": [None]}, "IndexError", "No Such Engine: [None]"),
         ({"targets": 1 << 62}, "IndexError", f"No Such Engine: [{1 << 62}]"),
+        ({"targets": 1 << 70}, "IndexError", None),
+        ({"targets": -(1 << 70)}, "IndexError", None),
         ({"targets": []}, "IndexError", "No Engines Registered"),
         ({"targets": {"0": 1}}, "TypeError", None),
         ({"targets": 0.5}, "TypeError", None),
@@ -31,9 +33,9 @@ ROWS = [
 
     ("result_request", {}, "hub_error", "KeyError", "'msg_ids'"),
     ("result_request", {"targets": [0]}, "hub_error", "KeyError", "'msg_ids'"),
-    ("result_request", {"msg_ids": "one"}, "hub_error", "TypeError", None),
-    ("result_request", {"msg_ids": None}, "hub_error", "TypeError", None),
-    ("result_request", {"msg_ids": [5]}, "hub_error", "TypeError", None),
+    ("result_request", {"msg_ids": "one"}, "result_reply", "TypeError", None),
+    ("result_request", {"msg_ids": None}, "result_reply", "TypeError", None),
+    ("result_request", {"msg_ids": [5]}, "result_reply", "TypeError", None),
     ("result_request", {"msg_ids": ["b", "a"]}, "result_reply", "KeyError", repr("No such message: a")),
     ("result_request", {"msg_ids": ["b"], "status_only": True}, "result_reply", "KeyError", repr("No such message: b")),
     ("result_request", {"msg_ids": ["it's"]}, "result_reply", "KeyError", repr("No such message: it's")),
@@ -44,15 +46,15 @@ ROWS = [
     ("db_request", {"query": {}, "keys": [5]}, "db_reply", "TypeError", None),
     ("db_request", {"query": {}, "keys": ["no_such_field"]}, "db_reply", "KeyError", "'no_such_field'"),
 
-    ("purge_request", {"msg_ids": "one"}, "purge_reply", "TypeError", None),
-    ("purge_request", {"msg_ids": {}}, "purge_reply", "TypeError", None),
+    ("purge_request", {"msg_ids": "one"}, "hub_error", "TypeError", None),
+    ("purge_request", {"msg_ids": {}}, "hub_error", "TypeError", None),
     ("purge_request", {"msg_ids": [], "engine_ids": [99]}, "purge_reply", "IndexError", "No such engine: 99"),
     ("purge_request", {"engine_ids": [0, 99]}, "purge_reply", "IndexError", "No such engine: 99"),
     ("purge_request", {"engine_ids": ["x"]}, "purge_reply", "IndexError", "No such engine: 'x'"),
-    ("purge_request", {"engine_ids": 7}, "purge_reply", "TypeError", None),
+    ("purge_request", {"engine_ids": 7}, "hub_error", "TypeError", None),
 
     ("resubmit_request", {}, "hub_error", "KeyError", "'msg_ids'"),
-    ("resubmit_request", {"msg_ids": "one"}, "hub_error", "TypeError", None),
+    ("resubmit_request", {"msg_ids": "one"}, "resubmit_reply", "TypeError", None),
     ("resubmit_request", {"msg_ids": ["a", "b"]}, "resubmit_reply", "KeyError", repr("No such msg(s): ['a', 'b']")),
     ("resubmit_request", {"msg_ids": [5]}, "resubmit_reply", "KeyError", repr("No such msg(s): [5]")),
 
@@ -71,6 +73,8 @@ FINE = [
     ("db_request", {}, "db_reply"),
     ("db_request", {"query": None, "keys": None}, "db_reply"),
     ("db_request", {"query": {}, "keys": []}, "db_reply"),
+    ("db_request", {"query": {}, "keys": ""}, "db_reply"),
+    ("db_request", {"query": {}, "keys": {}}, "db_reply"),
     ("purge_request", {}, "purge_reply"),
     ("purge_request", {"msg_ids": ["never", "heard", "of"]}, "purge_reply"),
     ("purge_request", {"msg_ids": None, "engine_ids": None}, "purge_reply"),
@@ -107,6 +111,31 @@ def test_what_is_no_mistake(hub):
         if reply.type != reply_type or reply.content["status"] != "ok":
             wrong.append((msg_type, content, reply.type, reply.content))
     assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("verbose, wanted", [(1, []), ("yes", []), ([0], []), (0, 0), ("", 0), (None, 0)])
+def test_what_counts_as_true_in_python_does(hub, verbose, wanted):
+    """`rc.queue_status(verbose=1)` sends a 1, and its user expects lists."""
+    content = hub.query("queue_request", {"targets": None, "verbose": verbose}).content
+    assert content["unassigned"] == wanted == content["0"]["tasks"]
+
+
+def test_status_only_counts_as_in_python_too(client, peers):
+    engine = peers.attached()
+    done = client.submit()["msg_id"]
+    engine.answer(engine.recv())
+    client.recv(client.task)
+    content = client.query("result_request", {"msg_ids": [done], "status_only": 1}).content
+    assert content == {"status": "ok", "pending": [], "completed": [done]}
+    assert done in client.query("result_request", {"msg_ids": [done], "status_only": 0}).content
+
+
+def test_error_about_a_long_header_reaches_its_request(client):
+    """Stock clients wait for an answer whose parent is their request."""
+    for header in (client.session.header("x" * 600), client.session.header("connection_request", "m" * 600)):
+        client.query_socket.send_multipart(client.session.pack("", header=header))
+        reply = client.recv(client.query_socket)
+        assert reply.type == "hub_error" and reply.parent == header and "512 octets" in reply.content["evalue"]
 
 
 def test_pending_tasks_are_not_purged(client):
