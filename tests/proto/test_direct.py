@@ -163,6 +163,36 @@ def test_output_published_just_before_a_client_subscribed(context, client, peers
         pass
 
 
+@pytest.mark.parametrize("kind", ["stock", "attached"])
+def test_output_for_who_has_no_session(client, peers, kind):
+    """Stock clients look for their own session in the parent of all output, whoever asked for it, and raise where there is none."""
+    engine = getattr(peers, kind)()
+    client.wait_engines(1)
+    header = client.session.header("execute_request")
+    del header["session"]
+    client.mux.send_multipart([engine.uuid.encode(), *client.session.pack("", header=header)])
+    request = engine.recv() if kind == "stock" else engine.recv(channel="mux")
+    orphan = [b"engine.orphan", *engine.session.pack("stream", {"name": "stdout", "text": "nobody's"})]
+    named = [b"engine.named", *engine.session.pack("stream", {"name": "stdout", "text": "x"}, parent={"msg_id": "a", "session": 5})]
+
+    def is_heard():  # by a subscription that may be on its way
+        engine.publish(orphan)
+        return client.iopub.poll(100)
+    wait_until(is_heard, what="output")
+    for frames in (engine.status(request, "busy"), engine.stream(request, "text"), named):
+        engine.publish(frames)
+    heard = []
+    while len(heard) < 3:
+        message = client.recv(client.iopub)
+        if message.parent:
+            heard.append(message)
+    assert [m.type for m in heard] == ["status", "stream", "stream"]
+    assert [m.parent for m in heard] == [{**header, "session": ""}] * 2 + [{"msg_id": "a", "session": 5}]
+    assert [m.content.get("text") for m in heard] == [None, "text", "x"]
+    engine.answer(request, **({} if kind == "stock" else {"channel": "mux"}))
+    assert client.recv(client.mux).parent == header
+
+
 def test_engine_that_stops_reading_holds_back_only_its_client(client, peers, controller):
     """Requests for an engine that does not read fill a bounded queue; others are served meanwhile."""
     stuck, other = peers.stock(), peers.attached()
