@@ -3,8 +3,9 @@
  * holds back whoever makes them.
  *
  * When writing fails (the disk is full) the transaction is rolled back, its changes wait again,
- * and it is tried once a second. From PENDING_FULL on the store says that it is full, so that
- * nobody makes more; beyond PENDING_LOSE the oldest are lost, and counted. */
+ * and it is tried once a second; while somebody else holds the lock, at each tick. From
+ * PENDING_FULL on the store says that it is full, so that nobody makes more; beyond
+ * PENDING_LOSE the oldest are lost, and counted. */
 #include "store/sqlite_impl.h"
 #include "util/clock.h"
 #include "util/err.h"
@@ -16,7 +17,11 @@
 #define ASIDE_MIN (PENDING_MAX / 4)  /* of waiting changes: then requests are set aside, and */
 #define ASIDE_STEP (PENDING_MAX / 8) /* again after so many more */
 #define RETRY_MS 1000
-#define FEED_MIN 4 /* below it a statement each is cheaper */
+#define LOCK_MS 20 /* so long a lock is waited for, */
+#define ASKED_MS \
+    2000 /* by who was asked for something, or where locks are taken for each read */
+#define LOCKED_MS 10000 /* and then it is a failure */
+#define FEED_MIN 4      /* below it a statement each is cheaper */
 
 int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what)
 {
@@ -36,9 +41,44 @@ int sqlite_run(struct sqlite_store *s, const char *sql, struct ersa_error *err)
 
 int sqlite_begin(struct sqlite_store *s, struct ersa_error *err)
 {
-    int rc = s->in_transaction ? 0 : sqlite_run(s, "BEGIN IMMEDIATE", err);
+    if (s->in_transaction)
+        return 0;
+    int rc = sqlite_run(s, "BEGIN IMMEDIATE", err);
     s->in_transaction = rc == 0;
-    return rc;
+    bool is_locked = rc < 0 && (sqlite3_errcode(s->db) & 0xff) == SQLITE_BUSY;
+    if (!is_locked) {
+        s->locked_ms = 0;
+        return rc;
+    }
+    int64_t now = clock_mono_ms();
+    if (!s->locked_ms)
+        s->locked_ms = now;
+    s->is_failing = true;
+    s->retry_ms = now + STORE_TICK_MS;
+    return ERSA_EAGAIN;
+}
+
+static bool is_locked_for_long(const struct sqlite_store *s)
+{
+    return s->locked_ms && clock_mono_ms() >= s->locked_ms + LOCKED_MS;
+}
+
+void sqlite_be_patient(struct sqlite_store *s, bool is_asked)
+{
+    bool waits = !s->has_log || (is_asked && !is_locked_for_long(s));
+    sqlite3_busy_timeout(s->db, waits ? ASKED_MS : LOCK_MS);
+    if (is_asked && waits && s->locked_ms)
+        s->retry_ms = 0;
+}
+
+int sqlite_say_locked(struct sqlite_store *s, struct ersa_error *err)
+{
+    int64_t now = clock_mono_ms();
+    if (!s->locked_ms || now < s->say_ms || !(s->base.is_full || is_locked_for_long(s)))
+        return 0;
+    s->say_ms = now + RETRY_MS;
+    s->has_said = true;
+    return err_set(err, ERSA_EIO, "the database of task records is locked by somebody else");
 }
 
 void sqlite_count_rows(struct sqlite_store *s)
@@ -66,7 +106,7 @@ void sqlite_roll_back(struct sqlite_store *s)
     if (!sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     s->in_transaction = false;
-    s->is_failing = true;
+    s->is_failing = s->has_said = true;
     s->retry_ms = clock_mono_ms() + RETRY_MS;
     pending_rolled_back(&s->pending);
     backlog_rolled_back(s);
@@ -86,9 +126,9 @@ int sqlite_commit(struct sqlite_store *s, struct ersa_error *err)
     s->in_transaction = false;
     pending_committed(&s->pending);
     backlog_committed(s);
-    if (s->is_failing)
+    if (s->has_said)
         log_info("records::task records are written again");
-    s->is_failing = false;
+    s->is_failing = s->has_said = false;
     return 0;
 }
 

@@ -2,7 +2,8 @@
 /* The inside of the SQLite store: sqlite_open.c (file and table), sqlite_rows.c (statements,
  * rows in and out), sqlite_due.c (transactions), sqlite_limits.c (what is dropped),
  * sqlite_feed.c (many new rows at once), sqlite_backlog.c and sqlite_settle.c (requests that
- * wait for long), sqlite_checkpoint.c (the log), store_sqlite.c (the seam). */
+ * wait for long), sqlite_checkpoint.c (the log), sqlite_get.c (one record), store_sqlite.c (the
+ * seam). */
 #ifndef ERSA_STORE_SQLITE_IMPL_H
 #define ERSA_STORE_SQLITE_IMPL_H
 
@@ -55,10 +56,12 @@ struct sqlite_store {
     struct keep *kept;   /* what was given out */
     int64_t n_rows, page_bytes;
     int64_t retry_ms, aged_ms; /* when to write again after a failure; when age was looked at */
-    bool is_failing;
-    unsigned n_changes; /* since the last tick */
-    unsigned n_quiet;   /* ticks with hardly any, one after the other */
-    size_t aside_bytes; /* when so much waits, requests are set aside */
+    int64_t locked_ms, say_ms; /* since when others hold the lock, 0: they don't; when it is
+                                  said again */
+    bool is_failing, has_said; /* and it was said */
+    unsigned n_changes;        /* since the last tick */
+    unsigned n_quiet;          /* ticks with hardly any, one after the other */
+    size_t aside_bytes;        /* when so much waits, requests are set aside */
 };
 
 int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what);
@@ -67,7 +70,13 @@ int sqlite_run(struct sqlite_store *s, const char *sql, struct ersa_error *err);
 
 /* sqlite_due.c */
 
+/* ERSA_EAGAIN: somebody else holds the lock. */
 int sqlite_begin(struct sqlite_store *s, struct ersa_error *err);
+/* Who asks would rather wait for a lock than hear of it, unless it has been there for long;
+ * nobody else waits for it. */
+void sqlite_be_patient(struct sqlite_store *s, bool is_asked);
+/* When writing waits for a lock: 0, or an error when it is time to say so. */
+int sqlite_say_locked(struct sqlite_store *s, struct ersa_error *err);
 int sqlite_commit(struct sqlite_store *s, struct ersa_error *err);
 /* What was written since sqlite_begin() waits again. */
 void sqlite_roll_back(struct sqlite_store *s);
@@ -119,6 +128,14 @@ bool sqlite_is_sound(unsigned field, struct slice text);
 /* Scratch memory that has become large is given back. */
 void sqlite_let_go(struct buf *b);
 void sqlite_finalize(struct sqlite_store *s);
+
+/* sqlite_get.c */
+
+/* What waits in memory, or comes back there; *ret NULL: none. */
+int sqlite_find_waiting(struct sqlite_store *s, struct slice id, struct pending_entry **ret,
+                        struct ersa_error *err);
+int sqlite_get(struct store *st, struct slice msg_id, uint32_t fields, struct store_record *ret,
+               struct ersa_error *err);
 
 /* sqlite_feed.c */
 

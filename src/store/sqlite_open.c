@@ -16,7 +16,7 @@
 #include "util/err.h"
 #include "util/log.h"
 
-#define BUSY_MS 10000 /* somebody else holds the lock: so long submission is held back */
+#define BUSY_MS 10000 /* for a lock that somebody else holds, while it is opened */
 #define TABLES_MAX 1000
 
 /* Where locks and shared memory can't be relied on. */

@@ -7,6 +7,7 @@
 
 #include "store/query_sql.h"
 #include "store/sqlite_impl.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/log.h"
 
@@ -15,6 +16,7 @@
 #define QUIET_TICKS 40
 #define QUIET_CHANGES 64
 #define QUIET_BATCHES 16
+#define LAST_MS 10000 /* for a lock, at the end */
 
 static struct sqlite_store *sqlite_of(struct store *st)
 {
@@ -27,23 +29,15 @@ static int on_tick(struct store *st, struct ersa_error *err)
     s->n_quiet = s->n_changes < QUIET_CHANGES ? s->n_quiet + 1 : 0;
     s->n_changes = 0;
     int rc = sqlite_write_due(s, err);
-    if (rc == ERSA_EAGAIN)
-        return 1;
     if (rc == 0)
         rc = sqlite_commit(s, err);
     if (rc == 0 && s->n_quiet >= QUIET_TICKS)
         rc = backlog_settle(s, QUIET_BATCHES, err);
     sqlite_look_for_room(s);
     int more = rc == 0 ? sqlite_keep_limits(s, err) : rc;
+    if (more == ERSA_EAGAIN)
+        more = sqlite_say_locked(s, err);
     return more < 0 ? more : more || map_size(&s->pending.by_id) || !backlog_is_empty(s);
-}
-
-/* What waits in memory, or comes back there; *ret NULL: none. */
-static int find_waiting(struct sqlite_store *s, struct slice id, struct pending_entry **ret,
-                        struct ersa_error *err)
-{
-    *ret = pending_find(&s->pending, id);
-    return *ret ? 0 : backlog_take(s, id, ret, err);
 }
 
 static int on_put(struct store *st, const struct store_record *r, struct ersa_error *err)
@@ -53,7 +47,7 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
     struct slice id = r->v[F_msg_id].text;
     struct pending_entry *e = NULL;
     bool is_known = seen_get(&s->known, id) != SEEN_NEVER;
-    int rc = is_known ? find_waiting(s, id, &e, err) : 0;
+    int rc = is_known ? sqlite_find_waiting(s, id, &e, err) : 0;
     if (rc < 0)
         return rc;
     e = pending_entry(&s->pending, id, true);
@@ -66,17 +60,22 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
     return sqlite_bound(s, err);
 }
 
+#define ROW_UNKNOWN INT64_MAX
+
 /* The row's number, 0 or a negative ERSA_E*. A change follows, so the transaction is begun:
  * outside of one each look takes and drops locks. */
 static int64_t find_row(struct sqlite_store *s, struct slice id, struct ersa_error *err)
 {
-    (void)sqlite_begin(s, NULL);
+    if (!s->is_failing)
+        (void)sqlite_begin(s, NULL);
     sqlite3_stmt *stmt = sqlite_select_row(s, id);
     int rc = stmt ? sqlite3_step(stmt) : SQLITE_ERROR;
     int64_t row = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
     sqlite3_reset(stmt);
     if (rc == SQLITE_ROW || rc == SQLITE_DONE)
         return row;
+    if (rc == SQLITE_BUSY)
+        return ROW_UNKNOWN; /* a change of what isn't there changes nothing */
     return sqlite_error(s, err, "task records are not read");
 }
 
@@ -86,7 +85,7 @@ static int find_entry(struct sqlite_store *s, struct slice id, struct pending_en
 {
     keep_free(&s->kept);
     int64_t row = 0;
-    int rc = find_waiting(s, id, ret, err);
+    int rc = sqlite_find_waiting(s, id, ret, err);
     if (rc < 0 || *ret)
         return rc;
     if (seen_get(&s->known, id) == SEEN_NEVER) {
@@ -97,7 +96,7 @@ static int find_entry(struct sqlite_store *s, struct slice id, struct pending_en
     *ret = pending_entry(&s->pending, id, false);
     if (!*ret)
         return err_set(err, ERSA_ENOMEM, "out of memory");
-    (*ret)->row = row;
+    (*ret)->row = row == ROW_UNKNOWN ? 0 : row;
     return 0;
 }
 
@@ -129,63 +128,18 @@ static int on_append(struct store *st, struct slice msg_id, enum store_field f,
     return sqlite_bound(s, err);
 }
 
-/* What is known of a record that could not be written. */
-static void give_entry(const struct pending_entry *e, struct store_record *ret)
-{
-    *ret = e->rec;
-    for (unsigned i = 0; i < 2; i++) {
-        ret->set |= STORE_FIELD(F_stdout + i);
-        ret->v[F_stdout + i].text =
-            e->streams[i].len
-                ? (struct slice){(const char *)e->streams[i].data, e->streams[i].len}
-                : SLICE_LIT("");
-    }
-}
-
-static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
-                  struct store_record *ret, struct ersa_error *err)
-{
-    struct sqlite_store *s = sqlite_of(st);
-    struct pending_entry *e;
-    int rc = find_waiting(s, msg_id, &e, err);
-    if (rc < 0)
-        return rc;
-    uint32_t streams = STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
-    if (e && !(fields & streams) && !(fields & ~e->rec.set)) {
-        *ret = e->rec;
-        return 0;
-    }
-    if (fields == 0 && seen_get(&s->known, msg_id) != SEEN_NEVER) {
-        *ret = (struct store_record){.set = 0};
-        return 0;
-    }
-    if (e && pending_is_dirty(e) && sqlite_write_entry(s, e, err) < 0 && e->creates) {
-        give_entry(e, ret);
-        return 0;
-    }
-    fields |= STORE_FIELD(F_msg_id);
-    sqlite3_stmt *stmt = sqlite_select_one(s, msg_id, fields);
-    int code = stmt ? sqlite3_step(stmt) : SQLITE_ERROR;
-    if (code == SQLITE_ROW)
-        rc = sqlite_read(s, stmt, fields, true, ret);
-    else if (code == SQLITE_DONE)
-        rc = err_set(err, ERSA_ENOENT, "no such record");
-    else
-        rc = sqlite_error(s, err, "task records are not read");
-    sqlite3_reset(stmt);
-    return rc == ERSA_ENOMEM ? err_set(err, rc, "out of memory") : rc;
-}
-
 static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err)
 {
     struct sqlite_store *s = sqlite_of(st);
     sqlite3_stmt *stmt = NULL;
     keep_free(&s->kept);
     backlog_spoil(s, msg_id);
+    sqlite_be_patient(s, true);
     int rc = backlog_settle_spoiled(s, err);
     struct pending_entry *e = pending_find(&s->pending, msg_id);
     if (rc == 0)
         rc = sqlite_begin(s, err);
+    sqlite_be_patient(s, false);
     if (rc < 0)
         return rc;
     char *sql = sqlite3_mprintf("DELETE FROM %s WHERE msg_id=?1", s->table);
@@ -219,12 +173,15 @@ static int prepare_text(struct sqlite_store *s, struct buf *sql, sqlite3_stmt **
 /* Before a search, which would miss what waits: better none than one that looks complete. */
 static int write_all(struct sqlite_store *s, struct ersa_error *err)
 {
+    sqlite_be_patient(s, true);
     int rc = map_size(&s->pending.by_id) ? sqlite_write_rows(s, err) : 0;
     if (rc == 0)
         rc = backlog_settle(s, BACKLOG_ALL, err);
-    return rc == ERSA_EAGAIN
-               ? err_set(err, rc, "task records wait to be written, and would be missing")
-               : rc;
+    sqlite_be_patient(s, false);
+    if (rc != ERSA_EAGAIN)
+        return rc;
+    return err_set(err, rc, "task records wait to be written, and would be missing%s",
+                   s->locked_ms ? ": the database is locked by somebody else; ask again" : "");
 }
 
 static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_id), void *ctx,
@@ -323,6 +280,8 @@ static void on_close(struct store *st)
     struct sqlite_store *s = sqlite_of(st);
     struct ersa_error err = {0};
     s->is_failing = false;
+    s->locked_ms = 0;
+    sqlite3_busy_timeout(s->db, LAST_MS);
     int rc = sqlite_write_rows(s, &err);
     if (rc == 0)
         rc = backlog_settle(s, BACKLOG_ALL, &err);
@@ -341,7 +300,7 @@ static const struct store_ops ops = {
     .put = on_put,
     .update = on_update,
     .append = on_append,
-    .get = on_get,
+    .get = sqlite_get,
     .drop = on_drop,
     .history = on_history,
     .find = on_find,
@@ -385,6 +344,7 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
         return rc;
     }
     sqlite3_update_hook(s->db, sqlite_on_row, s);
+    sqlite_be_patient(s, false);
     *ret = &s->base;
     return 0;
 }

@@ -211,11 +211,57 @@ static void test_unusable_file(void **state)
     remove_database();
 }
 
+/* Somebody else holds the lock: nobody waits for it but who asks for a search, and not for
+ * long; who asks for one record gets all that is known of it. */
+static void test_locked_by_somebody_else(void **state)
+{
+    sqlite3 *other = NULL;
+    struct store *st = NULL;
+    struct ersa_error err = {0};
+    struct names n = {""};
+    assert_int_equal(open_sqlite(&st), 0);
+    struct store_record r = request("old", 1);
+    put(st, &r);
+    assert_int_equal(st->ops->append(st, s("old"), F_stdout, s("out"), NULL), 0);
+    assert_history(st, "old "); /* it is written */
+    assert_int_equal(st->ops->tick(st, NULL), 0);
+    assert_int_equal(sqlite3_open(sqlite_path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+
+    int64_t begun = clock_mono_ms();
+    finish(st, "old");
+    assert_int_equal(st->ops->append(st, s("old"), F_stdout, s("put"), NULL), 0);
+    for (int i = 0; i < 30; i++) {
+        put_number(st, i, 8, true);
+        assert_int_equal(st->ops->tick(st, &err), 1); /* nothing to complain about yet */
+    }
+    struct store_record got = get(st, "old");
+    assert_text(&got, F_result_content, "{\"status\": \"ok\"}");
+    assert_text(&got, F_stdout, "output");
+    assert_text(&got, F_queue, "task");
+    got = get(st, "7");
+    assert_int_equal(got.v[F_buffers].binary.n, 1);
+    assert_int_equal(st->ops->history(st, add_name, &n, &err), ERSA_EAGAIN);
+    assert_non_null(strstr(err.text, "locked by somebody else"));
+    assert_int_equal(st->ops->drop(st, s("old"), &err), ERSA_EAGAIN);
+    assert_true(clock_mono_ms() < begun + 60000); /* it was ten seconds for each */
+    assert_int_equal(seen_outside(ROWS), 1);
+
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    assert_int_equal(count(st), 31);
+    got = get(st, "old");
+    assert_text(&got, F_stdout, "output");
+    assert_int_equal(st->counts.lost, 0);
+    st->ops->close(st);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_group_is_one_transaction),
         cmocka_unit_test(test_records_of_an_earlier_life),
+        cmocka_unit_test(test_locked_by_somebody_else),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_limits_of_a_database),
         cmocka_unit_test(test_age),

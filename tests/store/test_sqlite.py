@@ -269,6 +269,35 @@ def test_what_cannot_be_written_in_time_is_held_back(tmp_path):
         goes_on(controller, load, tmp_path, n)
 
 
+def test_who_asks_while_somebody_holds_the_lock(tmp_path):
+    """Nobody else waits for it: results come, also from records that are older, and who searches is told."""
+    with controller(tmp_path) as cluster, cluster.client() as client:
+        view = client.load_balanced_view()
+        old = view.apply_async(abs, -1)
+        old.get(timeout=30)
+        wait_until(lambda: count(tmp_path), "commit")
+        lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        new = view.apply_async(abs, -2)
+        assert new.get(timeout=30) == 2
+        begun = time.monotonic()
+        for _ in range(3):
+            client.results.clear()
+            client.metadata.clear()
+            for task, value in ((old, 1), (new, 2)):
+                assert client.get_result(task.msg_ids, owner=False).get(timeout=30) == [value]
+            for search in (client.hub_history, lambda: client.db_query({"msg_id": old.msg_ids[0]}),
+                           lambda: client.purge_hub_results(old)):
+                with pytest.raises(ipp.error.RemoteError, match="locked"):
+                    search()
+        assert time.monotonic() - begun < 60  # it was ten seconds for each
+        wait_until(lambda: "locked by somebody else" in cluster.controller.output(), "a word about it")
+        lock.execute("ROLLBACK")
+        lock.close()
+        wait_until(lambda: "records are written again" in cluster.controller.output(), "another one")
+        assert client.hub_history() == [*old.msg_ids, *new.msg_ids]
+
+
 def test_a_full_disk_holds_submission_back(tmp_path):
     """However long there is no room: what fits into memory waits, no more is taken, nothing is lost."""
     n = 30_000
