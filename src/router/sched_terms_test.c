@@ -348,6 +348,45 @@ static void test_answer_to_a_waiting_task(void **state)
     rig_expect_sent(r, 0, "b");
 }
 
+/* As Python takes it: 0 and 1 are false and true, and the other way round. */
+static void test_truth_in_other_forms(void **state)
+{
+    static const struct {
+        const char *metadata;
+        bool starts; /* after `ok`, which succeeded, and `bad`, which did not; else: impossible
+                      */
+    } rows[] = {
+        {"{\"after\": \"\"}", true},
+        {"{\"after\": 0}", true},
+        {"{\"after\": false}", true},
+        {"{\"after\": {\"dependencies\": [\"ok\"], \"all\": 1, \"success\": 1, \"failure\": "
+         "0}}",
+         true},
+        {"{\"after\": {\"dependencies\": [\"ok\", \"bad\"], \"all\": null}}", true},
+        {"{\"after\": {\"dependencies\": [\"ok\"], \"success\": 0, \"failure\": 1}}", false},
+        {"{\"follow\": {\"dependencies\": [\"ok\", \"bad\"], \"all\": 0}}", true},
+        {"{\"retries\": true}", true},
+        {"{\"retries\": \"2\"}", true},
+        {"{\"timeout\": true}", true},
+        {"{\"timeout\": false}", true},
+    };
+    struct rig *r = *state;
+    rig_add(r, 0);
+    rig_run(r, 0, "ok", RIG_OK);
+    rig_run(r, 0, "bad", RIG_ERROR);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "t_%zu", i);
+        rig_submit(r, id, rows[i].metadata);
+        if (!rows[i].starts) {
+            rig_expect_error(r, id, "ImpossibleDependency");
+            continue;
+        }
+        rig_expect_sent(r, 0, id);
+        rig_answer(r, 0, id, RIG_OK);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
@@ -369,6 +408,7 @@ int main(void)
         T(test_abort_of_waiting),
         T(test_row_with_holes),
         T(test_answer_to_a_waiting_task),
+        T(test_truth_in_other_forms),
     };
     return cmocka_run_group_tests_name("router/sched_terms", tests, NULL, NULL);
 }

@@ -54,9 +54,24 @@ static bool read_ids(const struct jfield *f, struct dep_meta *ret)
     return true;
 }
 
+/* Python's: whatever is there counts as true or false; here what anybody would write. */
 static bool read_flag(const struct jfield *f, bool *ret)
 {
-    return f->type == J_ABSENT || jscan_bool(f, ret) == 0;
+    double n = 0;
+    if (f->type == J_ABSENT || jscan_bool(f, ret) == 0)
+        return true;
+    if (f->type != J_NULL && jscan_number(f, &n) < 0)
+        return false;
+    *ret = n != 0;
+    return true;
+}
+
+/* Python takes it for nothing. */
+static bool is_false(const struct jfield *f)
+{
+    bool value = false;
+    return (f->type == J_STRING && f->raw.len == 0) ||
+           (f->type != J_ABSENT && read_flag(f, &value) && !value);
 }
 
 static bool read_dependency(const struct jfield *f, struct dep_meta *ret)
@@ -71,9 +86,14 @@ static bool read_dependency(const struct jfield *f, struct dep_meta *ret)
            (ret->success || ret->failure);
 }
 
-/* A number, or a string that holds one. */
+/* A number, a string that holds one, or (it is an int to Python) true or false. */
 static bool read_number(const struct jfield *f, double *ret)
 {
+    bool value;
+    if (jscan_bool(f, &value) == 0) {
+        *ret = value;
+        return true;
+    }
     if (f->type != J_STRING)
         return jscan_number(f, ret) == 0 && !isnan(*ret);
     char buf[NUMBER_MAX];
@@ -101,7 +121,7 @@ static bool read_timeout(const struct jfield *f, int64_t *ret_ns)
 static bool read_retries(const struct jfield *f, unsigned *ret)
 {
     double n = 0;
-    if (f->type != J_ABSENT && f->type != J_NULL && (jscan_number(f, &n) < 0 || isnan(n)))
+    if (f->type != J_ABSENT && f->type != J_NULL && !read_number(f, &n))
         return false;
     *ret = n < 1 ? 0 : n >= UINT_MAX ? UINT_MAX : (unsigned)n;
     return true;
@@ -118,7 +138,7 @@ int task_meta_read(struct slice metadata, struct task_meta *ret, const char **re
     *ret = (struct task_meta){0};
     if (jscan(metadata, f, N) < 0)
         return ERSA_EPARSE;
-    if (f[AFTER].type == J_NULL)
+    if (is_false(&f[AFTER]))
         f[AFTER].type = J_ABSENT;
     const char *bad = NULL;
     if (!read_targets(&f[TARGETS], ret))
