@@ -31,6 +31,7 @@ struct records {
     struct timer tick;                         /* the store's */
     char own_session[RAND_SESSION_ID_LEN + 1]; /* in front of ids that are made here */
     uint64_t n_resubmitted;
+    void (*on_mail)(void *ctx, void *item); /* reads `in` (answers.c) */
     struct timer retry;
     struct mail **stuck; /* owned array of owned answers that `out` had no room for */
     size_t n_stuck, cap_stuck;
@@ -50,17 +51,11 @@ void tasks_on_result(struct records *r, const struct mail *m);
 void tasks_on_engine_lost(struct records *r, const struct mail *m);
 void output_on_iopub(struct records *r, const struct mail *m);
 void file_on_mail(struct records *r, const struct mail *m);
-/* Queries (query.c). */
-void query_on_mail(struct records *r, const struct mail *m);
-/* Queries while the ring is not read (hold.c): those that are in it already, and one that came
- * aside. */
-void hold_answer(struct records *r);
-void hold_on_aside(void *ctx, void *item);
 
 /* report.c: fills a sheet. */
 void report_fill(void *ctx, struct stats_sheet *s);
 
-/* Shared by the events. */
+/* Shared by all of them (core.c). */
 
 /* The frames as slices, valid until the next call; NULL when out of memory. */
 struct slice *slices_of(struct records *r, const struct frame *frames, unsigned n);
@@ -94,9 +89,5 @@ static inline void set_binary(struct store_record *rec, enum store_field f,
     rec->set |= (uint32_t)1 << f;
     rec->v[f].binary = (struct store_binary){items, n};
 }
-
-/* Takes mail for the router (an answer, a resubmission) and sends it as soon as there is room
- * (records.c). */
-void records_answer(struct records *r, struct mail *answer);
 
 #endif

@@ -3,7 +3,9 @@
  * once. What is in the ring already is looked through at each tick, what comes later is sent
  * aside. Nothing of the ring has been heard of, so only what this life's tables and the store
  * know for certain is answered (query.c); the rest is told why, and to ask again. */
-#include "records/core.h"
+#include "records/hold.h"
+
+#include "records/query.h"
 
 void hold_answer(struct records *r)
 {

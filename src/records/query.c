@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "records/answers.h"
 #include "util/err.h"
 #include "wire/json.h"
 #include "wire/reply.h"

@@ -24,6 +24,9 @@ struct query {
     json_t *error;  /* owned; the content in place of `body` */
 };
 
+/* A query that came by mail: it is answered (query.c). */
+void query_on_mail(struct records *r, const struct mail *m);
+
 /* The handlers (query_result.c, query_db.c, query_purge.c, query_resubmit.c). A negative return
  * without an error set is answered as an error of that code. */
 int query_result(struct query *q);

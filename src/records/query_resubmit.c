@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "records/answers.h"
 #include "records/query.h"
 #include "util/clock.h"
 #include "util/err.h"

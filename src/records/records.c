@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The thread: one loop that reads the ring. While an answer waits for room in the other ring,
- * nothing is read, so that what waits is bounded; the router always reads on, so the wait ends.
- * Nor is it while the store is full: then the router holds back whoever has something to tell.
- */
+/* The thread: one loop that reads the ring, and who gets which mail. Nothing is read while the
+ * store is full: then the router holds back whoever has something to tell. */
 #include "records/records.h"
 
 #include <signal.h>
@@ -10,26 +8,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "records/core.h"
+#include "records/answers.h"
+#include "records/hold.h"
+#include "records/query.h"
 #include "util/err.h"
 #include "util/list.h"
 #include "util/log.h"
 
-#define MAILS_A_TURN 256
-#define RETRY_MS 1
 #define IDLE_TICK_MS 60000
 #define TEXT_MAX ((size_t)1 << 30)
 #define TEXT_KEEP ((size_t)1 << 20)
-
-static void on_mail(void *ctx, void *item);
-
-/* Reads the ring again, if nothing stands against it. */
-static int listen_again(struct records *r)
-{
-    if (r->n_stuck || r->is_held)
-        return 0;
-    return ring_watch(r->in, r->loop, on_mail, r, MAILS_A_TURN);
-}
 
 static void hold_while_full(struct records *r)
 {
@@ -38,7 +26,7 @@ static void hold_while_full(struct records *r)
     if (r->st->is_full)
         ring_unwatch(r->in);
     r->is_held = r->st->is_full;
-    if (listen_again(r) < 0)
+    if (records_listen(r) < 0)
         r->is_held = true; /* until the next tick */
     ring_stall(r->in, r->is_held);
     r->n_looked = 0;
@@ -96,107 +84,6 @@ static void on_mail(void *ctx, void *item)
     }
 }
 
-/* Answers */
-
-static int keep_stuck(struct records *r, struct mail *answer)
-{
-    if (r->n_stuck == r->cap_stuck) {
-        size_t cap = r->cap_stuck ? 2 * r->cap_stuck : 16;
-        struct mail **grown = reallocarray(r->stuck, cap, sizeof(*grown));
-        if (!grown)
-            return ERSA_ENOMEM;
-        r->stuck = grown;
-        r->cap_stuck = cap;
-    }
-    r->stuck[r->n_stuck++] = answer;
-    return 0;
-}
-
-static void on_retry(struct timer *t)
-{
-    struct records *r = container_of(t, struct records, retry);
-    size_t n = 0;
-    while (n < r->n_stuck && ring_push(r->out, r->stuck[n]) == 0)
-        n++;
-    ring_flush(r->out);
-    r->n_stuck -= n;
-    memmove(r->stuck, r->stuck + n, r->n_stuck * sizeof(*r->stuck));
-    if (r->n_stuck || listen_again(r) < 0)
-        loop_after(r->loop, t, MS_TO_NS(RETRY_MS));
-}
-
-void records_answer(struct records *r, struct mail *answer)
-{
-    if (r->n_stuck == 0 && ring_push(r->out, answer) == 0) {
-        ring_flush(r->out);
-        return;
-    }
-    if (r->stopping || keep_stuck(r, answer) < 0) {
-        mail_free(answer);
-        return;
-    }
-    if (timer_is_set(&r->retry))
-        return;
-    ring_unwatch(r->in);
-    loop_after(r->loop, &r->retry, MS_TO_NS(RETRY_MS));
-}
-
-/* What the events share */
-
-struct slice *slices_of(struct records *r, const struct frame *frames, unsigned n)
-{
-    if (n > r->cap_slices || !r->slices) {
-        struct slice *grown = reallocarray(r->slices, n + 8, sizeof(*grown));
-        if (!grown)
-            return NULL;
-        r->slices = grown;
-        r->cap_slices = n + 8;
-    }
-    for (unsigned i = 0; i < n; i++)
-        r->slices[i] = frame_slice(&frames[i]);
-    return r->slices;
-}
-
-bool records_text(struct records *r, const struct jfield *f, struct slice *ret)
-{
-    if (f->type != J_STRING)
-        return false;
-    buf_reset(&r->text);
-    if (f->escaped && buf_reserve(&r->text, f->raw.len) < 0)
-        return false;
-    return jscan_string(f, (char *)r->text.data, f->raw.len, ret) == 0;
-}
-
-void records_complain(struct records *r, const struct ersa_error *err)
-{
-    r->unstored++;
-    r->why = *err;
-    if (!r->has_complained)
-        log_warn("records::%s (further ones are only counted)", err->text);
-    r->has_complained = true;
-}
-
-void records_put(struct records *r, const struct store_record *rec)
-{
-    struct ersa_error err = {0};
-    if (r->st->ops->put(r->st, rec, &err) < 0)
-        records_complain(r, &err);
-}
-
-void records_update(struct records *r, const struct store_record *rec)
-{
-    struct ersa_error err = {0};
-    int rc = r->st->ops->update(r->st, rec, &err);
-    if (rc < 0 && rc != ERSA_ENOENT)
-        records_complain(r, &err);
-}
-
-bool records_has(struct records *r, struct slice msg_id)
-{
-    struct store_record rec;
-    return r->st->ops->get(r->st, msg_id, 0, &rec, NULL) == 0;
-}
-
 /* The thread */
 
 static void on_stop(struct watch *w, unsigned events)
@@ -217,9 +104,7 @@ static void *run(void *arg)
 
 static void free_records(struct records *r)
 {
-    for (size_t i = 0; i < r->n_stuck; i++)
-        mail_free(r->stuck[i]);
-    free(r->stuck);
+    answers_fini(r);
     free(r->slices);
     if (r->stats)
         desk_leave(r->stats);
@@ -258,7 +143,7 @@ int records_start(struct records **ret, struct store *st, const struct records_r
     r->stats = stats;
     r->keeps = !slice_is(SLICE_LIT("none"), st->ops->name);
     r->stop.fn = on_stop;
-    r->retry.fn = on_retry;
+    answers_init(r, on_mail);
     r->tick.fn = on_tick;
     buf_init(&r->text, TEXT_MAX);
     seen_init(&r->seen);
@@ -268,9 +153,9 @@ int records_start(struct records **ret, struct store *st, const struct records_r
     if (rc == 0)
         rc = loop_watch(r->loop, &r->stop, r->stop_fd, LOOP_READ, LOOP_URGENT);
     if (rc == 0)
-        rc = ring_watch(r->in, r->loop, on_mail, r, MAILS_A_TURN);
+        rc = records_listen(r);
     if (rc == 0)
-        rc = ring_watch(r->aside, r->loop, hold_on_aside, r, MAILS_A_TURN);
+        rc = ring_watch(r->aside, r->loop, hold_on_aside, r, RECORDS_MAILS_A_TURN);
     if (rc == 0 && stats)
         rc = desk_serve(stats, r->loop, report_fill, r);
     want_tick(r);
@@ -294,7 +179,6 @@ void records_stop(struct records *r)
     if (write(r->stop_fd, &one, sizeof(one)) < 0)
         log_error("records::the thread was not told to stop");
     pthread_join(r->thread, NULL);
-    loop_cancel(r->loop, &r->retry);
     loop_cancel(r->loop, &r->tick);
     loop_unwatch(r->loop, &r->stop);
     ring_unwatch(r->in);

@@ -132,9 +132,9 @@ static void test_malformed_requests(void **state)
     struct seat s;
     open_memory(&s);
     ask(&s, "result_request", "{}", "hub_error", ERROR("KeyError", "'msg_ids'"));
-    ask(&s, "result_request", "{\"msg_ids\": \"x\"}", "hub_error",
+    ask(&s, "result_request", "{\"msg_ids\": \"x\"}", "result_reply",
         ERROR("TypeError", "msg_ids must be a list"));
-    ask(&s, "result_request", "{\"msg_ids\": [5]}", "hub_error",
+    ask(&s, "result_request", "{\"msg_ids\": [5]}", "result_reply",
         ERROR("TypeError", "msg_ids must be strings"));
     ask(&s, "history_request", "[]", "hub_error",
         ERROR("TypeError", "the content is not a JSON object"));
@@ -167,7 +167,7 @@ static void test_purge(void **state)
     expect_answer(&s, "purge_reply", ERROR("IndexError", "No such engine: 99"));
     ask(&s, "history_request", "{}", "history_reply",
         "{\"history\":[\"a_1_2\",\"a_1_3\"],\"status\":\"ok\"}");
-    ask(&s, "purge_request", "{\"msg_ids\": 5}", "purge_reply", NULL);
+    ask(&s, "purge_request", "{\"msg_ids\": 5}", "hub_error", NULL);
     ask(&s, "purge_request", "{\"msg_ids\": \"all\"}", "purge_reply", ok);
     ask(&s, "history_request", "{}", "history_reply",
         "{\"history\":[\"a_1_3\"],\"status\":\"ok\"}");

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "records/core.h"
+#include "records/query.h"
 #include "util/err.h"
 #include "util/log.h"
 
