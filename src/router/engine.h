@@ -101,7 +101,6 @@ struct engine {
     bool reported;   /* end known from itself or its supervisor, not guessed */
     bool is_cut;     /* its connection broke, or was replaced: it may be back soon */
     bool is_silent;  /* its heartbeat stopped */
-    bool is_relayed; /* somebody stands between its end of the connection and ours */
     char *cause;     /* owned; why it ended, NULL: unknown */
 
     struct list beat; /* heart.c: who is looked at */

@@ -41,6 +41,7 @@ struct link {
     struct list wait;       /* paused by the mailer */
     struct list beat;       /* heart.c: who is pinged */
     unsigned asked;         /* queries that records has not answered; paused meanwhile */
+    bool is_relayed;        /* somebody stands between its end and ours */
     bool complained;        /* bad input of it was logged */
 };
 

@@ -121,7 +121,7 @@ static void take_tasks_away(struct engine *e)
     bool is_unsure = !(e->caps & CAP_attach);
     if (e->attach) {
         struct peer *p = e->attach->peer;
-        is_unsure = e->is_relayed || peer_unacknowledged(p) > 0;
+        is_unsure = e->attach->is_relayed || peer_unacknowledged(p) > 0;
         peer_reset(p);
     }
     if (is_unsure)
@@ -230,14 +230,15 @@ static struct slice last_begun(const json_t *content)
 /* A tunnel acknowledges for the engine what it has not read, and may keep back what the engine
  * has written. Then the two ends have different names for the connection (so they have with
  * address translation). */
-static void find_relay(struct engine *e, const json_t *content)
+static void find_relay(struct link *l, const json_t *content)
 {
     const char *own =
         json_string_value(json_object_get(json_object_get(content, "ersa"), "address"));
-    e->is_relayed = own && e->attach && strcmp(own, peer_address(e->attach->peer)) != 0;
-    if (e->is_relayed)
-        log_debug("registration::engine %" PRId64 " is %s there and %s here", e->id, own,
-                  peer_address(e->attach->peer));
+    const char *here = peer_address(l->peer);
+    l->is_relayed = own && link_is_attached(l) && strcmp(own, here) != 0;
+    if (l->is_relayed)
+        log_debug("registration::%.*s is %s there and %s here", SLICE_FMT(link_identity(l)),
+                  own, here);
 }
 
 void registration_on_request(struct query *q)
@@ -277,7 +278,7 @@ void registration_on_request(struct query *q)
         return;
     }
     log_info("registration::accepting registration %" PRId64 ":%.*s", e->id, SLICE_FMT(id));
-    find_relay(e, q->content);
+    find_relay(q->link, q->content);
     json_t *content =
         json_pack("{s:I, s:s, s:I, s:o}", "id", (json_int_t)e->id, "status", "ok", "hb_period",
                   (json_int_t)r->cfg.heart_period_ms, "connection_info", connection_info(r));

@@ -77,6 +77,21 @@ def test_silent_engine_behind_a_tunnel_may_have_begun_what_it_holds(client, peer
         assert ids([other.recv(timeout=SETTLE_S) for _ in range(2)]) == ids(requests)[1:]
 
 
+def test_tunnel_is_still_there_when_the_heart_beats_again(client, peers):
+    """It goes on under its old registration, which told of the tunnel."""
+    engine = peers.raw(register=False)
+    engine.register(address="tcp://127.0.0.1:1")
+    requests = hold(client, engine)
+    while client.wait_notified("unregistration_notification", SETTLE_S).content["uuid"] != engine.uuid:
+        pass
+    while not client.engines():
+        engine.send("hb", engine.recv_channel("hb"))
+    other = peers.attached()
+    expect_lost(client, ids(requests))
+    with pytest.raises(Silence):
+        other.recv(timeout=0.3)
+
+
 def come_back(engine, peers, controller, begun):
     """Its connection is reset, and it comes by a new one."""
     engine.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
