@@ -164,6 +164,14 @@ class StockLoad(Load):
             else:
                 time.sleep(0.002)
 
+    def open_tasks(self):
+        """What the hub knows of those that are unanswered, a line each."""
+        keys = ["msg_id", "queue", "metadata", "engine_uuid", "submitted", "started", "completed", "result_metadata"]
+        ids = [i for _, result in self.pending for i in result.msg_ids]
+        known = {r["msg_id"]: r for r in self.client.db_query({"msg_id": {"$in": ids}}, keys=keys)} if ids else {}
+        return [f"{sent} {i} {'outstanding' if i in self.client.outstanding else 'not outstanding'} {known.get(i)}"
+                for sent, result in self.pending for i in result.msg_ids]
+
     def close(self):
         self.client.close()
 

@@ -57,6 +57,8 @@ def test_nothing_is_lost_and_nothing_runs_twice(name, tmp_path, capfd):
             print(f"\n{name}, seed {SEED}: {tally([t for load in loads for t in load.tasks], path)}; "
                   + ", ".join(f"{n} {what}" for what, n in sorted(trouble.counts.items())))
         (tmp_path / "trouble").write_text("\n".join(trouble.log))
+        if not is_settled:
+            (tmp_path / "open").write_text("\n".join(line for load in loads[:2] for line in load.open_tasks()))
         if is_settled:
             for load in loads:
                 load.close()
