@@ -21,6 +21,9 @@ struct map_slot {
 static_assert(sizeof(struct map_slot) == 24, "no octet of a slot is waste");
 
 #define SMALLEST 16
+#define RECENTS 32 /* keys whose hash is remembered */
+#define RECENT_MIN 16
+#define RECENT_MAX 64
 
 static const char dead;
 static uint64_t seed[2];
@@ -50,10 +53,9 @@ static inline void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-uint64_t map_hash(const void *key, size_t len)
+static uint64_t hash(const uint8_t *p, size_t len)
 {
     pthread_once(&seed_once, make_seed);
-    const uint8_t *p = key;
     uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
                      seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u};
     uint64_t word;
@@ -81,6 +83,34 @@ uint64_t map_hash(const void *key, size_t len)
     sip_round(v);
     sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* The same few keys come again and again: the id of the task that is dealt with, its client,
+ * its engine. */
+static _Thread_local struct recent {
+    uint64_t hash;
+    size_t len;
+    uint8_t key[RECENT_MAX];
+} recents[RECENTS];
+
+static struct recent *recent_of(const uint8_t *key, size_t len)
+{
+    uint32_t tail;
+    memcpy(&tail, key + len - sizeof(tail), sizeof(tail));
+    return &recents[(tail * 0x9e3779b1u) >> 27 & (RECENTS - 1)];
+}
+
+uint64_t map_hash(const void *key, size_t len)
+{
+    if (len < RECENT_MIN || len > RECENT_MAX)
+        return hash(key, len);
+    struct recent *r = recent_of(key, len);
+    if (r->len == len && memcmp(r->key, key, len) == 0)
+        return r->hash;
+    r->hash = hash(key, len);
+    r->len = len;
+    memcpy(r->key, key, len);
+    return r->hash;
 }
 
 static bool is_used(const struct map_slot *s)
