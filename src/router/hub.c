@@ -119,6 +119,7 @@ static void on_records_request(struct query *q)
             .frames = q->parts.wire,
             .n = q->parts.n_wire,
         };
+        sched_tell(q->r->sched);
         /* The mailer need not hold it back: it would do so until records reads the ring again,
          * which may be long after the answer, that went aside. */
         if (mailer_post(q->r, &letter, NULL) == 0)

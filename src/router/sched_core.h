@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The scheduler's inside, shared by its own files: sched_task.c (messages), task.c (a task's
- * life), task_memory.c, line.c (who waits), assign.c (who gets what), pace.c and recall.c
- * (hwm=auto), terms.c and depend.c (who may run where and when), task_reply.c (answers made
- * here). */
+ * life), task_memory.c, line.c (who waits), assign.c (who gets what), untold.c (who is told
+ * of it), pace.c and recall.c (hwm=auto), terms.c and depend.c (who may run where and when),
+ * task_reply.c (answers made here). */
 #ifndef ERSA_ROUTER_SCHED_CORE_H
 #define ERSA_ROUTER_SCHED_CORE_H
 
@@ -13,6 +13,7 @@
 #include "router/sched_task.h"
 #include "wire/seen.h"
 #include "router/task.h"
+#include "router/untold.h"
 #include "util/buf.h"
 #include "util/map.h"
 #include "util/slab.h"
@@ -43,6 +44,7 @@ struct sched {
     struct seen seen;
     struct places places;
     struct pacer pacer;
+    struct untold untold;
 
     struct map by_uuid;   /* engines that live or are leaving */
     struct map by_number; /* engines that live */

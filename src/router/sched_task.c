@@ -57,6 +57,7 @@ int sched_new(struct sched **ret, struct loop *l, struct session *session,
     buf_init(&s->scratch, ANSWER_MAX);
     buf_init(&s->recall_text, RECALL_TEXT_MAX);
     pacer_init(&s->pacer);
+    untold_init(&s->untold);
     s->settle_rest.fn = sched_settle_rest;
     list_init(&s->settle_rest.link);
     struct list *const lists[] = {&s->waiting, &s->engines, &s->decided};
@@ -82,6 +83,7 @@ void sched_free(struct sched *s)
     struct task *t;
     while ((t = map_next(&s->tasks, &pos)))
         task_free(s, t);
+    untold_fini(s);
     sched_engines_fini(s);
     loop_undefer(&s->settle_rest);
     policy_close(s->policy);
@@ -104,6 +106,7 @@ void sched_free(struct sched *s)
 void sched_trim(struct sched *s)
 {
     slabs_trim(&s->slabs);
+    untold_trim(&s->untold);
     map_trim(&s->tasks);
     map_trim(&s->accounts);
 }

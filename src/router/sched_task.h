@@ -46,8 +46,9 @@ struct sched_engine {
 
 enum sched_event {                 /* told to records and statistics */
                    TASK_SUBMITTED, /* m = request */
-                   TASK_ASSIGNED,  /* engine set */
-                   TASK_ENDED,     /* m = the final reply (also one made here) */
+                   TASK_ASSIGNED,  /* engine set; of those that stay there (untold.h) */
+                   TASK_SUCCEEDED, /* m = the final reply, which says `ok` */
+                   TASK_ENDED,     /* the same, but another one (also one made here) */
 };
 
 struct sched_ops {
@@ -59,8 +60,8 @@ struct sched_ops {
      * there any more. */
     void (*to_client)(void *ctx, struct slice client, const struct frame *frames, unsigned n,
                       struct sched_engine *source);
-    /* Comes before the message goes to engine or client. `engine_uuid` empty when there is
-     * none. Everything is borrowed for the call. */
+    /* What is received is told before it goes to engine or client. `engine_uuid` empty when
+     * there is none. Everything is borrowed for the call. */
     void (*event)(void *ctx, enum sched_event ev, struct slice msg_id, struct slice engine_uuid,
                   const struct parts *m);
 };
@@ -102,6 +103,9 @@ void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
  * counts. With the least load that is one task more; and a task that stands behind it may go to
  * who is idle. Any engine, added or not. */
 void sched_engine_taken(struct sched_engine *e, bool is_taken);
+
+/* What has not been told of tasks at engines is told now: somebody is about to ask. */
+void sched_tell(struct sched *s);
 
 /* Gives back memory that is kept for the next tasks. */
 void sched_trim(struct sched *s);

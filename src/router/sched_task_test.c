@@ -116,17 +116,15 @@ static void test_events_come_first_and_once(void **state)
     rig_add(r, 0);
     rig_submit(r, "a", "{}");
     rig_reply(r, 0, "a", RIG_OK);
-    assert_int_equal(r->n, 5);
+    assert_int_equal(r->n, 4);
     assert_int_equal(r->notes[0].event, TASK_SUBMITTED);
-    assert_int_equal(r->notes[1].event, TASK_ASSIGNED);
-    assert_string_equal(r->notes[1].first, "U0");
-    assert_int_equal(r->notes[2].kind, TO_ENGINE);
-    assert_int_equal(r->notes[2].n, 1);
-    assert_string_equal(r->notes[2].first, "C");
-    assert_int_equal(r->notes[3].event, TASK_ENDED);
-    assert_string_equal(r->notes[3].first, "U0");
-    assert_int_equal(r->notes[4].kind, TO_CLIENT);
-    assert_int_equal(r->notes[4].n, 1);
+    assert_int_equal(r->notes[1].kind, TO_ENGINE);
+    assert_int_equal(r->notes[1].n, 1);
+    assert_string_equal(r->notes[1].first, "C");
+    assert_int_equal(r->notes[2].event, TASK_SUCCEEDED);
+    assert_string_equal(r->notes[2].first, "U0");
+    assert_int_equal(r->notes[3].kind, TO_CLIENT);
+    assert_int_equal(r->notes[3].n, 1);
 }
 
 static void test_known_ids_are_refused(void **state)

@@ -59,6 +59,7 @@ static void leave(struct sched *s, struct task *t)
         break;
     case AT_ENGINE:
         list_remove(&t->link);
+        untold_remove(s, t);
         s->counts.sent--;
         stats_hist_add(&s->counts.engine_time, loop_now_ns(s->loop) - t->since_ns);
         t->since_ns = loop_now_ns(s->loop);
@@ -99,7 +100,8 @@ static void forward_answer(struct sched *s, struct task *t, const struct verdict
     const struct frame *reply = v->reply->frames + 1; /* behind the client's identity */
     unsigned n = v->reply->n - 1;
     struct frame uuid = {(const uint8_t *)e->uuid.data, e->uuid.len, NULL};
-    s->ops->event(s->ctx, TASK_ENDED, t->msg_id, e->uuid, v->parts);
+    bool is_ok = t->state == TASK_DONE || t->state == TASK_SPENT;
+    s->ops->event(s->ctx, is_ok ? TASK_SUCCEEDED : TASK_ENDED, t->msg_id, e->uuid, v->parts);
     if (!s->policy->ops->is_relay) {
         reply = sched_vec(s, uuid, reply, n++);
         if (!reply)
@@ -146,7 +148,7 @@ static void send_to_engine(struct sched *s, struct task *t, const struct verdict
     t->begun = !e->tells_begun;
     s->counts.sent++;
     sched_load_add(s, e, t->request.bytes);
-    s->ops->event(s->ctx, TASK_ASSIGNED, t->msg_id, e->uuid, NULL);
+    untold_add(s, t);
     s->ops->to_engine(s->ctx, e, task_frames(s, t), t->request.n);
 }
 
@@ -238,6 +240,7 @@ static void answer_failed(struct sched *s, struct task *t, const struct verdict 
 /* Its own engine will answer too, and is busy until then. */
 static void answer_and_stay(struct sched *s, struct task *t, const struct verdict *v)
 {
+    untold_remove(s, t);
     forward_answer(s, t, v);
     settle_id(s, t, SEEN_OK, v->engine);
 }

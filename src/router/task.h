@@ -65,10 +65,12 @@ struct task {
     unsigned n_front;    /* frames of `request` before the delimiter */
     enum task_state state;
     enum task_place where;
-    bool begun;            /* its engine has begun it, or would not tell */
-    bool is_unwanted;      /* a client does not want it any more */
-    bool resumed;          /* has waited its time already: before those that have not */
-    bool is_large;         /* task_memory.c: in no slab */
+    bool begun;       /* its engine has begun it, or would not tell */
+    bool is_unwanted; /* a client does not want it any more */
+    bool resumed;     /* has waited its time already: before those that have not */
+    bool is_large;    /* task_memory.c: in no slab */
+    bool is_untold;   /* untold.h; and where it is there */
+    uint32_t untold_number;
     struct packed request; /* [client, identities..., <IDS|MSG>, ...]; must be the last */
 };
 

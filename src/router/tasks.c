@@ -51,6 +51,7 @@ static void on_event(void *ctx, enum sched_event ev, struct slice msg_id,
     static const enum mail_type types[] = {
         [TASK_SUBMITTED] = MAIL_REQUEST,
         [TASK_ASSIGNED] = MAIL_ASSIGNED,
+        [TASK_SUCCEEDED] = MAIL_RESULT,
         [TASK_ENDED] = MAIL_RESULT,
     };
     struct router *r = ctx;
@@ -61,10 +62,10 @@ static void on_event(void *ctx, enum sched_event ev, struct slice msg_id,
         letter.n = m->n_wire;
     }
     mailer_post(r, &letter, r->task_source);
-    struct engine *e = ev == TASK_ENDED && engine_uuid.len
-                           ? registry_by_uuid(&r->registry, engine_uuid)
-                           : NULL;
-    if (e && !is_aborted(m->metadata))
+    bool has_run = ev == TASK_SUCCEEDED ||
+                   (ev == TASK_ENDED && engine_uuid.len && !is_aborted(m->metadata));
+    struct engine *e = has_run ? registry_by_uuid(&r->registry, engine_uuid) : NULL;
+    if (e)
         ledger_complete(e, msg_id);
 }
 

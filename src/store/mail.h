@@ -12,7 +12,7 @@
 enum mail_type {
     /* router -> records */
     MAIL_REQUEST, /* a request was accepted: message, queue ("mux" or "task"), engine for mux */
-    MAIL_ASSIGNED,    /* a task went to an engine */
+    MAIL_ASSIGNED,    /* a task is at an engine, and not for a moment */
     MAIL_RESULT,      /* a reply: message; engine */
     MAIL_ENGINE_LOST, /* a mux request was closed because its engine is gone; `peer`: its number
                        */
