@@ -192,15 +192,16 @@ static void test_text_goes_before_records(void **state)
         put_number(st, i, 1, true);
         struct store_record r = {.set = 0};
         set_text(&r, F_msg_id, id);
-        memset(text + sprintf(text, "{\"status\": \"%s\", \"ename\": \"E\", \"x\": \"",
-                              i ? "error" : "ok"),
-               'x', n);
-        strcat(text, "\"}");
+        char head[64];
+        size_t len = (size_t)snprintf(head, sizeof(head),
+                                      "{\"status\": \"%s\", \"ename\": \"E\", \"x\": \"",
+                                      i ? "error" : "ok");
+        memcpy(text, head, len);
+        memset(text + len, 'x', n);
+        memcpy(text + len + n, "\"}", 3);
         set_text(&r, i < 2 ? F_result_content : F_content, text);
         set_text(&r, F_label, "label");
         put(st, &r);
-        text[0] = 0;
-        memset(text, 0, n + 64);
     }
     assert_int_equal(count(st), 30);
     struct store_record r = get(st, "0");
