@@ -17,6 +17,7 @@
 #define PROBES \
     16 /* changes that are tried one by one before it is believed that none is taken */
 #define TRIES 10
+#define PROBE_COLLECTION "ersa_probe"
 
 struct mongo_writer {
     pthread_t thread;
@@ -24,6 +25,7 @@ struct mongo_writer {
     pthread_cond_t changed;
     mongoc_client_t *client;
     mongoc_collection_t *collection;
+    char *database; /* owned */
     struct store_limits limits;
     int64_t limits_ms; /* when they are looked at next */
     unsigned tries;    /* of this batch, which the server answers and does not take */
@@ -109,26 +111,35 @@ static bool is_answer(const bson_error_t *error)
            error->domain != MONGOC_ERROR_SERVER_SELECTION;
 }
 
-/* Whether it takes a change that concerns no record. */
+/* Whether it takes anything: a document of a collection beside. One that is out of room, or
+ * whose user may only read, refuses that as well. */
 static bool takes_changes(struct mongo_writer *w)
 {
-    bson_t *selector = BCON_NEW("msg_id", BCON_NULL);
-    bson_t *update = BCON_NEW("$set", "{", "msg_id", BCON_NULL, "}");
-    bool ok = mongoc_collection_update_one(w->collection, selector, update, NULL, NULL, NULL);
+    mongoc_collection_t *beside =
+        mongoc_client_get_collection(w->client, w->database, PROBE_COLLECTION);
+    bson_t *selector = BCON_NEW("_id", BCON_INT32(0));
+    bson_t *update = BCON_NEW("$inc", "{", "tried", BCON_INT32(1), "}");
+    bson_t *upsert = BCON_NEW("upsert", BCON_BOOL(true));
+    bool ok = mongoc_collection_update_one(beside, selector, update, upsert, NULL, NULL);
+    if (ok)
+        mongoc_collection_delete_one(beside, selector, NULL, NULL, NULL);
+    mongoc_collection_destroy(beside);
     bson_destroy(selector);
     bson_destroy(update);
+    bson_destroy(upsert);
     return ok;
 }
 
 /* The server refuses a batch as a whole, so each change is tried alone: those that it refuses
  * while it takes others must not keep the rest waiting. Where it takes none it may be out of
- * order: next time it is others that are tried first. */
+ * order: next time it is others that are tried first, and after TRIES all of them, if it takes
+ * something else by then. */
 static int64_t write_singly(struct mongo_writer *w, const struct mongo_change *batch, size_t n,
                             bson_error_t *error)
 {
     size_t first = (size_t)w->tries * PROBES % n;
     int64_t refused = 0;
-    bool takes = n <= PROBES && w->tries >= TRIES && takes_changes(w);
+    bool takes = w->tries >= TRIES && takes_changes(w);
     w->tries++;
     for (size_t i = 0; i < n; i++) {
         bson_error_t reason = {0};
@@ -183,72 +194,6 @@ static void serve_batch(struct mongo_writer *w)
     pthread_cond_broadcast(&w->changed);
 }
 
-/* Limits */
-
-static void delete_where(struct mongo_writer *w, bson_t *selector)
-{
-    bson_error_t error;
-    if (!mongoc_collection_delete_many(w->collection, selector, NULL, NULL, &error))
-        log_debug("records::old task records are not dropped: %s", error.message);
-    bson_destroy(selector);
-}
-
-/* The id of the record that has `skip` older ones; false: none. */
-static bool find_boundary(struct mongo_writer *w, int64_t skip, bson_oid_t *ret)
-{
-    bson_t *opts =
-        BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}", "skip", BCON_INT64(skip), "limit",
-                 BCON_INT64(1), "projection", "{", "_id", BCON_INT32(1), "}");
-    bson_t all = BSON_INITIALIZER;
-    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(w->collection, &all, opts, NULL);
-    const bson_t *doc;
-    bson_iter_t it;
-    bool found = mongoc_cursor_next(cursor, &doc) && bson_iter_init_find(&it, doc, "_id") &&
-                 BSON_ITER_HOLDS_OID(&it);
-    if (found)
-        bson_oid_copy(bson_iter_oid(&it), ret);
-    mongoc_cursor_destroy(cursor);
-    bson_destroy(opts);
-    return found;
-}
-
-/* Octets of all documents, and how many there are. */
-static bool measure(struct mongo_writer *w, double *ret_bytes, double *ret_n)
-{
-    bson_t *command = BCON_NEW("collStats", BCON_UTF8(MONGO_COLLECTION)), reply;
-    bson_iter_t it;
-    bson_error_t error;
-    bool ok = mongoc_collection_command_simple(w->collection, command, NULL, &reply, &error);
-    *ret_bytes = *ret_n = 0;
-    if (ok && bson_iter_init_find(&it, &reply, "size"))
-        *ret_bytes = (double)bson_iter_as_int64(&it);
-    if (ok && bson_iter_init_find(&it, &reply, "count"))
-        *ret_n = (double)bson_iter_as_int64(&it);
-    bson_destroy(&reply);
-    bson_destroy(command);
-    return ok;
-}
-
-static void keep_limits(struct mongo_writer *w)
-{
-    const struct store_limits *l = &w->limits;
-    double bytes, n, kept = 1 - l->cull, drop = 0;
-    bson_oid_t boundary;
-    if (l->max_age_s)
-        delete_where(w, BCON_NEW("submitted", "{", "$lt",
-                                 BCON_DATE_TIME(clock_utc_us() / 1000 - l->max_age_s * 1000),
-                                 "}"));
-    if ((!l->records && !l->bytes) || !measure(w, &bytes, &n))
-        return;
-    if (l->records && n > (double)l->records)
-        drop = n - kept * (double)l->records;
-    if (l->bytes && bytes > (double)l->bytes &&
-        n * (1 - kept * (double)l->bytes / bytes) > drop)
-        drop = n * (1 - kept * (double)l->bytes / bytes);
-    if (drop >= 1 && find_boundary(w, (int64_t)drop, &boundary))
-        delete_where(w, BCON_NEW("_id", "{", "$lt", BCON_OID(&boundary), "}"));
-}
-
 /* The thread */
 
 static void *run(void *arg)
@@ -260,7 +205,7 @@ static void *run(void *arg)
             serve_batch(w);
         } else if (clock_mono_ms() >= w->limits_ms) {
             pthread_mutex_unlock(&w->lock);
-            keep_limits(w);
+            mongo_keep_limits(w->collection, &w->limits);
             pthread_mutex_lock(&w->lock);
             w->limits_ms = clock_mono_ms() + LIMITS_MS;
         } else {
@@ -318,7 +263,8 @@ int mongo_writer_start(struct mongo_writer **ret, const mongoc_uri_t *uri, const
     if (!w)
         return err_set(err, ERSA_ENOMEM, "out of memory");
     w->limits = *limits;
-    w->client = mongoc_client_new_from_uri(uri);
+    w->database = strdup(database);
+    w->client = w->database ? mongoc_client_new_from_uri(uri) : NULL;
     w->collection =
         w->client ? mongoc_client_get_collection(w->client, database, MONGO_COLLECTION) : NULL;
     pthread_mutex_init(&w->lock, NULL);
@@ -329,6 +275,7 @@ int mongo_writer_start(struct mongo_writer **ret, const mongoc_uri_t *uri, const
     if (!w->collection || pthread_create(&w->thread, NULL, run, w) != 0) {
         mongoc_collection_destroy(w->collection);
         mongoc_client_destroy(w->client);
+        free(w->database);
         free(w);
         return err_set(err, ERSA_EIO, "the thread that writes to MongoDB was not started");
     }
@@ -354,5 +301,6 @@ void mongo_writer_stop(struct mongo_writer *w)
     mongoc_client_destroy(w->client);
     pthread_cond_destroy(&w->changed);
     pthread_mutex_destroy(&w->lock);
+    free(w->database);
     free(w);
 }

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 
+import bson
+import pymongo
 import pytest
 from clusters import Cluster
 from conftest import ROOT, mongo_args
@@ -15,6 +17,17 @@ from processes import wait_until
 from test_sqlite import BUFFERS, WHEN, record
 
 BUILD = os.environ.get("ERSA_BUILD", str(ROOT / "build"))
+
+
+def wait_for(path):
+    import os
+    import time
+    while not os.path.exists(path):
+        time.sleep(0.02)
+    return "passed"
+
+
+wait_for.__module__ = "__main__"
 
 
 def reference(server, database):
@@ -122,6 +135,33 @@ def test_limits(mongodb, tmp_path):
         client.wait(timeout=30)
         wait_until(lambda: len(client.hub_history()) <= 20, "limit")
         assert client.hub_history()[-1] == ids[-1]
+
+
+def test_limits_take_what_is_done_first(mongodb, tmp_path):
+    """A task that runs for long is the oldest, and keeps its record."""
+    with controller(tmp_path, mongodb, "done_first", "--MongoDB.record_limit=20") as cluster, cluster.client() as client:
+        gate = tmp_path / "gate"
+        slow = client[0].apply_async(wait_for, str(gate))
+        wait_until(lambda: client.hub_history() == slow.msg_ids, "its record")
+        known = reference(mongodb, "done_first")  # 60 tasks of another life, that are done
+        for i in range(60):
+            known.add_record(f"id{i}", record(i, completed=WHEN))
+        wait_until(lambda: len(client.hub_history()) <= 20, "limit")
+        assert slow.msg_ids[0] in client.hub_history()
+        gate.touch()
+        assert slow.get(timeout=30) == "passed"
+        assert client.db_query({"msg_id": slow.msg_ids[0]}, keys=["completed"])[0]["completed"]
+        assert "gone from the server" not in cluster.controller.output()
+
+
+def test_output_of_nobody_grows_old(mongodb, tmp_path):
+    """Records that were never requested have no date: their age is that of their id."""
+    rows = pymongo.MongoClient(mongodb.uri)["aged"]["task_records"]
+    old = bson.ObjectId.from_datetime(datetime.datetime(2020, 1, 1))
+    rows.insert_many([{"_id": old, "msg_id": "old", "submitted": None}, {"msg_id": "new", "submitted": None}])
+    with controller(tmp_path, mongodb, "aged", "--MongoDB.max_age=3600"):
+        wait_until(lambda: not rows.count_documents({"msg_id": "old"}), "its end")
+        assert rows.count_documents({"msg_id": "new"}) == 1
 
 
 def test_no_server(tmp_path):

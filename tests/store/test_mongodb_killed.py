@@ -5,6 +5,7 @@ whatever it had not acknowledged is written again, and what it acknowledged and 
 Few tasks at a time: the server of these tests can't read back what changes while it writes very much."""
 import collections
 import contextlib
+import signal
 import socket
 import socketserver
 import struct
@@ -14,6 +15,7 @@ import types
 
 import bson
 import ipyparallel as ipp
+import pymongo
 import pytest
 from conftest import MongoServer
 from ipyparallel.error import RemoteError
@@ -190,3 +192,21 @@ def test_what_the_server_never_takes_keeps_nobody_waiting(server, tmp_path):
             told = wait_until(lambda: history(client), "an answer")
             assert {t.msg_ids[0] for t in good} <= told and bad.msg_ids[0] not in told
         assert "not this" in cluster.controller.output()
+
+
+def test_a_batch_of_which_nothing_is_taken(server, tmp_path):
+    """However many changes there are: after some tries those go that the server refuses while it takes something else."""
+    n = 40
+    with fussy(server) as front, controller(tmp_path, front, engines=1) as cluster, cluster.client() as client:
+        view = client.load_balanced_view()
+        server.signal(signal.SIGSTOP)  # so that they come as one batch
+        with view.temp_flags(label="poison"):
+            bad = [view.apply_async(abs, -1) for _ in range(n)]
+        assert [t.get(PATIENCE_S) for t in bad] == [1] * n
+        server.signal(signal.SIGCONT)
+        wait_until(lambda: figure(cluster, "ersa_store_lost_changes_total") >= n, "changes that are given up", PATIENCE_S)
+        good = view.apply_async(abs, -1)
+        good.get(PATIENCE_S)
+        assert good.msg_ids[0] in wait_until(lambda: history(client), "an answer")
+        assert "ersa_probe" not in pymongo.MongoClient(server.uri)["away"].list_collection_names() or \
+            pymongo.MongoClient(server.uri)["away"]["ersa_probe"].count_documents({}) == 0
