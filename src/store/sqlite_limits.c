@@ -5,6 +5,7 @@
 #include "store/query_sql.h"
 #include "store/sqlite_impl.h"
 #include "util/clock.h"
+#include "util/err.h"
 
 #define AGE_PERIOD_MS 1000
 #define DROP_ROWS 512     /* in one statement */
@@ -59,13 +60,19 @@ static int64_t delete_rows(struct sqlite_store *s, const char *where, const char
     return rc < 0 ? rc : gone;
 }
 
-#define DONE_FIRST "completed IS NOT NULL OR submitted IS NULL ORDER BY rowid"
-#define ANY "1 ORDER BY rowid"
-
+/* What is done first, but never the newest. */
 static int64_t delete_oldest(struct sqlite_store *s, uint64_t n, struct ersa_error *err)
 {
-    int64_t gone = delete_rows(s, DONE_FIRST, NULL, n, err);
-    return gone ? gone : delete_rows(s, ANY, NULL, n, err);
+    static const char *const kinds[] = {"(completed IS NOT NULL OR submitted IS NULL)", "1"};
+    int64_t gone = 0;
+    for (int i = 0; i < 2 && gone == 0; i++) {
+        char *where = sqlite3_mprintf("%s AND rowid<(SELECT max(rowid) FROM %s) ORDER BY rowid",
+                                      kinds[i], s->table);
+        gone = where ? delete_rows(s, where, NULL, n, err)
+                     : err_set(err, ERSA_ENOMEM, "out of memory");
+        sqlite3_free(where);
+    }
+    return gone;
 }
 
 /* Records without a date are as old as the next one that has one. */
@@ -94,14 +101,22 @@ static struct share share_of(uint64_t limit, double cull)
     return (struct share){limit, limit - (drop >= 1 ? (uint64_t)drop : limit > 0)};
 }
 
+/* How many rows to drop next, when so many freed so much and this is too much still. */
+static uint64_t next_step(int64_t rows, uint64_t freed, uint64_t too_much)
+{
+    uint64_t n = freed ? too_much * (uint64_t)rows / freed : DROP_ROWS / 8;
+    return n < 1 ? 1 : n < DROP_ROWS / 8 ? n : DROP_ROWS / 8;
+}
+
 /* 1: more is to be dropped than there was time for. */
 int sqlite_keep_limits(struct sqlite_store *s, struct ersa_error *err)
 {
     int64_t until = clock_mono_ms() + DROP_BUDGET_MS, gone = 1;
     struct share rows = share_of(s->limits.records, s->limits.cull),
                  bytes = share_of(s->limits.bytes, s->limits.cull);
+    uint64_t used = bytes.limit ? bytes_used(s) : 0, step = 1;
     bool too_many = rows.limit && (uint64_t)s->n_rows > rows.limit,
-         too_large = bytes.limit && bytes_used(s) > bytes.limit,
+         too_large = bytes.limit && used > bytes.limit,
          too_old = s->limits.max_age_s && clock_mono_ms() >= s->aged_ms;
     while (gone > 0 && (too_many || too_large || too_old) && clock_mono_ms() < until) {
         if (too_many) {
@@ -109,8 +124,12 @@ int sqlite_keep_limits(struct sqlite_store *s, struct ersa_error *err)
             gone = delete_oldest(s, n < DROP_ROWS ? n : DROP_ROWS, err);
             too_many = (uint64_t)s->n_rows > rows.left;
         } else if (too_large) {
-            gone = delete_oldest(s, DROP_ROWS / 8, err);
-            too_large = bytes_used(s) > bytes.left;
+            gone = delete_oldest(s, step, err);
+            uint64_t before = used;
+            used = bytes_used(s);
+            too_large = used > bytes.left;
+            if (too_large)
+                step = next_step(gone, before > used ? before - used : 0, used - bytes.left);
         } else {
             gone = delete_aged(s, err);
             too_old = gone > 0;

@@ -132,6 +132,43 @@ static void test_limits_of_a_database(void **state)
     st->ops->close(st);
 }
 
+/* Large records: no more of them go than have to, and never the newest. */
+static void test_limit_of_large_records(void **state)
+{
+    size_t n = 500000;
+    char *data = calloc(1, 40 * n);
+    struct slice buffer = {data, n};
+    struct store_limits limits = {.bytes = 8 << 20, .cull = 0.2};
+    remove_database();
+    struct store *st = reopen_sqlite(&limits, 0);
+    for (int i = 0; i < 30; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "%d", i);
+        struct store_record r = request(id, i);
+        r.set |= STORE_FIELD(F_buffers);
+        r.v[F_buffers].binary = (struct store_binary){&buffer, 1};
+        set_date(&r, F_completed, i);
+        put(st, &r);
+        tick_all(st);
+        assert_in_range(count(st), i < 12 ? i + 1 : 10, 17);
+    }
+    buffer.len = 40 * n;
+    struct store_record r = request("large", 40);
+    r.set |= STORE_FIELD(F_buffers);
+    r.v[F_buffers].binary = (struct store_binary){&buffer, 1};
+    set_date(&r, F_completed, 40);
+    put(st, &r);
+    tick_all(st);
+    r = get(st, "large");
+    assert_int_equal(r.v[F_buffers].binary.items[0].len, 40 * n);
+    assert_int_equal(count(st), 1);
+    put_number(st, 41, 8, true);
+    tick_all(st);
+    assert_history(st, "41 ");
+    st->ops->close(st);
+    free(data);
+}
+
 static void test_age(void **state)
 {
     struct store_limits limits = {.max_age_s = 3600};
@@ -264,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_locked_by_somebody_else),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_limits_of_a_database),
+        cmocka_unit_test(test_limit_of_large_records),
         cmocka_unit_test(test_age),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_unusable_file),
