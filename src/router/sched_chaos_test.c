@@ -5,7 +5,7 @@
 #include "router/sched_rig.h"
 #include "router/task.h"
 
-enum { TASKS = 300, DAYS = 60 };
+enum { TASKS = 300, DAYS = 90 };
 
 struct day {
     struct rig *r;
@@ -115,8 +115,13 @@ static void answer(struct day *d)
     char id[64];
     memcpy(id, d->running[i].id, sizeof(id));
     d->running[i] = d->running[--d->n_running];
-    if (engine >= 0 && d->r->engines[engine].e.sched)
-        rig_reply(d->r, engine, id, outcomes[roll(d, 4)]);
+    if (engine < 0 || !d->r->engines[engine].e.sched)
+        return;
+    const char *outcome = outcomes[roll(d, 4)];
+    if (d->r->engines[engine].done)
+        rig_reply_of_nobody(d->r, engine, id, outcome);
+    else
+        rig_reply(d->r, engine, id, outcome);
 }
 
 static void begin(struct day *d)
@@ -139,7 +144,8 @@ static void come_or_go(struct day *d)
         rig_gone(d->r, i, roll(d, 2), "a reason");
     } else if (!e->e.sched || e->done) {
         d->is_up[i] = true;
-        rig_add(d->r, i);
+        e->done = 0;
+        (roll(d, 3) ? rig_add : rig_add_stock)(d->r, i);
     }
 }
 
@@ -195,8 +201,10 @@ static void test_days(void **state)
         unsigned weight;
     } acts[] = {{submit, 32},   {answer, 24},   {begin, 10}, {come_or_go, 4},
                 {abort_one, 2}, {give_back, 4}, {take, 4}};
+    static const char *const schemes[] = {"leastload", "lru",      "plainrandom",
+                                          "twobin",    "weighted", "pure"};
     for (unsigned day = 0; day < DAYS; day++) {
-        struct sched_config cfg = {.scheme = "leastload",
+        struct sched_config cfg = {.scheme = schemes[day / 5 % 6],
                                    .hwm = day % 5 == 4 ? HWM_AUTO : day % 5,
                                    .grace_report_ms = 200,
                                    .grace_lost_ms = 5000};
