@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Captures a conversation of a stock client and a stock engine with a stock controller:
 
-    .venv-ref/bin/python tests/proto/capture.py tests/proto/captured/new.jsonl
+    .venv-ref/bin/python tests/proto/capture.py tests/proto/captured/new.jsonl [plain | broadcast]
 
 Run by the interpreter whose `ipyparallel` is to be heard. The controller listens on 127.0.0.1; a proxy on 127.0.0.2 with the
-same ports stands in between, and the peers' connection files name that address. What is said is below, in `converse`."""
+same ports stands in between, and the peers' connection files name that address. What is said is below, in `converse` and
+`broadcast`."""
 import json
 import os
 import pathlib
@@ -143,7 +144,39 @@ def converse(rc, start_engine):
     rc.close()
 
 
-def main(target):
+def broadcast(rc, start_engine):
+    """Two engines, plain and coalescing; then one of them leaves."""
+    first = start_engine()
+    wait_until(lambda: len(rc.ids) == 1, "an engine")
+    second = start_engine()
+    wait_until(lambda: len(rc.ids) == 2, "two engines")
+    for is_coalescing in (False, True):
+        view = rc.broadcast_view(is_coalescing=is_coalescing)
+        assert view.apply_sync(square, 7) == [49, 49]
+        view.push({"a": is_coalescing}, block=True)
+        assert view.pull("a", block=True) == [is_coalescing] * 2
+        ar = view.execute("print('heard'); b = not a", silent=False, block=False)
+        ar.get(DEADLINE_S)
+        wait_until(lambda ar=ar: "".join(ar.stdout).count("heard") == 2, "output")
+        assert view.pull("b", block=True) == [not is_coalescing] * 2
+        # One engine: which failure stands for all is our own decision.
+        try:
+            rc.broadcast_view(targets=[1], is_coalescing=is_coalescing).apply_sync(fail)
+        except Exception as e:
+            assert "ZeroDivisionError" in type(e).__name__ + repr(e) + str(e)
+    rc.queue_status()
+    second.send_signal(signal.SIGTERM)
+    second.wait(DEADLINE_S)
+    wait_until(lambda: len(rc.ids) == 1, "the second engine's end")
+    for is_coalescing in (False, True):
+        assert rc.broadcast_view(is_coalescing=is_coalescing).apply_sync(square, 3) == [9]
+    first.send_signal(signal.SIGTERM)
+    first.wait(DEADLINE_S)
+    wait_until(lambda: not rc.ids, "the first engine's end")
+    rc.close()
+
+
+def main(target, converse):
     import ipyparallel
     env = dict(os.environ, IPP_SESSION_KEY=KEY)
     with tempfile.TemporaryDirectory() as folder:
@@ -184,4 +217,4 @@ def main(target):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]).resolve())
+    main(pathlib.Path(sys.argv[1]).resolve(), {"plain": converse, "broadcast": broadcast}[(*sys.argv[2:], "plain")[0]])
