@@ -44,10 +44,13 @@ const struct option_def options_engine[] = {
      .inert = true,
      .help = "Pause before registration, times the rank, from rank 100 on; not needed here"},
     {P, "IPEngine", "sshserver", OPT_TEXT, .alias = "ssh",
-     .help = "[user@]host[:port] to tunnel through: what the connection file says"},
-    {P, "IPEngine", "sshkey", OPT_TEXT, .alias = "sshkey", .help = "Key file for the tunnel"},
+     .help =
+         "[user@]host[:port] to tunnel through: what the connection file says. There are no "
+         "tunnels yet: an engine that would need one ends with an error"},
+    {P, "IPEngine", "sshkey", OPT_TEXT, .alias = "sshkey", .inert = true,
+     .help = "Key file for the tunnel; there are no tunnels yet"},
     {P, "IPEngine", "paramiko", OPT_BOOL, .preset = "false", .inert = true,
-     .help = "Make the tunnel with paramiko"},
+     .help = "Make the tunnel with paramiko; there are no tunnels yet"},
     {P, "IPEngine", "curve_serverkey", OPT_TEXT, .env = "IPP_CURVE_SERVERKEY",
      .help = "The controller's public key (Z85), where the connection file has none"},
     {P, "IPEngine", "curve_secretkey", OPT_SECRET, .env = "IPP_CURVE_SECRETKEY",

@@ -294,6 +294,8 @@ static void print_class_template(FILE *out, enum program program, const char *cl
         if (!(d->programs & program) || strcmp(d->cls, cls) != 0)
             continue;
         print_wrapped(out, "## ", d->help);
+        if (d->inert)
+            fputs("#  (accepted, without effect)\n", out);
         if (d->choices)
             fprintf(out, "#  Choices: %s\n", d->choices);
         fputs("#  Default: ", out);

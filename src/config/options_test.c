@@ -272,14 +272,23 @@ static void test_json_values(void **state)
     options_free(o);
 }
 
-static void test_inert_is_told(void **state)
+static void expect_told(enum program program, const char *word)
 {
-    struct options *o = fresh(PROG_CONTROLLER);
+    struct options *o = fresh(program);
     struct ersa_error err;
-    assert_int_equal(PARSE(o, &err, "--usethreads"), 0);
+    assert_int_equal(PARSE(o, &err, word), 0);
     assert_int_equal(options_warnings(o)->n, 1);
     assert_non_null(strstr(options_warnings(o)->items[0], "no effect"));
     options_free(o);
+}
+
+static void test_without_effect_is_told(void **state)
+{
+    expect_told(PROG_CONTROLLER, "--usethreads");
+    expect_told(PROG_ENGINE, "--sshkey=/home/me/.ssh/id");
+    expect_told(PROG_ENGINE, "--Session.signature_scheme=hmac-sha512"); /* the file says it */
+    expect_told(PROG_CONTROLLER, "--Session.buffer_threshold=1M");
+    expect_told(PROG_CLUSTER_STOP, "--LocalControllerLauncher.output_limit=5");
 }
 
 int main(void)
@@ -299,7 +308,7 @@ int main(void)
         T(test_sections),
         T(test_former_names),
         T(test_json_values),
-        T(test_inert_is_told),
+        T(test_without_effect_is_told),
     };
     (void)in_test_dir;
     return cmocka_run_group_tests(tests, NULL, NULL);

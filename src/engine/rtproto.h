@@ -18,7 +18,7 @@
 #define RT_ENV_FD "ERSA_RUNTIME_FD"
 #define RT_SHM_MIN 65536u
 #define RT_PARTS_MAX 1000000u
-#define RT_INLINE_MAX (64u << 20) /* inline octets of one message */
+#define RT_INLINE_MAX (64u << 20)      /* inline octets of one message */
 #define RT_LAST_WORDS "ersa.runtime: " /* begins a line on stderr that says why it ends */
 
 struct rt_head {
