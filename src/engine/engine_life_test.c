@@ -128,18 +128,23 @@ static void test_lost_connection(void **state)
     (void)a;
 }
 
-/* Until the kernel of this host has closed the end at that port: it got our reset. */
-static void wait_for_reset(unsigned port)
+static unsigned port_of(const char *address)
+{
+    return (unsigned)atoi(strrchr(address, ':') + 1);
+}
+
+/* Until the kernel of this host has closed its end of the connection: it got our reset. */
+static void wait_for_reset(unsigned port, unsigned our_port)
 {
     int64_t deadline = clock_mono_ms() + WAIT_MS;
-    char line[256], end[16];
-    snprintf(end, sizeof(end), "0100007F:%04X ", port);
+    char line[256], ends[40];
+    snprintf(ends, sizeof(ends), " 0100007F:%04X 0100007F:%04X ", port, our_port);
     for (bool is_there = true; is_there; usleep(1000)) {
         FILE *f = fopen("/proc/net/tcp", "r");
         assert_non_null(f);
         is_there = false;
         while (fgets(line, sizeof(line), f))
-            is_there |= strstr(line, end) && strstr(line, end) < line + 16;
+            is_there |= strstr(line, ends) != NULL;
         fclose(f);
         assert_true(clock_mono_ms() < deadline);
     }
@@ -156,9 +161,10 @@ static void test_tasks_taken_away_while_stopped(void **state)
     expect(f, "control", "connect_reply"); /* so both have arrived */
     kill(f->pid, SIGSTOP);
     pass_gate(); /* the first one is done meanwhile */
-    unsigned port = (unsigned)atoi(strrchr(peer_address(f->engine), ':') + 1);
+    unsigned port = port_of(peer_address(f->engine));
+    unsigned our_port = port_of(peer_own_address(f->engine));
     peer_reset(f->engine);
-    wait_for_reset(port);
+    wait_for_reset(port, our_port);
     kill(f->pid, SIGCONT);
     struct got g = expect(f, "query", "registration_request");
     json_t *content = json_parse(g.parts.content, NULL);
