@@ -100,7 +100,8 @@ int sqlite_keep_limits(struct sqlite_store *s, struct ersa_error *err);
 /* sqlite_open.c */
 int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *cfg,
                      struct ersa_error *err);
-int sqlite_open_table(struct sqlite_store *s, const char *table, struct ersa_error *err);
+int sqlite_open_table(struct sqlite_store *s, const char *path, const char *table,
+                      struct ersa_error *err);
 
 /* sqlite_checkpoint.c; for a database with a write-ahead log. */
 struct checkpointer;

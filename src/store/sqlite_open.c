@@ -47,32 +47,55 @@ static int make_file(const char *path, struct ersa_error *err)
     return 0;
 }
 
+/* The first value, "" when there is none; SQLite's result. */
 static int read_text(struct sqlite_store *s, const char *sql, char *ret, size_t cap)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL);
+    ret[0] = 0;
     if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         const unsigned char *text = sqlite3_column_text(stmt, 0);
         snprintf(ret, cap, "%s", text ? (const char *)text : "");
-    } else {
-        ret[0] = 0;
     }
-    sqlite3_finalize(stmt);
-    return rc;
+    int ended = sqlite3_finalize(stmt); /* what went wrong in the step */
+    return rc == SQLITE_OK ? ended : rc;
 }
 
 static int set_journal(struct sqlite_store *s, const char *path, struct ersa_error *err)
 {
     char mode[16] = "";
     bool network = is_network(path);
-    if (!network)
-        read_text(s, "PRAGMA journal_mode=WAL", mode, sizeof(mode));
+    if (!network && read_text(s, "PRAGMA journal_mode=WAL", mode, sizeof(mode)) != SQLITE_OK)
+        return sqlite_error(s, err, "the database of task records");
     s->has_log = strcmp(mode, "wal") == 0;
     if (s->has_log)
         return 0;
     log_warn("%s: %s, so records are written with a plain journal, more slowly", path,
              network ? "on a network file system" : "there can be no write-ahead log here");
     return sqlite_run(s, "PRAGMA journal_mode=TRUNCATE", err);
+}
+
+/* Adds whose fault it is, and what can be done. */
+static int tell_unusable(struct sqlite_store *s, const char *path, int rc,
+                         struct ersa_error *err)
+{
+    static const struct {
+        int code;
+        const char *advice;
+    } rows[] = {
+        {SQLITE_BUSY, "another program holds a lock on it and must end first"},
+        {SQLITE_NOTADB, "move it away, or name another file by SQLiteDB.filename"},
+        {SQLITE_CORRUPT, "move it away, or name another file by SQLiteDB.filename"},
+        {SQLITE_READONLY, "file and folder must be writable"},
+        {SQLITE_CANTOPEN, "file and folder must be writable"},
+    };
+    int code = s->db ? sqlite3_errcode(s->db) & 0xff : SQLITE_OK;
+    char why[sizeof(err->text)];
+    snprintf(why, sizeof(why), "%s", err ? err->text : "");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].code == code)
+            return err_set(err, rc, "%s: %s: %s", path, why, rows[i].advice);
+    return err_set(err, rc, "%s: %s", path, why);
 }
 
 int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *cfg,
@@ -105,7 +128,7 @@ int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *c
     }
     if (rc == 0 && read_text(s, "PRAGMA page_size", number, sizeof(number)) == SQLITE_OK)
         s->page_bytes = atoll(number);
-    return rc < 0 ? err_prefix(err, rc, "%s", cfg->path) : 0;
+    return rc < 0 ? tell_unusable(s, cfg->path, rc, err) : 0;
 }
 
 /* Tables */
@@ -214,7 +237,8 @@ static int try_table(struct sqlite_store *s, const char *name, struct ersa_error
     return rc < 0 ? rc : adopt_table(s, name, err);
 }
 
-int sqlite_open_table(struct sqlite_store *s, const char *table, struct ersa_error *err)
+int sqlite_open_table(struct sqlite_store *s, const char *path, const char *table,
+                      struct ersa_error *err)
 {
     int rc = try_table(s, table, err);
     for (int i = 1; i < TABLES_MAX && rc == ERSA_EEXIST; i++) {
@@ -225,6 +249,7 @@ int sqlite_open_table(struct sqlite_store *s, const char *table, struct ersa_err
         sqlite3_free(name);
     }
     if (rc == ERSA_EEXIST)
-        return err_set(err, rc, "no table %s, %s_1, ... has our columns", table, table);
-    return rc;
+        return err_set(err, rc, "%s: no table %s, %s_1, ... has our columns", path, table,
+                       table);
+    return rc < 0 ? tell_unusable(s, path, rc, err) : 0;
 }

@@ -309,8 +309,18 @@ __attribute__((constructor)) static void hide_counters(void)
 /* It can't be started again once it was cleaned up. */
 static pthread_once_t library = PTHREAD_ONCE_INIT;
 
+/* What the library has to say goes to our log. */
+static void on_log(mongoc_log_level_t level, const char *domain, const char *message, void *ctx)
+{
+    if (level <= MONGOC_LOG_LEVEL_WARNING)
+        log_warn("records::MongoDB: %s", message);
+    else
+        log_debug("records::MongoDB: %s: %s", domain, message);
+}
+
 static void start_library(void)
 {
+    mongoc_log_set_handler(on_log, NULL);
     mongoc_init();
     atexit(mongoc_cleanup);
 }

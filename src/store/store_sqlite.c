@@ -325,7 +325,7 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
     buf_init(&s->blobs[1], BLOB_MAX);
     int rc = sqlite_open_file(s, cfg, err);
     if (rc == 0)
-        rc = sqlite_open_table(s, cfg->table, err);
+        rc = sqlite_open_table(s, cfg->path, cfg->table, err);
     if (rc == 0 && feed_open(&s->feed, s) < 0)
         rc = err_set(err, ERSA_ENOMEM, "out of memory");
     s->path = sqlite3_mprintf("%s", cfg->path);

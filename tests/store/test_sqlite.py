@@ -169,10 +169,36 @@ def test_full_disk(tmp_path):
         assert cluster.controller.output().count("further ones are only counted") == 1
 
 
-def test_unusable_database(tmp_path):
-    (tmp_path / "tasks.db").write_text("no database" * 1000)
-    with pytest.raises(AssertionError, match="file is not a database"), controller(tmp_path):
+def make_no_database(path):
+    path.write_text("no database" * 1000)
+
+
+def make_part_of_one(path):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE t(x)")
+    os.truncate(path, 1000)
+
+
+def make_folder(path):
+    path.mkdir()
+
+
+@pytest.mark.parametrize("make, why", [
+    (make_no_database, "file is not a database: move it away"), (make_part_of_one, "malformed: move it away"),
+    (make_folder, "Is a directory")])
+def test_unusable_database(tmp_path, make, why):
+    path = tmp_path / "tasks.db"
+    make(path)
+    with pytest.raises(AssertionError, match=f"{path}: .*{why}"), controller(tmp_path):
         pass
+
+
+def test_database_that_is_locked_at_the_start(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)) as lock:
+        lock.execute("PRAGMA journal_mode=WAL")
+        lock.execute("BEGIN IMMEDIATE")
+        with pytest.raises(AssertionError, match="tasks.db: .*locked: another program holds a lock"), controller(tmp_path):
+            pass
 
 
 @contextlib.contextmanager
