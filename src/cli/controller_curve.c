@@ -23,7 +23,7 @@ static bool is_exposed(const struct controller_setup *s)
 static int decide(const struct controller_setup *s, const struct options *o, bool is_reused,
                   bool *ret, struct ersa_error *err)
 {
-    bool is_given = options_origin(o, OPTION) != FROM_DEFAULT;
+    bool is_given = options_is_set(o, OPTION); /* None is as good as not configured */
     bool was_on = is_reused && s->client.curve_serverkey;
     *ret = is_given ? options_bool(o, OPTION) : is_reused ? was_on : is_exposed(s);
     if (is_reused && *ret != was_on)
@@ -70,9 +70,8 @@ int controller_curve(struct controller_setup *s, const struct options *o, bool i
         if (is_exposed(s))
             log_critical("CURVE is off (%s), and more than this machine can reach the ports: "
                          "all that is sent can be read on its way",
-                         options_origin(o, OPTION) != FROM_DEFAULT
-                             ? options_where(o, OPTION)
-                             : "as in the connection files");
+                         options_is_set(o, OPTION) ? options_where(o, OPTION)
+                                                   : "as in the connection files");
         return 0;
     }
     rc = find_pair(s, o, is_reused, err);

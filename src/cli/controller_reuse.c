@@ -127,6 +127,24 @@ static int reuse_ipc_dir(const char *interface, struct ersa_error *err)
     return 0;
 }
 
+/* Peers know the address of the files. An option that names another one is not forgotten in
+ * silence: who gives it wants to be reached there. */
+static void warn_of_address(const struct options *o, const char *side_option,
+                            const char *interface)
+{
+    const char *name = options_is_set(o, side_option) && *options_text(o, side_option)
+                           ? side_option
+                           : "IPController.ip";
+    CLEANUP(free_ptr) char *address = NULL;
+    if (options_origin(o, name) == FROM_DEFAULT || strncmp(interface, "tcp://", 6) != 0 ||
+        connection_bind_address(&address, options_text(o, name), NULL) < 0 ||
+        strcmp(address, interface + 6) == 0)
+        return;
+    log_warn("%s has no effect: the connection files are used again, and name %s; remove both, "
+             "or start without --reuse",
+             options_where(o, name), interface);
+}
+
 int controller_reuse(struct controller_setup *s, const struct options *o,
                      struct ersa_error *err)
 {
@@ -141,5 +159,9 @@ int controller_reuse(struct controller_setup *s, const struct options *o,
         rc = reuse_ipc_dir(s->client.interface, err);
     if (rc == 0 && reuse_ports(s) < 0)
         rc = err_set(err, ERSA_ENOMEM, "out of memory");
+    if (rc == 0) {
+        warn_of_address(o, "IPController.engine_ip", s->engine.interface);
+        warn_of_address(o, "IPController.client_ip", s->client.interface);
+    }
     return rc;
 }

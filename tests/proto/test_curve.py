@@ -166,6 +166,13 @@ def test_off_stays_off_and_is_told(start_controller):
     assert "CRITICAL | CURVE is off" in c.log()
 
 
+def test_none_leaves_it_to_the_addresses(start_controller, tmp_path):
+    for args, is_on in ([], False), (["--ip=*"], True):
+        c = start_controller(*args, "--IPController.enable_curve=None")
+        assert bool(c.client_info["curve_serverkey"]) is is_on
+        assert "CURVE is off" not in c.log()
+
+
 def test_many_come_at_once(curve, make_peers):
     peers = make_peers(curve)
     client = peers.client()

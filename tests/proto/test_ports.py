@@ -224,6 +224,19 @@ def listening(number):
     return socket.create_server(("127.0.0.1", number))
 
 
+def test_address_of_the_files_stays_with_reuse(start_controller):
+    """Peers know it; an option that names another one is not passed over in silence."""
+    first = start_controller("--reuse")
+    first.stop()
+    for i, ip in enumerate(["127.0.0.3", "localhost"], 2):
+        again = Controller(first.profile.parent, f"--ip={ip}", "--reuse")
+        wait_until(lambda: again.log().count("Task scheduler started") == i, what="start")
+        again.read_files()
+        again.stop()
+        assert again.client_info["interface"] == "tcp://127.0.0.1"
+    assert again.log().count("has no effect: ") == again.log().count("--ip=127.0.0.3 has no effect: ") == 2
+
+
 @three_goes
 def test_numbers_that_somebody_keeps_are_passed_over(start_controller, make_peers):
     """At any place of a pool, and without a wait."""
