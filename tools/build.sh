@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Configures (once) and builds one of the build folders; quiet when there is nothing to do.
+# Configures (once, and when .venv has got another Python) and builds one of the build folders; quiet when there is nothing to do.
 #
 #     tools/build.sh build | build-clang | build-asan | build-tsan | build-bench | build-fuzz | build-cov
 #     tools/build.sh build-ANYNAME[-asan|-bench]      a folder of your own, built alike
@@ -22,11 +22,15 @@ case $dir in
     build-*) cc=gcc; opts= ;;
     *) echo "build: no such folder: $dir" >&2; exit 2 ;;
 esac
+version=$("$py" -VV) # the extension is for this one
 if [ ! -f "$dir/build.ninja" ]; then
     # shellcheck disable=SC2086  # words on purpose
     CC=$cc meson setup "$dir" -Dpython="$py" $opts >"$dir.log" 2>&1 || { cat "$dir.log" >&2; exit 1; }
     mv "$dir.log" "$dir/setup.log"
+elif [ "$version" != "$(cat "$dir/python-version" 2>/dev/null)" ]; then
+    meson setup --reconfigure "$dir" >"$dir/setup.log" 2>&1 || { cat "$dir/setup.log" >&2; exit 1; }
 fi
+printf '%s\n' "$version" >"$dir/python-version"
 out=$(ninja -C "$dir" "$@" 2>&1) || { printf '%s\n' "$out" | tail -n 60 >&2; exit 1; }
 case $out in
     *"no work to do"*) ;;

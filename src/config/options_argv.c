@@ -234,10 +234,32 @@ static int set_alias(struct options *o, struct words *w, struct argument *a, boo
     return 0;
 }
 
+/* Aliases and flags are short names of one program: those of one that is started want their
+ * long name, or a place behind "--". */
+static const struct option_def *find_switch(unsigned programs, const char *name)
+{
+    struct slice sets;
+    for (size_t i = 0; i < options_n_defs(); i++) {
+        const struct option_def *d = options_def(i);
+        if ((d->programs & programs) && (has_alias(d, name) || has_flag(d, name, &sets)))
+            return d;
+    }
+    return NULL;
+}
+
 static int unknown(const struct options *o, const struct argument *a, struct ersa_error *err)
 {
-    const char *near = nearest_switch(options_program(o), a->name);
+    unsigned started = started_by(options_program(o));
+    const struct option_def *others = find_switch(started, a->name);
     const char *dashes = a->word[1] == '-' ? "--" : "-";
+    if (others && others->programs & started & PROG_CONTROLLER)
+        return err_set(err, ERSA_ENOENT,
+                       "unknown option %s%s; the controller has it: put it behind --", dashes,
+                       a->name);
+    if (others)
+        return err_set(err, ERSA_ENOENT, "unknown option %s%s; did you mean --%s.%s?", dashes,
+                       a->name, others->cls, others->trait);
+    const char *near = nearest_switch(options_program(o), a->name);
     return near ? err_set(err, ERSA_ENOENT, "unknown option %s%s; did you mean --%s?", dashes,
                           a->name, near)
                 : err_set(err, ERSA_ENOENT, "unknown option %s%s", dashes, a->name);

@@ -127,6 +127,16 @@ static void test_unknown_names_the_nearest(void **state)
     refuses(PROG_CONTROLLER, r, sizeof(r) / sizeof(r[0]));
 }
 
+static void test_unknown_names_whose_it_is(void **state)
+{
+    static const struct refusal r[] = {
+        {"--sqlitedb", 2, "unknown option --sqlitedb; the controller has it: put it behind --"},
+        {"--hwm=3", 2, "the controller has it"},
+        {"--python=/opt/python3", 2, "--python; did you mean --IPEngine.python?"},
+    };
+    refuses(PROG_CLUSTER_START, r, sizeof(r) / sizeof(r[0]));
+}
+
 static void test_auto(void **state)
 {
     struct options *o = fresh(PROG_CONTROLLER);
@@ -301,6 +311,7 @@ int main(void)
         T(test_lists_grow),
         T(test_units),
         T(test_unknown_names_the_nearest),
+        T(test_unknown_names_whose_it_is),
         T(test_auto),
         T(test_bad_values),
         T(test_secrets_stay_secret),
