@@ -153,12 +153,13 @@ def read_message(sock):
 
 
 class Fussy(socketserver.BaseRequestHandler):
-    """In front of a server: refuses commands to write anything with "poison" in it, as a whole."""
+    """In front of a server: refuses commands as a whole, those to write anything with "poison" in it."""
 
     def handle(self):
         with socket.create_connection(self.server.behind) as behind, contextlib.suppress(OSError):
             while message := read_message(self.request):
-                if b"poison" in message:
+                if self.server.refuses(message):
+                    self.server.refused += 1
                     document = bson.encode({"ok": 0.0, "errmsg": "not this", "code": 8, "codeName": "UnknownError"})
                     answer = struct.pack("<iiiiib", 21 + len(document), 1, *struct.unpack_from("<i", message, 4), 2013, 0, 0)
                     self.request.sendall(answer + document)
@@ -172,8 +173,10 @@ def fussy(server):
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Fussy) as front:
         front.daemon_threads = True
         front.behind = ("127.0.0.1", server.port)
+        front.refuses = lambda message: b"poison" in message
+        front.refused = 0
         threading.Thread(target=front.serve_forever, daemon=True).start()
-        yield types.SimpleNamespace(uri=f"mongodb://127.0.0.1:{front.server_address[1]}")
+        yield types.SimpleNamespace(uri=f"mongodb://127.0.0.1:{front.server_address[1]}", server=front)
         front.shutdown()
 
 
@@ -210,3 +213,16 @@ def test_a_batch_of_which_nothing_is_taken(server, tmp_path):
         assert good.msg_ids[0] in wait_until(lambda: history(client), "an answer")
         assert "ersa_probe" not in pymongo.MongoClient(server.uri)["away"].list_collection_names() or \
             pymongo.MongoClient(server.uri)["away"]["ersa_probe"].count_documents({}) == 0
+
+
+def test_a_server_that_takes_nothing_at_all(server, tmp_path):
+    """Its disk is full, or its user may only read by now: that passes, and nothing is given up."""
+    with fussy(server) as front, controller(tmp_path, front, engines=1) as cluster, cluster.client() as client:
+        view = client.load_balanced_view()
+        front.server.refuses = lambda message: b"$set" in message or b"$inc" in message
+        tasks = [view.apply_async(abs, -1) for _ in range(5)]
+        assert [t.get(PATIENCE_S) for t in tasks] == [1] * 5
+        wait_until(lambda: front.server.refused > 75, "more tries than any change is worth", PATIENCE_S)  # six each time, then a probe
+        front.server.refuses = lambda message: False
+        assert {t.msg_ids[0] for t in tasks} == wait_until(lambda: history(client), "an answer")
+        assert figure(cluster, "ersa_store_lost_changes_total") == 0
