@@ -14,6 +14,7 @@
 #include "wire/json.h"
 
 #define ID_MAX 512 /* octets of a message id or type */
+#define UUID_MAX 255
 
 struct waiting {
     struct list link; /* in the engine's list, by age */
@@ -95,15 +96,17 @@ static void tell_scheduler_of_abort(struct router *r, const struct parts *p)
 }
 
 /* The refusal is the request's result, for its client and for the records. */
-static void answer_refused(struct router *r, struct engine *e, enum channel ch, struct link *to,
-                           struct slice msg_id, struct frame own[SESSION_FRAMES])
+static void answer_refused(struct router *r, struct slice uuid, enum channel ch,
+                           struct link *to, struct slice msg_id,
+                           struct frame own[SESSION_FRAMES])
 {
-    struct frame front = {(const uint8_t *)e->uuid.data, e->uuid.len, NULL};
-    if (ch == CH_MUX) {
+    struct engine *e = registry_by_uuid(&r->registry, uuid); /* else it was not recorded */
+    struct frame front = {(const uint8_t *)uuid.data, uuid.len, NULL};
+    if (e && ch == CH_MUX) {
         struct letter letter = {.type = MAIL_RESULT,
                                 .queue = 'm',
                                 .msg_id = msg_id,
-                                .engine = e->uuid,
+                                .engine = uuid,
                                 .frames = own,
                                 .n = SESSION_FRAMES};
         mailer_post(r, &letter, NULL);
@@ -114,7 +117,7 @@ static void answer_refused(struct router *r, struct engine *e, enum channel ch, 
         link_send(to, all, SESSION_FRAMES + 1, NULL);
 }
 
-static void refuse(struct router *r, struct engine *e, enum channel ch, struct slice client,
+static void refuse(struct router *r, struct slice uuid, enum channel ch, struct slice client,
                    const struct parts *p)
 {
     struct head h;
@@ -122,11 +125,11 @@ static void refuse(struct router *r, struct engine *e, enum channel ch, struct s
     if (!read_head(p->header, &h) || !reply_type(h.msg_type, type))
         return;
     snprintf(sentence, sizeof(sentence), "Engine b'%.*s' is not connected: '%.*s' was not sent",
-             SLICE_FMT(e->uuid), SLICE_FMT(h.msg_id));
+             SLICE_FMT(uuid), SLICE_FMT(h.msg_id));
     clock_iso(clock_utc_us(), date);
     json_t *content = error_content("EngineError", sentence);
-    json_t *metadata = json_pack("{s:s, s:s%, s:s}", "status", "error", "engine", e->uuid.data,
-                                 e->uuid.len, "date", date);
+    json_t *metadata = json_pack("{s:s, s:o, s:s}", "status", "error", "engine",
+                                 json_lossy(uuid), "date", date);
     char *content_text = json_text(content), *metadata_text = json_text(metadata);
     struct frame own[SESSION_FRAMES];
     struct outgoing o = {.msg_type = type, .parent = p->header};
@@ -134,7 +137,7 @@ static void refuse(struct router *r, struct engine *e, enum channel ch, struct s
         o.content = (struct slice){content_text, strlen(content_text)};
         o.metadata = (struct slice){metadata_text, strlen(metadata_text)};
         if (router_compose(r, &o, own) == 0)
-            answer_refused(r, e, ch, ports_find(r, client_route(ch), client), h.msg_id, own);
+            answer_refused(r, uuid, ch, ports_find(r, client_route(ch), client), h.msg_id, own);
     }
     free(content_text);
     free(metadata_text);
@@ -162,7 +165,7 @@ static void fail_waiting(struct router *r, struct engine *e, struct waiting *w)
     if (w->channel == CH_BROADCAST)
         broadcast_undelivered(r->broadcast, e, w->msg->frames, w->msg->n);
     else if (w->channel != CH_TASK && parts_split(w->msg->frames + 1, w->msg->n - 1, &p) == 0)
-        refuse(r, e, w->channel, frame_slice(w->msg->frames), &p);
+        refuse(r, e->uuid, w->channel, frame_slice(w->msg->frames), &p);
     free_waiting(r, e, w);
 }
 
@@ -240,6 +243,13 @@ void direct_to_engine(struct engine *e, enum channel ch, const struct frame *fra
         wait_for_engine(engine_router(e), e, ch, frames, n, source);
 }
 
+/* Its clients have been told of its end, and wait for nothing that was under way. A client that
+ * heard of it while it was about to send knows of no engine to wait for. */
+static bool is_past(const struct link *to)
+{
+    return to->engine && to->engine->state == ENGINE_GONE;
+}
+
 void direct_from_client(struct link *l, const struct msg *m)
 {
     struct router *r = l->router;
@@ -273,10 +283,13 @@ void direct_from_client(struct link *l, const struct msg *m)
     struct link *to = ports_find(r, ch == CH_MUX ? RT_MUX_ENGINE : RT_CONTROL_ENGINE, uuid);
     if (!to)
         to = ports_find(r, RT_ATTACH, uuid);
-    if (to)
+    if (to && !(ch == CH_MUX && is_past(to))) {
         link_send_channel(to, ch, out, m->n, l);
-    else
-        link_reject(l, REJECT_UNROUTABLE);
+        return;
+    }
+    link_reject(l, REJECT_UNROUTABLE);
+    if (uuid.len <= UUID_MAX)
+        refuse(r, uuid, ch, client, &p);
 }
 
 void direct_on_connected(struct engine *e)

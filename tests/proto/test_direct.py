@@ -65,13 +65,6 @@ def test_reply_goes_to_who_asked(client, engine, peers):
     assert client.recv(client.mux).parent == mine and other.recv(other.mux).parent == theirs
 
 
-def test_engine_that_does_not_exist(client, engine, controller):
-    with silence(client.mux):
-        client.send_mux(new_uuid())
-    header = client.send_mux(engine.uuid)
-    assert header_of(receive(engine, "mux")) == header
-
-
 def test_request_for_an_engine_that_is_being_registered_waits(client, peers):
     engine = peers.stock(register=False)
     engine.query.send_multipart(engine.registration())
@@ -221,6 +214,37 @@ def test_engine_that_stopped_reading_and_is_given_up_holds_back_nobody(start_con
     client.wait_engines(1)
     header = flooder.send_mux(other.uuid)
     assert header_of(other.recv(channel="mux")) == header
+
+
+def expect_refused(client, header, engine_uuid):
+    reply = client.recv(client.mux)
+    assert (reply.type, reply.parent) == ("apply_reply", header)
+    assert (reply.content["status"], reply.content["ename"]) == ("error", "EngineError")
+    assert engine_uuid in reply.content["evalue"] and header["msg_id"] in reply.content["evalue"]
+    assert reply.metadata["engine"] == engine_uuid
+
+
+@pytest.mark.parametrize("end", ["never was", "gone", "silent"])
+def test_request_for_an_engine_that_has_ended_is_answered(start_controller, make_peers, end):
+    """A stock client that hears of the end while it is about to send waits for this answer alone."""
+    peers = make_peers(start_controller("--ping=100", "--HeartMonitor.max_heartmonitor_misses=3"))
+    client, uuid = peers.client(), "nobody"
+    if end != "never was":
+        engine = peers.raw() if end == "silent" else peers.attached()
+        uuid = engine.uuid
+        client.wait_engines(1)
+        if end == "gone":
+            engine.unregister()
+        client.wait_engines(0)
+    header = client.send_mux(uuid)
+    expect_refused(client, header, uuid)
+
+
+def test_what_has_no_reply_gets_none_from_nobody(client):
+    client.send_mux(new_uuid(), msg_type="comm_msg")
+    client.send_mux("x" * 300)
+    header = client.send_mux("nobody")
+    expect_refused(client, header, "nobody")
 
 
 def test_engine_killed_by_its_connections_end(client, peers):
