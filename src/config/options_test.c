@@ -282,7 +282,7 @@ static void test_json_values(void **state)
     options_free(o);
 }
 
-static void expect_told(enum program program, const char *word)
+static void expect_told(enum program program, char *word)
 {
     struct options *o = fresh(program);
     struct ersa_error err;
