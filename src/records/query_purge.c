@@ -22,26 +22,44 @@ static int collect(void *ctx, const struct store_record *rec)
 }
 
 /* What is not there, or is never kept, is no failure. */
-static int drop_one(struct query *q, struct slice id)
+static int drop_each(struct query *q, const struct slice *ids, size_t n, struct ersa_error *err)
+{
+    const struct store_ops *ops = q->r->st->ops;
+    if (ops->drop_many)
+        return ops->drop_many(q->r->st, ids, n, err);
+    for (size_t i = 0; i < n; i++) {
+        int rc = ops->drop(q->r->st, ids[i], err);
+        if (rc < 0 && rc != ERSA_ENOENT)
+            return rc;
+    }
+    return 0;
+}
+
+static int drop_all(struct query *q, const struct slice *ids, size_t n)
 {
     struct ersa_error err = {0};
-    int rc = q->r->keeps ? q->r->st->ops->drop(q->r->st, id, &err) : 0;
-    if (rc < 0 && rc != ERSA_ENOENT)
-        return query_fail_store(q, rc, &err);
-    if (seen_get(&q->r->seen, id) == SEEN_OK)
-        seen_set(&q->r->seen, id, SEEN_NEVER);
-    return 0;
+    int rc = q->r->keeps ? drop_each(q, ids, n, &err) : 0;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (seen_get(&q->r->seen, ids[i]) == SEEN_OK)
+            seen_set(&q->r->seen, ids[i], SEEN_NEVER);
+    return rc < 0 ? query_fail_store(q, rc, &err) : 0;
 }
 
 static int drop_collected(struct query *q, const struct buf *ids)
 {
     uint32_t len;
-    int rc = 0;
-    for (size_t at = 0; at < ids->len && rc == 0; at += len) {
+    size_t n = 0, at;
+    for (at = 0; at < ids->len; at += sizeof(len) + len, n++)
         memcpy(&len, ids->data + at, sizeof(len));
-        at += sizeof(len);
-        rc = drop_one(q, (struct slice){(const char *)ids->data + at, len});
+    struct slice *list = calloc(n + 1, sizeof(*list));
+    if (!list)
+        return ERSA_ENOMEM;
+    for (at = 0, n = 0; at < ids->len; at += sizeof(len) + len) {
+        memcpy(&len, ids->data + at, sizeof(len));
+        list[n++] = (struct slice){(const char *)ids->data + at + sizeof(len), len};
     }
+    int rc = drop_all(q, list, n);
+    free(list);
     return rc;
 }
 
@@ -79,19 +97,23 @@ static struct slice string_of(const json_t *j)
 
 static int purge_listed(struct query *q, const json_t *ids)
 {
-    size_t i;
+    size_t i, n = 0;
     json_t *id;
-    int rc = 0;
     json_array_foreach(ids, i, id)
     {
         if (json_is_string(id) && seen_get(&q->r->seen, string_of(id)) == SEEN_OPEN)
             return fail_about(q, "IndexError", "msg pending: ", id);
     }
+    struct slice *list = calloc(json_array_size(ids) + 1, sizeof(*list));
+    if (!list)
+        return ERSA_ENOMEM;
     json_array_foreach(ids, i, id)
     {
-        if (rc == 0 && json_is_string(id))
-            rc = drop_one(q, string_of(id));
+        if (json_is_string(id))
+            list[n++] = string_of(id);
     }
+    int rc = drop_all(q, list, n);
+    free(list);
     return rc;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the MongoDB store: query_bson.c (queries), mongo_docs.c (records and
  * documents), mongo_queue.c (what waits), mongo_writer.c (the thread that writes),
- * mongo_limits.c (what is dropped), store_mongo.c (the seam). */
+ * mongo_drop.c and mongo_limits.c (what is dropped), store_mongo.c (the seam). */
 #ifndef ERSA_STORE_MONGO_IMPL_H
 #define ERSA_STORE_MONGO_IMPL_H
 
@@ -70,6 +70,11 @@ bool mongo_queue_drop(struct mongo_store *s, struct slice id);
 
 /* mongo_writer.c: changes go in batches to a thread of their own, which tries until the server
  * has taken them; limits are kept there too. */
+
+/* mongo_drop.c */
+int mongo_drop(struct store *st, struct slice msg_id, struct ersa_error *err);
+int mongo_drop_many(struct store *st, const struct slice *ids, size_t n,
+                    struct ersa_error *err);
 
 /* mongo_limits.c: in the writer's thread, now and then. */
 void mongo_keep_limits(mongoc_collection_t *c, const struct store_limits *l);

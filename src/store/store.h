@@ -94,6 +94,9 @@ struct store_ops {
     int (*get)(struct store *st, struct slice msg_id, uint32_t fields, struct store_record *ret,
                struct ersa_error *err);
     int (*drop)(struct store *st, struct slice msg_id, struct ersa_error *err);
+    /* Many at once; those that are not there are no failure. NULL: drop() does as well. */
+    int (*drop_many)(struct store *st, const struct slice *ids, size_t n,
+                     struct ersa_error *err);
     /* Ids by `submitted`, oldest first; records without that date are left out. */
     int (*history)(struct store *st, void (*fn)(void *ctx, struct slice msg_id), void *ctx,
                    struct ersa_error *err);

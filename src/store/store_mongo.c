@@ -146,28 +146,6 @@ static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
     return fetch(s, msg_id, fields, ret, err);
 }
 
-static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err)
-{
-    struct mongo_store *s = mongo_of(st);
-    bson_t filter = BSON_INITIALIZER, reply;
-    bson_error_t error;
-    bson_iter_t it;
-    keep_free(&s->kept);
-    if (!mongo_writer_wait(s->writer, MONGO_ANSWER_MS))
-        return err_set(err, ERSA_ETIMEDOUT, "MongoDB does not answer");
-    bson_append_utf8(&filter, "msg_id", -1, msg_id.data, (int)msg_id.len);
-    bool ok = mongoc_collection_delete_one(s->collection, &filter, NULL, &reply, &error);
-    bool found =
-        bson_iter_init_find(&it, &reply, "deletedCount") && bson_iter_as_int64(&it) > 0;
-    bson_destroy(&reply);
-    bson_destroy(&filter);
-    if (!ok)
-        return err_set(err, ERSA_EIO, "MongoDB: %s", error.message);
-    found |= mongo_queue_drop(s, msg_id);
-    seen_set(&s->known, msg_id, SEEN_NEVER);
-    return found ? 0 : err_set(err, ERSA_ENOENT, "no such record");
-}
-
 static int end_cursor(mongoc_cursor_t *cursor, int rc, struct ersa_error *err)
 {
     bson_error_t error;
@@ -266,7 +244,8 @@ static const struct store_ops ops = {
     .update = on_update,
     .append = on_append,
     .get = on_get,
-    .drop = on_drop,
+    .drop = mongo_drop,
+    .drop_many = mongo_drop_many,
     .history = on_history,
     .find = on_find,
     .tick = on_tick,

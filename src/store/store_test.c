@@ -276,6 +276,46 @@ static void check_finding_in_every_case(struct store *st)
     buf_fini(&many);
 }
 
+/* Written or not, there or not. */
+static void check_dropping_many(struct store *st)
+{
+    static char texts[2500][8];
+    static struct slice ids[2500];
+    if (!st->ops->drop_many)
+        return;
+    for (int i = 0; i < 2500; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "%d", i);
+        ids[i] = s(texts[i]);
+        if (i == 1000)
+            assert_int_equal(count(st), 1000);
+        if (i < 2000)
+            put_number(st, i, 8, i % 2);
+    }
+    assert_int_equal(st->ops->drop_many(st, ids + 1, 2499, NULL), 0);
+    assert_history(st, "0 ");
+    assert_int_equal(st->ops->drop_many(st, ids, 0, NULL), 0);
+    struct store_record r = request("7", 7); /* the id is free again */
+    put(st, &r);
+    assert_history(st, "0 7 ");
+}
+
+/* Zeros, and output that comes to what is written. */
+static void check_odd_streams(struct store *st)
+{
+    struct store_record r = request("a", 1);
+    put(st, &r);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(st->ops->append(st, s("a"), F_stdout, (struct slice){"a\0b", 3}, NULL),
+                         0);
+        assert_int_equal(
+            st->ops->append(st, s("a"), F_stderr, (struct slice){"\xc3\xa9\n", 3}, NULL), 0);
+        assert_history(st, "a ");
+    }
+    r = get(st, "a");
+    assert_true(slice_eq(r.v[F_stdout].text, (struct slice){"a\0ba\0ba\0b", 9}));
+    assert_text(&r, F_stderr, "\xc3\xa9\n\xc3\xa9\n\xc3\xa9\n");
+}
+
 /* Null is what a reply shows as null, or a table has no value for. */
 static void check_finding_what_is_empty(struct store *st)
 {
@@ -381,6 +421,8 @@ static void test_stores_that_keep(void **state)
     run_on(true, check_finding);
     run_on(true, check_finding_odd_texts);
     run_on(true, check_finding_in_every_case);
+    run_on(true, check_dropping_many);
+    run_on(true, check_odd_streams);
     run_on(true, check_finding_what_is_empty);
     run_on(true, check_odd_objects);
 }

@@ -226,3 +226,17 @@ def test_a_server_that_takes_nothing_at_all(server, tmp_path):
         front.server.refuses = lambda message: False
         assert {t.msg_ids[0] for t in tasks} == wait_until(lambda: history(client), "an answer")
         assert figure(cluster, "ersa_store_lost_changes_total") == 0
+
+
+def test_a_purge_is_a_few_commands(server, tmp_path):
+    """However many records there are: a message each would hold up everybody else."""
+    n = 300
+    with fussy(server) as front, controller(tmp_path, front, engines=1) as cluster, cluster.client() as client:
+        ids = [r.msg_ids[0] for r in [client[0].apply_async(abs, -1) for _ in range(n)]]
+        client.wait(timeout=PATIENCE_S)
+        assert set(ids) == wait_until(lambda: history(client), "an answer")
+        deletes = []
+        front.server.refuses = lambda message: b"delete" in message and deletes.append(message)
+        client.purge_hub_results(ids[:n // 2])
+        client.purge_hub_results("all")
+        assert client.hub_history() == [] and 2 <= len(deletes) < 10
