@@ -362,8 +362,9 @@ int controller_publish(struct controller_setup *s, const struct router *r,
 void controller_setup_end(struct controller_setup *s)
 {
     if (s->are_written && !s->keep_files) {
-        unlink(s->client_path);
-        unlink(s->engine_path);
+        if (!writer_remove_own(s->client_path, false, s->client.controller))
+            s->keeps_pair = false; /* of keys: it is the other one's */
+        writer_remove_own(s->engine_path, true, s->engine.controller);
     }
     controller_curve_end(s);
     if (s->ipc_dir && !s->keep_files)

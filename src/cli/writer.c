@@ -57,6 +57,21 @@ void writer_remove_stale(const char *path, bool engine_side)
     connection_info_fini(&c);
 }
 
+bool writer_remove_own(const char *path, bool engine_side, const json_t *self)
+{
+    struct connection_info c;
+    bool is_own = true;
+    if (connection_file_read(path, engine_side, &c, NULL) == 0) {
+        is_own = json_equal(c.controller, self);
+        connection_info_fini(&c);
+    }
+    if (is_own)
+        unlink(path);
+    else
+        log_warn("%s stays: another controller has written it", path);
+    return is_own;
+}
+
 void writer_tidy(const struct profile *p, const char *cluster_id)
 {
     for (int engine_side = 0; engine_side < 2; engine_side++) {

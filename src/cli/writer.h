@@ -16,6 +16,9 @@ json_t *writer_self(void);
 bool writer_is_gone(const struct connection_info *c);
 /* Removes the file if its writer is gone and did not want it kept. */
 void writer_remove_stale(const char *path, bool engine_side);
+/* Removes a file that `self` has written. False: it is another controller's by now (on another
+ * host, perhaps, with the same home directory), and stays. */
+bool writer_remove_own(const char *path, bool engine_side, const json_t *self);
 /* Both files of the cluster. */
 void writer_tidy(const struct profile *p, const char *cluster_id);
 

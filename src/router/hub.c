@@ -32,7 +32,8 @@ static void on_shutdown_request(struct query *q)
     log_critical("hub::Shutting down on the request of a client");
     hub_reply(q, "shutdown_reply", json_pack("{s:s}", "status", "ok"));
     notify(r, "shutdown_notification", q->parent, json_pack("{s:s}", "status", "ok"));
-    loop_after(r->loop, &r->hub.shutdown, MS_TO_NS(SHUTDOWN_MS));
+    if (!timer_is_set(&r->hub.shutdown)) /* who asks again and again puts nothing off */
+        loop_after(r->loop, &r->hub.shutdown, MS_TO_NS(SHUTDOWN_MS));
 }
 
 static void on_become_dask_request(struct query *q)

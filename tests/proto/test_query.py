@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness import DELIMITER, Session, header_of, raw_recv, silence
+from harness import DELIMITER, Session, header_of, raw_recv, silence, wait_until
 
 
 def test_connection_request(client, peers):
@@ -140,3 +140,31 @@ def test_shutdown_request(start_controller, make_peers):
     assert client.wait_notified("shutdown_notification").content == {"status": "ok"}
     assert controller.process.wait(10) == 0
     assert not controller.path("client").exists() and not controller.path("engine").exists()
+
+
+def test_shutdown_is_not_put_off_by_asking_again(start_controller, make_peers):
+    """Whoever waits for its end asks until it is there."""
+    controller = start_controller("--ping=200")
+    client = make_peers(controller).client()
+    client.query("shutdown_request")
+
+    def is_over():
+        client.query_socket.send_multipart(client.session.pack("shutdown_request"))
+        return controller.process.poll() is not None
+    wait_until(is_over, what="end")
+    assert controller.process.returncode == 0
+
+
+@pytest.mark.parametrize("args", [[], ["--IPController.enable_curve=True"]], ids=["plain", "curve"])
+def test_files_of_another_controller_stay(start_controller, args):
+    """One on another host, with the same home directory, has written them anew."""
+    controller = start_controller(*args)
+    for side in ("client", "engine"):
+        info = json.loads(controller.path(side).read_text())
+        info["ersa"]["controller"]["host"] = "another.example"
+        controller.path(side).write_text(json.dumps(info))
+    assert controller.stop() == 0
+    assert controller.path("client").exists() and controller.path("engine").exists()
+    key_file = controller.path("client").with_name("ipcontroller-curve.key")
+    assert key_file.exists() is bool(args)
+    assert "another controller has written it" in controller.log()
