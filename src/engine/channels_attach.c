@@ -86,7 +86,7 @@ static int serve(struct channels *c, int64_t id, struct ersa_error *err)
     return 0;
 }
 
-static bool is_up(const struct channels *c)
+static bool is_served(const struct channels *c)
 {
     return c->attached;
 }
@@ -139,8 +139,7 @@ const struct channel_set channels_attach = {
     .is_one = true,
     .open = open_set,
     .serve = serve,
-    .is_up = is_up,
-    .is_served = is_up,
+    .is_served = is_served,
     .query = query,
     .reply = reply,
     .publish = publish,

@@ -12,7 +12,6 @@ struct channel_set {
     bool is_one; /* channels_is_one() */
     int (*open)(struct channels *c, struct ersa_error *err);
     int (*serve)(struct channels *c, int64_t id, struct ersa_error *err);
-    bool (*is_up)(const struct channels *c);
     bool (*is_served)(const struct channels *c);
     void (*query)(struct channels *c, struct frame *frames, unsigned n);
     void (*reply)(struct channels *c, enum channel ch, struct frame *frames, unsigned n);

@@ -151,11 +151,6 @@ static int serve(struct channels *c, int64_t id, struct ersa_error *err)
     return rc;
 }
 
-static bool is_up(const struct channels *c)
-{
-    return c->ports[SP_QUERY] && port_peers(c->ports[SP_QUERY]) > 0;
-}
-
 static bool is_served(const struct channels *c)
 {
     return c->n_wanted && c->n_up >= c->n_wanted;
@@ -221,7 +216,6 @@ static int query_port(const struct connection_info *conn)
 const struct channel_set channels_stock = {
     .open = open_set,
     .serve = serve,
-    .is_up = is_up,
     .is_served = is_served,
     .query = query,
     .reply = reply,

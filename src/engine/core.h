@@ -77,9 +77,4 @@ void engine_tidy_later(struct engine *e);
 /* What a peer sent can't be used: counted, logged the first time. */
 void engine_reject(struct engine *e, const char *why);
 
-static inline struct slice buf_slice(const struct buf *b)
-{
-    return (struct slice){(const char *)b->data, b->len};
-}
-
 #endif

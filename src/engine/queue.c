@@ -33,7 +33,9 @@ static void forget(struct queue *q, struct aborted *a)
 
 void queue_fini(struct queue *q)
 {
-    queue_drop(q);
+    struct request *r;
+    while ((r = queue_pop(q)))
+        request_free(r);
     list_for_each (&q->aborted_order, it)
         forget(q, container_of(it, struct aborted, link));
     map_fini(&q->aborted);
@@ -74,15 +76,6 @@ struct request *queue_pop(struct queue *q)
     struct request *r = container_of(it, struct request, link);
     count_out(q, r);
     return r;
-}
-
-size_t queue_drop(struct queue *q)
-{
-    size_t n = 0;
-    struct request *r;
-    for (; (r = queue_pop(q)); n++)
-        request_free(r);
-    return n;
 }
 
 static struct aborted *oldest(const struct queue *q)

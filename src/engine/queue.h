@@ -37,8 +37,6 @@ struct request *queue_pop(struct queue *q);
 void queue_give_back(struct queue *q, const struct map *ids,
                      bool (*may_go)(void *ctx, const struct request *r), void *ctx,
                      struct list *ret);
-/* Forgets what waits; returns how many. */
-size_t queue_drop(struct queue *q);
 
 /* Remembers an id. When there are too many, or too old ones, the oldest are forgotten. */
 int queue_abort(struct queue *q, struct slice msg_id, int64_t now_ns);

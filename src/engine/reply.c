@@ -10,11 +10,6 @@
 
 #define SELF_MAX 4096
 
-static struct slice text_of(const struct buf *b)
-{
-    return (struct slice){(const char *)b->data, b->len};
-}
-
 int reply_self_init(struct reply_self *self, const char *uuid, int64_t id)
 {
     struct buf *plain = &self->plain, *info = &self->engine_info;
@@ -88,7 +83,7 @@ static int put_facts(struct buf *out, const struct reply_self *self, const struc
     if (rc == 0 && slice_is(status, "error")) {
         rc = buf_puts(out, ", \"engine_info\": ");
         if (rc == 0)
-            rc = put_slice(out, text_of(&self->engine_info));
+            rc = put_slice(out, buf_slice(&self->engine_info));
     }
     return rc;
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/str.h"
+
 struct buf {
     uint8_t *data; /* owned; not NUL-terminated unless buf_cstr() was called */
     size_t len, cap;
@@ -17,6 +19,12 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 void buf_fini(struct buf *b);
 void buf_reset(struct buf *b); /* len = 0, memory kept */
+
+/* What it holds; valid until it changes. */
+static inline struct slice buf_slice(const struct buf *b)
+{
+    return (struct slice){(const char *)b->data, b->len};
+}
 
 /* All return 0, ERSA_ENOMEM, or ERSA_EFULL when `max` would be passed. */
 int buf_reserve(struct buf *b, size_t more);
