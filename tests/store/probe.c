@@ -36,7 +36,7 @@ static struct slice slice_of(const json_t *j)
     return (struct slice){json_string_value(j), json_string_length(j)};
 }
 
-/* Owned by nobody until the program ends. */
+/* To be freed. */
 static struct slice text_of(const json_t *j)
 {
     char *text = json_dumps(j, JSON_ENCODE_ANY);
@@ -80,6 +80,9 @@ static void put_record(struct store *st, const json_t *from)
         fprintf(stderr, "%s\n", err.text);
         exit(1);
     }
+    for (unsigned f = 0; f < F_MAX; f++)
+        if (r.set & STORE_FIELD(f) && store_fields[f].kind == 'j')
+            free((char *)r.v[f].text.data);
 }
 
 static void add_id(void *ctx, struct slice id)
@@ -171,5 +174,6 @@ int main(int argc, char **argv)
     print(history);
     json_array_foreach(json_object_get(in, "records"), i, item) show(st, item);
     st->ops->close(st);
+    json_decref(in);
     return 0;
 }
