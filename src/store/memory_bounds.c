@@ -145,7 +145,8 @@ static void cull_text(struct memory *m, struct entry *keep)
     while ((double)m->text_bytes > enough && strip_oldest(m, LOAD_TEXT, keep))
         ;
     /* The newest one alone is too much: better less of it than none of the others. */
-    if ((double)m->text_bytes > enough && (double)keep->text_bytes > enough / 2)
+    if ((double)m->text_bytes > enough && (double)keep->text_bytes > enough / 2 &&
+        entry_heavy_texts(keep))
         strip(m, keep, LOAD_TEXT);
     while ((double)m->text_bytes > enough && drop_oldest(m, keep))
         ;
