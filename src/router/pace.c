@@ -159,13 +159,15 @@ static bool is_short(const struct pace *p)
     return window_work_ns(&p->window, 1) <= PACE_SHORT_NS;
 }
 
-static void note_length(struct sched *s, const struct pace *p)
+/* One long task among short ones hardly moves the mean; the next may all be long. */
+static void note_length(struct sched *s, const struct pace *p, int64_t said_ns)
 {
     struct pacer *all = &s->pacer;
     int64_t now = loop_now_ns(s->loop);
     bool goes_on = now - all->answered_ns <= PACE_BREAK_NS;
     all->answered_ns = now;
-    all->n_short = !is_short(p) ? 0 : goes_on ? all->n_short + (all->n_short < PACE_STREAM) : 1;
+    bool is_long = !is_short(p) || said_ns > PACE_SHORT_NS;
+    all->n_short = is_long ? 0 : goes_on ? all->n_short + (all->n_short < PACE_STREAM) : 1;
 }
 
 void pace_chose(struct sched *s, struct sched_engine *e)
@@ -191,7 +193,8 @@ struct sched_engine *pace_same_again(const struct sched *s)
     const struct pace *p = &e->pace;
     bool has_room = p->adapts && p->delay == PACE_ON_TIME && !p->is_asked && !p->is_giving &&
                     !e->is_taken && e->load < PACE_TOGETHER && p->bytes < PACE_TOGETHER_BYTES;
-    return has_room && is_short(p) ? e : NULL;
+    bool is_done_soon = window_work_ns(&p->window, e->load + 1) <= PACE_WORTH_NS;
+    return has_room && is_done_soon ? e : NULL;
 }
 
 /* Events */
@@ -218,8 +221,9 @@ void pace_answered(struct sched *s, struct sched_engine *e, const struct parts *
         return;
     struct window *w = &e->pace.window;
     int64_t now = loop_now_ns(s->loop);
-    window_answer(w, now, window_is_vague(w, now) ? read_length(reply) : WINDOW_NOT_SAID);
-    note_length(s, &e->pace);
+    int64_t said = window_is_vague(w, now) ? read_length(reply) : WINDOW_NOT_SAID;
+    window_answer(w, now, said);
+    note_length(s, &e->pace, said);
     stand_last(s, e);
 }
 

@@ -42,8 +42,8 @@ static void answer(struct rig *r, int i, const char *id, int64_t took_us)
     assert_int_equal(sched_reply(r->s, &r->engines[i].e, &msg, NULL), 0);
 }
 
-/* Tasks one at a time, each a millisecond under way, whatever its length. */
-static void stream(struct rig *r, const char *name, unsigned n, int64_t took_us)
+/* Tasks one at a time, each so many milliseconds under way, whatever its length. */
+static void stream_in(struct rig *r, const char *name, unsigned n, int64_t took_us, int64_t ms)
 {
     char id[32];
     for (unsigned k = 0; k < n; k++) {
@@ -51,10 +51,16 @@ static void stream(struct rig *r, const char *name, unsigned n, int64_t took_us)
         rig_submit(r, id, "{}");
         struct rig_note *sent = rig_next(r);
         assert_non_null(sent);
-        rig_pass_ms(r, 1);
+        if (ms)
+            rig_pass_ms(r, ms);
         answer(r, sent->engine, id, took_us);
         rig_expect_reply(r, sent->engine, id);
     }
+}
+
+static void stream(struct rig *r, const char *name, unsigned n, int64_t took_us)
+{
+    stream_in(r, name, n, took_us, 1);
 }
 
 /* So many tasks in one turn; returns how many went where the one before went. */
@@ -87,6 +93,28 @@ static void test_flood_of_short_tasks(void **state)
     stream(r, "s", 300, SHORT_US);
     assert_true(flood(r, "f", MANY) >= 24);
     assert_in_range(most_load(r), PACE_TOGETHER - 1, PACE_TOGETHER);
+}
+
+/* The longer they are the fewer: they are done before they could be called back. */
+static void test_flood_of_longer_tasks(void **state)
+{
+    static const struct {
+        int64_t took_us;
+        unsigned together;
+    } rows[] = {{200, 6}, {400, 3}, {600, 2}, {700, 1}};
+    struct rig *r = *state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (i > 0) {
+            rig_teardown(state);
+            setup(state);
+            r = *state;
+        }
+        stream(r, "s", 300, rows[i].took_us);
+        stream_in(r, "turn", FEW + 1, rows[i].took_us, 0);
+        unsigned n = rows[i].together;
+        assert_int_equal(flood(r, "f", RIG_ENGINES * n), RIG_ENGINES * (n - 1));
+        assert_int_equal(most_load(r), n);
+    }
 }
 
 static void test_few_are_spread(void **state)
@@ -193,6 +221,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         T(test_flood_of_short_tasks),
+        T(test_flood_of_longer_tasks),
         T(test_few_are_spread),
         T(test_before_lengths_are_known),
         T(test_after_a_longer_task),
