@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Requests, assignments and results become records (db.md 1.1, controller.md 12). Of their JSON
- * only the fields that a record has of its own are read; members are stored as they came and
- * looked at when somebody asks. */
+ * only the fields that a record has of its own are read, and no further than they reach: the
+ * router has read all of it; members are stored as they came and looked at when somebody asks.
+ */
 #include <stdlib.h>
 
 #include "records/core.h"
@@ -53,12 +54,13 @@ void tasks_on_request(struct records *r, const struct mail *m)
     struct jfield header[] = {{.key = "date"}, {.key = "session"}}, label = {.key = "label"};
     char session_buf[ID_MAX];
     struct slice session = {NULL, 0}, label_text;
-    jscan(p.header, header, 2);
-    jscan(p.metadata, &label, 1);
+    jscan_some(p.header, header, 2);
+    jscan_some(p.metadata, &label, 1);
     if (jscan_string(&header[1], session_buf, sizeof(session_buf), &session) < 0)
         session.data = NULL;
     const struct slice *buffers = slices_of(r, p.buffers, p.n_buffers);
-    struct store_record rec = {.set = 0};
+    struct store_record rec;
+    rec.set = 0; /* and no more of it */
     set_text(&rec, F_msg_id, m->msg_id);
     set_text(&rec, F_header, p.header);
     set_text(&rec, F_metadata, p.metadata);
@@ -81,7 +83,8 @@ void tasks_on_assigned(struct records *r, const struct mail *m)
 {
     if (!r->keeps)
         return;
-    struct store_record rec = {.set = 0};
+    struct store_record rec;
+    rec.set = 0; /* and no more of it */
     set_text(&rec, F_msg_id, m->msg_id);
     set_text(&rec, F_engine_uuid, m->engine);
     records_update(r, &rec);
@@ -95,11 +98,12 @@ void tasks_on_result(struct records *r, const struct mail *m)
     if (was == SEEN_NEVER || (was == SEEN_OK && m->queue != 'm') || !r->keeps || !split(m, &p))
         return;
     struct jfield date = {.key = "date"}, started = {.key = "started"};
-    jscan(p.header, &date, 1);
-    jscan(p.metadata, &started, 1);
+    jscan_some(p.header, &date, 1);
+    jscan_some(p.metadata, &started, 1);
     const struct slice *buffers = slices_of(r, p.buffers, p.n_buffers);
     int64_t begun = date_of(&started, STORE_DATE_UNSET);
-    struct store_record rec = {.set = 0};
+    struct store_record rec;
+    rec.set = 0; /* and no more of it */
     set_text(&rec, F_msg_id, m->msg_id);
     set_text(&rec, F_engine_uuid, m->engine.data ? m->engine : SLICE_LIT(""));
     if (begun != STORE_DATE_UNSET)
@@ -150,7 +154,8 @@ void tasks_on_engine_lost(struct records *r, const struct mail *m)
     static const enum store_field fields[] = {F_result_header, F_result_metadata,
                                               F_result_content};
     char *texts[3];
-    struct store_record rec = {.set = 0};
+    struct store_record rec;
+    rec.set = 0; /* and no more of it */
     set_text(&rec, F_msg_id, m->msg_id);
     set_text(&rec, F_engine_uuid, m->engine);
     set_date(&rec, F_completed, m->now_us);

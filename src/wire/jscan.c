@@ -310,6 +310,7 @@ static inline const char *scan_value(const char *p, const char *end, struct jfie
 struct wanted {
     struct jfield *fields;
     unsigned n;
+    unsigned left;     /* so many more until the scan stops; more than n: it never does */
     uint64_t initials; /* bit (first character % 64) of each key: most members are told by it */
 };
 
@@ -339,7 +340,7 @@ static struct jfield *find_escaped(const struct wanted *w, struct slice raw)
 }
 
 /* "key": value */
-static inline const char *scan_member(const char *p, const char *end, const struct wanted *w)
+static inline const char *scan_member(const char *p, const char *end, struct wanted *w)
 {
     struct jfield key, ignored;
     if (p == end || *p != '"')
@@ -351,19 +352,20 @@ static inline const char *scan_member(const char *p, const char *end, const stru
     p = past_space(p, end);
     if (p == end || *p != ':')
         return NULL;
+    if (f && f->type == J_ABSENT)
+        w->left--;
     return scan_value(past_space(p + 1, end), end, f ? f : &ignored);
 }
 
-/* Behind the opening brace; returns what is behind the closing one, or NULL. Stops, and returns
- * where, behind `until` when that has been filled in. */
-static inline const char *scan_members(const char *p, const char *end, const struct wanted *w,
-                                       const struct jfield *until)
+/* Behind the opening brace; returns what is behind the closing one, or NULL; or, when nothing
+ * is left that is wanted, where that was found. */
+static inline const char *scan_members(const char *p, const char *end, struct wanted *w)
 {
     p = past_space(p, end);
     if (p < end && *p == '}')
         return p + 1;
     while ((p = scan_member(p, end, w))) {
-        if (until && until->type != J_ABSENT)
+        if (w->left == 0)
             return p;
         p = past_space(p, end);
         if (p == end)
@@ -386,14 +388,14 @@ static void forget(struct wanted *w)
     }
 }
 
-static inline int scan(struct slice text, struct wanted *w, const struct jfield *until)
+static inline int scan(struct slice text, struct wanted *w)
 {
     const char *end = text.data + text.len;
     const char *p = text.data ? past_space(text.data, end) : end;
     forget(w);
     if (text.data && p < end && *p == '{') {
-        p = scan_members(p + 1, end, w, until);
-        if (p && ((until && until->type != J_ABSENT) || past_space(p, end) == end))
+        p = scan_members(p + 1, end, w);
+        if (p && (w->left == 0 || past_space(p, end) == end))
             return 0;
     }
     forget(w);
@@ -402,12 +404,12 @@ static inline int scan(struct slice text, struct wanted *w, const struct jfield 
 
 int jscan(struct slice text, struct jfield *fields, unsigned n)
 {
-    return scan(text, &(struct wanted){.fields = fields, .n = n}, NULL);
+    return scan(text, &(struct wanted){.fields = fields, .n = n, .left = n + 1});
 }
 
-int jscan_one(struct slice text, struct jfield *field)
+int jscan_some(struct slice text, struct jfield *fields, unsigned n)
 {
-    return scan(text, &(struct wanted){.fields = field, .n = 1}, field);
+    return scan(text, &(struct wanted){.fields = fields, .n = n, .left = n});
 }
 
 bool jscan_next(const struct jfield *array, size_t *pos, struct jfield *ret)

@@ -25,9 +25,14 @@ struct jfield {
 /* Fills in the named top-level fields (of a repeated key the last counts). 0 or ERSA_EPARSE:
  * not one well-formed object. */
 int jscan(struct slice text, struct jfield *fields, unsigned n);
-/* One field, the first of that key; what is behind it is not looked at. For a request's header,
- * read before, that comes back as the parent of its reply. */
-int jscan_one(struct slice text, struct jfield *field);
+/* What is behind the last of them is not looked at. For texts that have been read before: a
+ * request's header that comes back as the parent of its reply, what the router has passed on.
+ */
+int jscan_some(struct slice text, struct jfield *fields, unsigned n);
+static inline int jscan_one(struct slice text, struct jfield *field)
+{
+    return jscan_some(text, field, 1);
+}
 
 /* A string field decoded: points into the text when there is nothing to decode, else into
  * `out`. ERSA_EPARSE: not a string, or longer than `cap`. */

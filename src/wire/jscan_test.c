@@ -153,6 +153,25 @@ static void test_one_field(void **state)
     }
 }
 
+/* Until the last of them is found, or all of the text. */
+static void test_some_fields(void **state)
+{
+    struct jfield f[] = {{.key = "date"}, {.key = "id"}};
+    assert_int_equal(
+        jscan_some(TEXT("{\"id\": 1, \"id\": 2, \"x\": {}, \"date\": \"d\" broken"), f, 2), 0);
+    assert_raw(&f[0], J_STRING, "d");
+    assert_raw(&f[1], J_NUMBER, "2");
+    assert_int_equal(jscan_some(TEXT("{\"\\u0069d\": 3, \"date\": null, ]"), f, 2), 0);
+    assert_raw(&f[0], J_NULL, "null");
+    assert_raw(&f[1], J_NUMBER, "3");
+    assert_int_equal(jscan_some(TEXT("{\"id\": 4, \"id\": 5}"), f, 2), 0);
+    assert_int_equal(f[0].type, J_ABSENT);
+    assert_raw(&f[1], J_NUMBER, "5");
+    assert_int_equal(jscan_some(TEXT("{\"id\": 4, \"id\": 5"), f, 2), ERSA_EPARSE);
+    assert_int_equal(jscan_some(TEXT("{\"id\": 4, \"date\": x"), f, 2), ERSA_EPARSE);
+    assert_int_equal(f[1].type, J_ABSENT);
+}
+
 static void test_refuses(void **state)
 {
     static const char *const bad[] = {
@@ -264,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_string_ends_anywhere),
         cmocka_unit_test(test_one_field),
+        cmocka_unit_test(test_some_fields),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_depth_is_bounded),
         cmocka_unit_test(test_walks_an_array),
