@@ -59,10 +59,24 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
+static uint64_t hash_run(struct slice stem, uint64_t run)
+{
+    return mix(map_hash(stem.data, stem.len) + (run + 1) * 0x9e3779b97f4a7c15u);
+}
+
+uint64_t seen_hash(struct slice id, unsigned bits)
+{
+    struct slice stem;
+    uint64_t n;
+    if (!parse_usual(id, &stem, &n))
+        return map_hash(id.data, id.len);
+    return hash_run(stem, n >> bits) << bits | (n & ((1u << bits) - 1));
+}
+
 static struct place locate(struct slice stem, uint64_t n)
 {
     uint64_t run = n / PER_RUN, at = n % PER_RUN;
-    uint64_t key = mix(map_hash(stem.data, stem.len) + (run + 1) * 0x9e3779b97f4a7c15u);
+    uint64_t key = hash_run(stem, run);
     return (struct place){key ? key : 1, (unsigned)(at / PER_WORD),
                           (unsigned)(2 * (at % PER_WORD))};
 }

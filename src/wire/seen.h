@@ -31,6 +31,10 @@ enum seen_state seen_get(const struct seen *s, struct slice id);
 /* Returns 0, or ERSA_ENOMEM and nothing changed. An id that is known needs no memory. */
 int seen_set(struct seen *s, struct slice id, enum seen_state state);
 
+/* A hash for tables of others: 2^bits neighbours differ in the lowest bits alone, so that they
+ * lie side by side. */
+uint64_t seen_hash(struct slice id, unsigned bits);
+
 /* Every id that is not open becomes SEEN_NEVER. Memory is kept. */
 void seen_forget_closed(struct seen *s);
 
