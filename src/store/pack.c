@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PACKED \
-    ((STORE_FIELD(STORE_COLUMNS) - 1) & ~(STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr)))
+#define PACKED ((STORE_FIELD(STORE_COLUMNS) - 1) & ~STORE_STREAMS)
 
 void pack_items_fini(struct pack_items *p)
 {
@@ -15,60 +14,80 @@ void pack_items_fini(struct pack_items *p)
     *p = (struct pack_items){NULL, 0};
 }
 
+/* The lowest field of a set that is not empty, which is taken from it. */
+static unsigned take_field(uint32_t *set)
+{
+    unsigned f = (unsigned)__builtin_ctz(*set);
+    *set &= *set - 1;
+    return f;
+}
+
 /* Writing */
 
-static int put_number(struct buf *b, size_t n)
+static size_t list_size(const struct store_binary *list)
+{
+    size_t n = sizeof(uint32_t) * (1 + (size_t)list->n);
+    for (unsigned i = 0; i < list->n; i++)
+        n += list->items[i].len;
+    return n;
+}
+
+size_t pack_size(const struct store_record *r)
+{
+    uint32_t set = r->set & PACKED;
+    size_t n = 2 * sizeof(uint32_t);
+    n += (size_t)__builtin_popcount(set & STORE_DATES) * sizeof(int64_t);
+    for (uint32_t lists = set & STORE_BUFFERS; lists;)
+        n += list_size(&r->v[take_field(&lists)].binary);
+    for (uint32_t texts = set & ~(STORE_BUFFERS | STORE_DATES); texts;)
+        n += sizeof(uint32_t) + r->v[take_field(&texts)].text.len;
+    return n;
+}
+
+static uint8_t *put(uint8_t *at, const void *data, size_t n)
+{
+    memcpy(at, data, n);
+    return at + n;
+}
+
+static uint8_t *put_number(uint8_t *at, size_t n)
 {
     uint32_t number = (uint32_t)n;
-    return n > UINT32_MAX ? ERSA_EFULL : buf_append(b, &number, sizeof(number));
+    return put(at, &number, sizeof(number));
 }
 
-static int put_text(struct buf *b, struct slice text)
+static uint8_t *put_text(uint8_t *at, struct slice text)
 {
-    int rc = put_number(b, text.len);
-    return rc < 0 || text.len == 0 ? rc : buf_append(b, text.data, text.len);
+    at = put_number(at, text.len);
+    return text.len ? put(at, text.data, text.len) : at;
 }
 
-static int put_list(struct buf *b, const struct store_binary *list)
+static uint8_t *put_list(uint8_t *at, const struct store_binary *list)
 {
-    int rc = put_number(b, list->n);
-    for (unsigned i = 0; i < list->n && rc == 0; i++)
-        rc = put_text(b, list->items[i]);
-    return rc;
-}
-
-static int put_value(struct buf *b, unsigned f, const union store_value *v)
-{
-    switch (store_fields[f].kind) {
-    case 'b':
-        return put_list(b, &v->binary);
-    case 'd':
-        return buf_append(b, &v->date, sizeof(v->date));
-    default:
-        return put_text(b, v->text);
-    }
+    at = put_number(at, list->n);
+    for (unsigned i = 0; i < list->n; i++)
+        at = put_text(at, list->items[i]);
+    return at;
 }
 
 int pack_put(struct buf *b, const struct store_record *r)
 {
-    size_t start = b->len;
-    uint32_t set = r->set & PACKED;
-    int rc = put_number(b, 0);
-    if (rc == 0)
-        rc = put_number(b, set);
-    for (uint32_t left = set; left && rc == 0; left &= left - 1) {
-        unsigned f = (unsigned)__builtin_ctz(left);
-        rc = put_value(b, f, &r->v[f]);
-    }
-    size_t size = b->len - start;
-    if (rc == 0 && size > UINT32_MAX)
-        rc = ERSA_EFULL;
-    if (rc < 0) {
-        b->len = start;
+    size_t size = pack_size(r);
+    int rc = size > UINT32_MAX ? ERSA_EFULL : buf_reserve(b, size);
+    if (rc < 0)
         return rc;
+    uint8_t *at = put_number(b->data + b->len, size);
+    at = put_number(at, r->set & PACKED);
+    for (uint32_t left = r->set & PACKED; left;) {
+        unsigned f = take_field(&left);
+        if (STORE_FIELD(f) & STORE_BUFFERS)
+            at = put_list(at, &r->v[f].binary);
+        else if (STORE_FIELD(f) & STORE_DATES)
+            at = put(at, &r->v[f].date, sizeof(r->v[f].date));
+        else
+            at = put_text(at, r->v[f].text);
     }
-    uint32_t number = (uint32_t)size;
-    memcpy(b->data + start, &number, sizeof(number));
+    b->len += size;
     return 0;
 }
 
@@ -116,18 +135,14 @@ static int take_list(struct slice *left, struct pack_items *p, size_t from, unsi
 static int take_value(struct slice *left, unsigned f, struct pack_items *p, size_t *used,
                       union store_value *v)
 {
-    int rc;
-    switch (store_fields[f].kind) {
-    case 'b':
-        v->binary.items = NULL;
-        rc = take_list(left, p, *used, &v->binary.n);
-        *used += rc == 0 ? v->binary.n : 0;
-        return rc;
-    case 'd':
+    if (STORE_FIELD(f) & STORE_DATES)
         return take(left, &v->date, sizeof(v->date)) ? 0 : ERSA_EPARSE;
-    default:
+    if (!(STORE_FIELD(f) & STORE_BUFFERS))
         return take_text(left, &v->text) ? 0 : ERSA_EPARSE;
-    }
+    v->binary.items = NULL;
+    int rc = take_list(left, p, *used, &v->binary.n);
+    *used += rc == 0 ? v->binary.n : 0;
+    return rc;
 }
 
 int64_t pack_get(struct slice octets, struct pack_items *items, struct store_record *ret)
@@ -141,8 +156,8 @@ int64_t pack_get(struct slice octets, struct pack_items *items, struct store_rec
         return ERSA_EPARSE;
     left.len = size - 2 * sizeof(uint32_t);
     ret->set = set;
-    for (uint32_t fields = set; fields; fields &= fields - 1) {
-        unsigned f = (unsigned)__builtin_ctz(fields);
+    for (uint32_t fields = set; fields;) {
+        unsigned f = take_field(&fields);
         int rc = take_value(&left, f, items, &used, &ret->v[f]);
         if (rc < 0)
             return rc;
@@ -150,8 +165,8 @@ int64_t pack_get(struct slice octets, struct pack_items *items, struct store_rec
     if (left.len)
         return ERSA_EPARSE;
     used = 0;
-    for (uint32_t lists = set & STORE_BUFFERS; lists; lists &= lists - 1) {
-        struct store_binary *list = &ret->v[__builtin_ctz(lists)].binary;
+    for (uint32_t lists = set & STORE_BUFFERS; lists;) {
+        struct store_binary *list = &ret->v[take_field(&lists)].binary;
         list->items = items->items ? items->items + used : NULL;
         used += list->n;
     }

@@ -15,8 +15,11 @@ struct pack_items {
 
 void pack_items_fini(struct pack_items *p);
 
-/* All that is set but for streams, which are left out. */
+/* All that is set but for streams, which are left out. ERSA_EFULL: too large, for the buffer or
+ * at all. */
 int pack_put(struct buf *b, const struct store_record *r);
+/* What it takes. */
+size_t pack_size(const struct store_record *r);
 /* The record at the beginning of `octets`, pointing into them and into `items`; returns its
  * size, or ERSA_EPARSE, ERSA_ENOMEM. */
 int64_t pack_get(struct slice octets, struct pack_items *items, struct store_record *ret);

@@ -9,7 +9,7 @@
 
 #include "util/clock.h"
 
-#define CHUNK_MIN 1000 /* room for all of a short task */
+#define CHUNK_MIN 1280 /* room for a short request, or for its result */
 #define IDLE_MAX 4096  /* entries, and chunks, that are kept for the next */
 #define ID_ROOM 80
 
@@ -62,14 +62,19 @@ static void count(struct pending *p, struct pending_entry *e, size_t bytes)
     p->bytes += bytes;
 }
 
+/* Values that are not set stay what they were. */
 static struct pending_entry *take_entry(struct pending *p, size_t id_len)
 {
+    struct pending_entry *e;
     struct list *it = id_len <= ID_ROOM ? list_pop_front(&p->idle) : NULL;
-    if (!it)
-        return calloc(1, sizeof(struct pending_entry) + (id_len < ID_ROOM ? ID_ROOM : id_len));
-    struct pending_entry *e = container_of(it, struct pending_entry, all);
-    p->n_idle--;
-    memset(e, 0, sizeof(*e));
+    if (it) {
+        e = container_of(it, struct pending_entry, all);
+        p->n_idle--;
+    } else {
+        e = malloc(sizeof(*e) + (id_len < ID_ROOM ? ID_ROOM : id_len));
+    }
+    if (e)
+        memset(&e->dirty, 0, sizeof(*e) - offsetof(struct pending_entry, dirty));
     return e;
 }
 
@@ -164,10 +169,7 @@ void pending_drop(struct pending *p, struct pending_entry *e)
 /* Merging */
 
 /* Streams have buffers of their own. */
-#define APART (STORE_FIELD(F_msg_id) | STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr))
-#define DATES                                                                       \
-    (STORE_FIELD(F_submitted) | STORE_FIELD(F_started) | STORE_FIELD(F_completed) | \
-     STORE_FIELD(F_received))
+#define APART (STORE_FIELD(F_msg_id) | STORE_STREAMS)
 
 /* The lowest field of a set that is not empty, which is taken from it. */
 static unsigned take_field(uint32_t *set)
@@ -191,7 +193,7 @@ static size_t values_bytes(const struct store_record *r, uint32_t set)
     size_t n = 0;
     for (uint32_t lists = set & STORE_BUFFERS; lists;)
         n += list_bytes(&r->v[take_field(&lists)].binary);
-    for (uint32_t texts = set & ~(STORE_BUFFERS | DATES); texts;)
+    for (uint32_t texts = set & ~(STORE_BUFFERS | STORE_DATES); texts;)
         n += r->v[take_field(&texts)].text.len;
     return n;
 }
@@ -219,11 +221,11 @@ static void copy_values(struct pending_entry *e, const struct store_record *r, u
         e->rec.v[f].binary = (struct store_binary){list, from->n};
         list += from->n;
     }
-    for (uint32_t dates = set & DATES; dates;) {
+    for (uint32_t dates = set & STORE_DATES; dates;) {
         unsigned f = take_field(&dates);
         e->rec.v[f].date = r->v[f].date;
     }
-    for (uint32_t texts = set & ~(STORE_BUFFERS | DATES); texts;) {
+    for (uint32_t texts = set & ~(STORE_BUFFERS | STORE_DATES); texts;) {
         unsigned f = take_field(&texts);
         e->rec.v[f].text = copy_text(&memory, r->v[f].text);
     }

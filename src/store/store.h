@@ -62,7 +62,12 @@ static inline bool store_is_null(const struct store_record *r, enum store_field 
 
 #define STORE_FIELD(f) ((uint32_t)1 << (f))
 #define STORE_ALL (STORE_FIELD(F_MAX) - 1)
+/* Those of kind b, those of kind d, and those that texts are added to. */
 #define STORE_BUFFERS (STORE_FIELD(F_buffers) | STORE_FIELD(F_result_buffers))
+#define STORE_DATES                                                                 \
+    (STORE_FIELD(F_submitted) | STORE_FIELD(F_started) | STORE_FIELD(F_completed) | \
+     STORE_FIELD(F_received))
+#define STORE_STREAMS (STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr))
 
 struct store_field_def {
     const char *name;
