@@ -1,35 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Requests that wait in a deep queue. Each must be in a file soon, and as a row would be
- * written twice: now and with its result. So they are set aside instead, 64 KiB of them by one
- * write to a file beside the database, come back into memory when something is heard of them,
- * and become rows once.
+ * written twice: now and with its result. So they are set aside instead, packed one behind the
+ * other, 64 KiB of them by one write to a file beside the database (sqlite_slots.c), come back
+ * when something is heard of them, and become rows once. Where many are set aside already a new
+ * one is so at once, since it has to wait for those.
  *
- *     open for long -> set aside -> taken back -> done -> row, committed -> the slot is free
+ *     open for long, or new -> set aside -> taken back -> done -> row, committed
+ *     batch: made in memory -> full, or PENDING_OPEN_MS old: in the file -> all are rows: free
  *
- * Every life has a file of its own, `<database>-waiting-<number>`, that it holds a lock on.
- * What is in one that nobody holds was left by a life that was killed (sqlite_settle.c). The
+ * What is in a file that nobody holds was left by a life that was killed (sqlite_settle.c). The
  * file is not synced, as the log of the database isn't by each commit: it outlives the process,
  * what of it outlives a failure of the power is the system's business. */
 #include "store/sqlite_backlog.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/clock.h"
 #include "util/err.h"
-#include "util/log.h"
-#include "util/rand.h"
 
 #define DEEP 512                      /* changes that wait: from here on */
+#define VERY_DEEP 4096                /* requests set aside: a new one goes there at once */
 #define REQUEST_MAX ((size_t)8 << 10) /* a larger one is a row at once */
 #define REQUESTS_MAX ((size_t)3 << 18)
 #define RETRY_MS 1000
-#define FILE_TRIES 8
 
 /* Batches */
 
@@ -75,179 +70,139 @@ static void forget_batch(struct backlog *b, struct batch *batch)
         backlog_index_fini(&b->index);
 }
 
-/* The file */
-
-static int try_file(struct backlog *b)
+/* The batch that is made is the last one, until it is in the file. */
+static int start_making(struct backlog *b)
 {
-    struct stat sb;
-    snprintf(b->path, strlen(b->database) + 32, "%s-waiting-%08x", b->database,
-             (unsigned)rand_u64());
-    b->fd = open(b->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (b->fd < 0)
-        return errno == EEXIST ? ERSA_EAGAIN : ERSA_EIO;
-    /* Somebody who looks for what was left may have it in his hands. */
-    if (flock(b->fd, LOCK_EX | LOCK_NB) == 0 && fstat(b->fd, &sb) == 0 && sb.st_nlink)
-        return 0;
-    unlink(b->path);
-    close(b->fd);
-    b->fd = -1;
-    return ERSA_EAGAIN;
-}
-
-static int make_file(struct backlog *b)
-{
-    if (b->path)
-        return 0;
-    b->path = malloc(strlen(b->database) + 32);
-    if (!b->copies)
-        b->copies = calloc(BATCHES_CACHED, sizeof(*b->copies));
-    int rc = b->path && b->copies ? ERSA_EAGAIN : ERSA_ENOMEM;
-    for (int i = 0; i < FILE_TRIES && rc == ERSA_EAGAIN; i++)
-        rc = try_file(b);
+    int rc = new_batch(b, &b->making);
     if (rc < 0) {
-        free(b->path);
-        b->path = NULL;
+        b->making = 0;
+        return rc;
     }
-    return rc;
-}
-
-void backlog_remove_file(struct backlog *b)
-{
-    if (!b->path)
-        return;
-    unlink(b->path);
-    close(b->fd);
-    free(b->path);
-    b->path = NULL;
-    b->fd = -1;
-    b->n_free = b->n_slots = 0;
-}
-
-static bool write_at(int fd, const void *data, size_t n, off_t at)
-{
-    return pwrite(fd, data, n, at) == (ssize_t)n;
-}
-
-/* The head last: before, the slot is free. */
-static int write_slot(struct backlog *b, uint32_t slot, const void *octets, size_t n)
-{
-    off_t at = (off_t)(slot * SLOT_BYTES);
-    struct slot_head head = {.length = n};
-    memcpy(head.magic, SLOT_MAGIC, sizeof(head.magic));
-    return write_at(b->fd, octets, n, at + (off_t)sizeof(head)) &&
-                   write_at(b->fd, &head, sizeof(head), at)
-               ? 0
-               : ERSA_EIO;
-}
-
-/* Room for one more than `n`. */
-static int make_room(uint32_t **numbers, size_t *cap, size_t n)
-{
-    if (n < *cap)
-        return 0;
-    size_t more = *cap ? 2 * *cap : 64;
-    uint32_t *grown = reallocarray(*numbers, more, sizeof(*grown));
-    if (!grown)
-        return ERSA_ENOMEM;
-    *numbers = grown;
-    *cap = more;
+    b->made_ms = clock_mono_ms();
     return 0;
 }
 
-static int take_slot(struct backlog *b, uint32_t *ret)
+static void stop_making(struct backlog *b)
 {
-    if (b->n_free) {
-        *ret = b->free_slots[--b->n_free];
-        return 0;
-    }
-    if (make_room(&b->free_slots, &b->cap_free, b->n_slots) < 0) /* all may be free one day */
-        return ERSA_ENOMEM;
-    *ret = (uint32_t)b->n_slots++;
-    return 0;
+    b->making = 0;
+    buf_reset(&b->octets);
 }
 
 void backlog_end_batch(struct backlog *b, uint32_t number)
 {
-    static const struct slot_head none;
     struct batch *batch = backlog_batch(b, number);
     if (!batch)
         return;
-    if (!write_at(b->fd, &none, sizeof(none), (off_t)(batch->slot * SLOT_BYTES)))
-        log_warn("records::%s: a slot was not freed", b->path);
-    b->free_slots[b->n_free++] = batch->slot;
+    if (number == b->making)
+        stop_making(b);
+    else
+        slot_clear(b, batch->slot);
     forget_batch(b, batch);
 }
 
 /* Setting aside */
 
-bool backlog_is_open(const struct sqlite_store *s)
+static bool has_room(const struct sqlite_store *s)
 {
     const struct backlog *b = s->backlog;
     size_t bytes = (b->n_slots - b->n_free) * SLOT_BYTES;
-    return s->has_log && map_size(&s->pending.by_id) >= DEEP &&
-           b->n_open + FEED_MAX <= REQUESTS_MAX &&
+    return s->has_log && b->n_open + FEED_MAX <= REQUESTS_MAX &&
            (!s->limits.records || (uint64_t)s->n_rows + b->n_open < s->limits.records) &&
            (!s->limits.bytes || bytes < s->limits.bytes / 4) &&
            (!b->retry_ms || clock_mono_ms() >= b->retry_ms);
 }
 
-bool backlog_suits(const struct pending_entry *e)
+bool backlog_is_open(const struct sqlite_store *s)
 {
-    static const uint32_t never =
-        STORE_FIELD(F_completed) | STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
-    return !e->was_aside && e->bytes <= REQUEST_MAX && e->streams[0].len == 0 &&
-           e->streams[1].len == 0 && !(e->rec.set & never);
+    return (map_size(&s->pending.by_id) >= DEEP || s->backlog->n_open >= VERY_DEEP) &&
+           has_room(s);
 }
 
-static int finish_batch(struct backlog *b, uint32_t number)
+static bool suits(const struct store_record *r)
 {
-    struct batch *batch = backlog_batch(b, number);
-    int rc = take_slot(b, &batch->slot);
+    return !(r->set & (STORE_FIELD(F_completed) | STORE_STREAMS));
+}
+
+bool backlog_suits(const struct pending_entry *e)
+{
+    return !e->was_aside && e->bytes <= REQUEST_MAX && e->streams[0].len == 0 &&
+           e->streams[1].len == 0 && suits(&e->rec);
+}
+
+/* The batch that is made is full, or old enough. */
+static int store_batch(struct backlog *b)
+{
+    uint32_t slot;
+    struct batch *batch = backlog_batch(b, b->making);
+    int rc = backlog_make_file(b);
+    if (rc == 0)
+        rc = slot_take(b, &slot);
+    if (rc == 0 && (rc = slot_write(b, slot, b->octets.data, b->octets.len)) < 0)
+        slot_free(b, slot);
+    b->retry_ms = rc < 0 ? clock_mono_ms() + RETRY_MS : 0;
     if (rc < 0)
         return rc;
+    batch->slot = slot;
     batch->length = (uint32_t)b->octets.len;
-    rc = write_slot(b, batch->slot, b->octets.data, b->octets.len);
-    if (rc < 0)
-        b->free_slots[b->n_free++] = batch->slot;
+    stop_making(b);
+    return 0;
+}
+
+/* `r` is the next of the batch that is made, which has room for it. */
+static int pack(struct backlog *b, const struct store_record *r)
+{
+    size_t at = b->octets.len;
+    int rc = b->making ? 0 : start_making(b);
+    if (rc == 0)
+        rc = pack_put(&b->octets, r);
+    if (rc == 0)
+        rc = backlog_index_add(&b->index, r->v[F_msg_id].text, b->making, (uint32_t)at,
+                               is_alive, b);
+    if (rc == 0) {
+        b->batches[b->making - b->first].open++;
+        b->n_open++;
+        return 0;
+    }
+    b->octets.len = at;
+    if (b->making && at == 0) { /* and it is the last one */
+        stop_making(b);
+        b->n--;
+    }
     return rc;
 }
 
-/* One batch; returns how many requests it takes, or a negative ERSA_E*. */
-static int put_batch(struct backlog *b, struct pending_entry *const *entries, unsigned n)
+static int set_aside(struct backlog *b, const struct store_record *r)
 {
-    uint32_t number = 0;
-    unsigned done = 0;
-    int rc = new_batch(b, &number);
-    if (rc < 0)
-        return rc;
-    buf_reset(&b->octets);
-    for (; done < n && rc == 0 && b->octets.len + entries[done]->bytes <= BATCH_MAX; done++) {
-        uint32_t at = (uint32_t)b->octets.len;
-        rc = pack_put(&b->octets, &entries[done]->rec);
-        b->batches[number - b->first].open++;
-        b->n_open++;
-        if (rc == 0)
-            rc = backlog_index_add(&b->index, pending_id(entries[done]), number, at, is_alive,
-                                   b);
-    }
-    if (rc == 0)
-        rc = finish_batch(b, number);
-    if (rc < 0)
-        forget_batch(b, &b->batches[number - b->first]);
-    return rc < 0 ? rc : (int)done;
+    size_t size = pack_size(r);
+    if (size > REQUEST_MAX)
+        return ERSA_EFULL;
+    int rc = b->octets.len + size > BATCH_MAX ? store_batch(b) : 0;
+    return rc < 0 ? rc : pack(b, r);
 }
 
 unsigned backlog_put(struct sqlite_store *s, struct pending_entry *const *entries, unsigned n)
 {
     struct backlog *b = s->backlog;
     unsigned done = 0;
-    int rc = make_file(b);
-    while (rc >= 0 && done < n) {
-        rc = put_batch(b, entries + done, n - done);
-        done += rc < 0 ? 0 : (unsigned)rc;
-    }
-    b->retry_ms = rc < 0 ? clock_mono_ms() + RETRY_MS : 0;
+    for (; done < n && set_aside(b, &entries[done]->rec) == 0; done++)
+        if (b->made_ms > entries[done]->since_ms)
+            b->made_ms = entries[done]->since_ms;
     return done;
+}
+
+bool backlog_add(struct sqlite_store *s, const struct store_record *r)
+{
+    return s->backlog->n_open >= VERY_DEEP && !s->is_failing && suits(r) && has_room(s) &&
+           set_aside(s->backlog, r) == 0;
+}
+
+/* Where the file takes no more the database may. */
+int backlog_store_due(struct sqlite_store *s, struct ersa_error *err)
+{
+    struct backlog *b = s->backlog;
+    if (!b->making || b->made_ms + PENDING_OPEN_MS > clock_mono_ms() || store_batch(b) == 0)
+        return 0;
+    return backlog_unmake(s, err);
 }
 
 /* Taking back */
@@ -258,6 +213,10 @@ int backlog_load(struct sqlite_store *s, uint32_t number, struct slice *ret,
     struct backlog *b = s->backlog;
     struct batch *batch = backlog_batch(b, number);
     struct batch_copy *copy = NULL;
+    if (number == b->making) {
+        *ret = (struct slice){(const char *)b->octets.data, b->octets.len};
+        return 0;
+    }
     for (int i = 0; i < BATCHES_CACHED && !copy; i++)
         if (b->copies[i].number == number)
             copy = &b->copies[i];
@@ -287,11 +246,10 @@ int backlog_bring_back(struct sqlite_store *s, struct place *p, const struct sto
     return 0;
 }
 
-int backlog_take(struct sqlite_store *s, struct slice id, struct pending_entry **ret,
-                 struct ersa_error *err)
+int backlog_find(struct sqlite_store *s, struct slice id, struct place **ret,
+                 struct store_record *ret_rec, struct ersa_error *err)
 {
     struct backlog *b = s->backlog;
-    struct store_record r;
     struct slice octets;
     struct place *p = NULL;
     *ret = NULL;
@@ -302,17 +260,30 @@ int backlog_take(struct sqlite_store *s, struct slice id, struct pending_entry *
         if (rc < 0)
             return rc;
         octets = (struct slice){octets.data + p->at, octets.len - p->at};
-        if (pack_get(octets, &b->items, &r) > 0 && slice_eq(r.v[F_msg_id].text, id))
-            return backlog_bring_back(s, p, &r, ret, err);
+        if (pack_get(octets, &b->items, ret_rec) > 0 &&
+            slice_eq(ret_rec->v[F_msg_id].text, id)) {
+            *ret = p;
+            return 0;
+        }
     }
     return 0;
+}
+
+int backlog_take(struct sqlite_store *s, struct slice id, struct pending_entry **ret,
+                 struct ersa_error *err)
+{
+    struct store_record r;
+    struct place *p;
+    *ret = NULL;
+    int rc = backlog_find(s, id, &p, &r, err);
+    return rc < 0 || !p ? rc : backlog_bring_back(s, p, &r, ret, err);
 }
 
 /* The transaction at hand */
 
 static int touch(struct backlog *b, uint32_t number)
 {
-    if (make_room(&b->touched, &b->cap_touched, b->n_touched) < 0)
+    if (backlog_make_room(&b->touched, &b->cap_touched, b->n_touched) < 0)
         return ERSA_ENOMEM;
     b->touched[b->n_touched++] = number;
     backlog_batch(b, number)->is_touched = true;
@@ -320,12 +291,10 @@ static int touch(struct backlog *b, uint32_t number)
 }
 
 /* What is not counted (no memory) keeps its batch until the store is quiet. */
-void backlog_wrote(struct sqlite_store *s, struct pending_entry *e)
+void backlog_wrote(struct sqlite_store *s, uint32_t number)
 {
     struct backlog *b = s->backlog;
-    uint32_t number = e->batch;
     struct batch *batch = number ? backlog_batch(b, number) : NULL;
-    e->batch = 0;
     if (batch && (batch->is_touched || touch(b, number) == 0))
         batch->wrote++;
 }
@@ -371,7 +340,7 @@ int backlog_open(struct backlog **ret, const char *database)
         return ERSA_ENOMEM;
     b->first = 1;
     b->fd = -1;
-    buf_init(&b->octets, SLOT_BYTES);
+    buf_init(&b->octets, BATCH_MAX);
     b->database = database;
     *ret = b;
     return 0;

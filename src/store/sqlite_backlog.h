@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the backlog: sqlite_backlog.c (requests are set aside and come back),
- * sqlite_settle.c (rows are made of what is left there). */
+ * sqlite_slots.c (their file), sqlite_settle.c (rows are made of what is left there). */
 #ifndef ERSA_STORE_SQLITE_BACKLOG_H
 #define ERSA_STORE_SQLITE_BACKLOG_H
 
@@ -23,7 +23,7 @@ struct batch {
     unsigned open;  /* requests that are no rows yet; 0: the batch is gone */
     unsigned wrote; /* of them, by the transaction at hand */
     uint32_t slot;
-    uint32_t length; /* octets */
+    uint32_t length; /* octets; this and the slot: once it is in the file */
     bool is_touched; /* by the transaction at hand */
     bool is_spoiled; /* a record of it is to be dropped */
 };
@@ -46,7 +46,9 @@ struct backlog {
     struct batch_copy *copies; /* owned; NULL until the first batch */
     unsigned next_copy;
     struct pack_items items;
-    struct buf octets;    /* scratch: the batch that is made */
+    uint32_t making;      /* number of the batch that is made, 0: none */
+    int64_t made_ms;      /* since when its oldest request waits */
+    struct buf octets;    /* of it */
     const char *database; /* borrowed */
     char *path;           /* owned; of the file, NULL when there is none */
     int fd;
@@ -59,12 +61,31 @@ struct batch *backlog_batch(struct backlog *b, uint32_t number);
 /* Its octets, until others were loaded. */
 int backlog_load(struct sqlite_store *s, uint32_t number, struct slice *ret,
                  struct ersa_error *err);
+/* A request that has not been taken back; *ret NULL: there is none. What is read lives until
+ * others are looked for. */
+int backlog_find(struct sqlite_store *s, struct slice id, struct place **ret,
+                 struct store_record *ret_rec, struct ersa_error *err);
 /* `r`, which lies at `p`, waits in memory again. `ret` may be NULL. */
 int backlog_bring_back(struct sqlite_store *s, struct place *p, const struct store_record *r,
                        struct pending_entry **ret, struct ersa_error *err);
 /* All of it is rows, and they are committed. */
 void backlog_end_batch(struct backlog *b, uint32_t number);
+/* Room for one more than `n`. */
+int backlog_make_room(uint32_t **numbers, size_t *cap, size_t n);
+
+/* sqlite_slots.c */
+
+int backlog_make_file(struct backlog *b);
 /* All of it is gone, so the file is. */
 void backlog_remove_file(struct backlog *b);
+/* One that is free; it has to be written, or freed. */
+int slot_take(struct backlog *b, uint32_t *ret);
+int slot_write(struct backlog *b, uint32_t slot, const void *octets, size_t n);
+void slot_free(struct backlog *b, uint32_t slot);
+/* What is in it is rows. */
+void slot_clear(struct backlog *b, uint32_t slot);
+
+/* sqlite_settle.c: the batch that is made is none any more, its requests wait in memory. */
+int backlog_unmake(struct sqlite_store *s, struct ersa_error *err);
 
 #endif

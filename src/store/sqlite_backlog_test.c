@@ -1,113 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Requests that wait in a deep queue: set aside in a file of their own, found by whoever asks,
  * rows once they are done, and there again after a life that was killed. */
-#include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-
-#include "store/pending.h"
-#include "store/store_rig.h"
-
-enum { MANY = 8000 }; /* so many are more than may wait in memory */
-
-static struct store *open_new(const struct store_limits *limits)
-{
-    remove_database();
-    return reopen_sqlite(limits, 0);
-}
-
-/* What another process sees in the table. */
-static int rows(const char *where)
-{
-    char sql[200];
-    snprintf(sql, sizeof(sql), "SELECT count(*) FROM 'ipython-tasks' WHERE %s", where);
-    return seen_outside(sql);
-}
-
-/* Files of what waits; the path of the last one in `path`. */
-static int files(char *path, size_t cap)
-{
-    DIR *dir = opendir(folder);
-    int n = 0;
-    for (struct dirent *e; (e = readdir(dir));)
-        if (strncmp(e->d_name, "tasks.db-waiting-", 17) == 0) {
-            snprintf(path, cap, "%s/%s", folder, e->d_name);
-            n++;
-        }
-    closedir(dir);
-    return n;
-}
-
-static int n_files(void)
-{
-    char path[512];
-    return files(path, sizeof(path));
-}
-
-/* Requests that are in the file, or have been since their slot was written. */
-static int n_aside(void)
-{
-    char path[512], head[16];
-    int n = 0;
-    if (!files(path, sizeof(path)))
-        return 0;
-    int fd = open(path, O_RDONLY);
-    for (off_t at = 0; pread(fd, head, sizeof(head), at) == sizeof(head); at += 65536)
-        n += memcmp(head, "ersa-bl1", 8) == 0;
-    close(fd);
-    return n;
-}
-
-static void name(int i, char ret[16])
-{
-    snprintf(ret, 16, "t%d", i);
-}
-
-static void put_many(struct store *st, int from, int to)
-{
-    static const struct slice buffers[] = {{"some", 4}, {"", 0}, {"data", 4}};
-    for (int i = from; i < to; i++) {
-        char id[16];
-        name(i, id);
-        struct store_record r = request(id, 1000 + i);
-        r.set |= STORE_FIELD(F_buffers);
-        r.v[F_buffers].binary = (struct store_binary){buffers, 3};
-        put(st, &r);
-    }
-}
-
-static void finish(struct store *st, int i)
-{
-    char id[16];
-    name(i, id);
-    struct store_record r = {.set = 0};
-    set_text(&r, F_msg_id, id);
-    set_text(&r, F_result_content, "{\"status\": \"ok\"}");
-    set_date(&r, F_completed, 1767323045678901);
-    assert_int_equal(st->ops->update(st, &r, NULL), 0);
-}
-
-static void tick(struct store *st)
-{
-    struct ersa_error err = {0};
-    if (st->ops->tick(st, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static void assert_whole(struct store *st, int i)
-{
-    char id[16];
-    name(i, id);
-    struct store_record r = get(st, id);
-    assert_text(&r, F_header, "{\"msg_id\": 1}");
-    assert_text(&r, F_queue, "task");
-    assert_text(&r, F_stdout, "");
-    assert_int_equal(r.v[F_submitted].date, 1000 + i);
-    assert_int_equal(r.v[F_buffers].binary.n, 3);
-    assert_true(slice_is(r.v[F_buffers].binary.items[2], "data"));
-}
+#include "store/backlog_rig.h"
 
 /* In whatever order they end, each is one row, and nothing of the file is left. */
 static void test_each_becomes_a_row(void **state)
@@ -182,20 +76,6 @@ static void test_quiet(void **state)
     assert_int_equal(rows("completed IS NULL"), MANY); /* whoever reads the file finds them */
     assert_int_equal(n_aside(), 0);
     st->ops->close(st);
-}
-
-/* In a process that ends at once. */
-static void in_a_life_that_is_killed(void (*scene)(struct store *st))
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        scene(reopen_sqlite(NULL, 0));
-        kill(getpid(), SIGKILL);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 /* Until each that is open has been for long enough; it is never quiet. */
@@ -280,15 +160,10 @@ static void test_limits(void **state)
 /* Neither the file nor the database takes more: nothing is lost, and all is written later. */
 static void test_no_room(void **state)
 {
-    struct rlimit before, small;
     struct store *st = open_new(NULL);
-    signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &before);
-    small = before;
-    small.rlim_cur = 1 << 20;
-    setrlimit(RLIMIT_FSIZE, &small);
+    limit_files(1 << 20);
     put_many(st, 0, MANY);
-    setrlimit(RLIMIT_FSIZE, &before);
+    limit_files(0);
     assert_int_equal(st->counts.lost, 0);
     int64_t until = clock_mono_ms() + 20000;
     for (int i = 0; i < MANY; i++)
@@ -296,6 +171,114 @@ static void test_no_room(void **state)
     while (rows("completed IS NOT NULL") < MANY && clock_mono_ms() < until)
         tick(st);
     assert_int_equal(rows("completed IS NOT NULL"), MANY);
+    st->ops->close(st);
+    assert_int_equal(n_files(), 0);
+}
+
+/* Behind many that were set aside a new one is so at once: only the batch that is made holds
+ * it, and it is found there. */
+static void test_straight_aside(void **state)
+{
+    struct store *st = open_new(NULL);
+    struct store_record r = {.set = 0};
+    put_many(st, 0, MANY);
+    size_t n = n_pending(st);
+    int slots = n_aside();
+    put_many(st, MANY, MANY + 10);
+    assert_int_equal(n_pending(st), n);
+    assert_int_equal(n_aside(), slots);
+    assert_int_equal(rows("1"), 0);
+    assert_whole(st, MANY + 4);
+    assert_int_equal(st->ops->append(st, s("t8005"), F_stderr, s("err"), NULL), 0);
+    set_text(&r, F_msg_id, "t8006");
+    set_text(&r, F_label, "changed");
+    assert_int_equal(st->ops->update(st, &r, NULL), 0);
+    set_text(&r, F_msg_id, "t8007");
+    set_text(&r, F_label, "again");
+    put(st, &r);
+    finish(st, MANY + 8);
+    assert_int_equal(st->ops->get(st, s("t8010"), STORE_ALL, &r, NULL), ERSA_ENOENT);
+    assert_found(st, "{\"label\": {\"$ne\": null}}", "t8006 t8007 ");
+    assert_int_equal(n_aside(), 0);
+    assert_int_equal(rows("msg_id='t8005' AND stderr='err' AND header IS NOT NULL"), 1);
+    assert_int_equal(rows("msg_id='t8008' AND completed IS NOT NULL AND header IS NOT NULL"),
+                     1);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(st->ops->get(st, s("t8000"), STORE_ALL, &r, NULL), 0);
+    assert_int_equal(count(st), MANY + 10);
+    st->ops->close(st);
+    assert_int_equal(n_files(), 0);
+    assert_int_equal(rows("1"), MANY + 10);
+}
+
+/* What has a result, output or too much of a payload is none to be set aside. */
+static void test_not_straight_aside(void **state)
+{
+    static char data[10000];
+    struct slice buffer = {data, sizeof(data)};
+    struct store *st = open_new(NULL);
+    put_many(st, 0, MANY);
+    size_t n = n_pending(st);
+    struct store_record r = request("large", 1);
+    r.set |= STORE_FIELD(F_buffers);
+    r.v[F_buffers].binary = (struct store_binary){&buffer, 1};
+    put(st, &r);
+    r = request("done", 1);
+    set_date(&r, F_completed, 2);
+    put(st, &r);
+    r = request("output", 1);
+    set_text(&r, F_stdout, "text");
+    put(st, &r);
+    assert_int_equal(n_pending(st), n + 3);
+    r = get(st, "output");
+    assert_text(&r, F_stdout, "text");
+    r = get(st, "large");
+    assert_int_equal(r.v[F_buffers].binary.items[0].len, sizeof(data));
+    st->ops->close(st);
+    assert_int_equal(rows("1"), MANY + 3);
+}
+
+/* It is gone, and the others of its batch are there, in this life and in the next. */
+static void test_dropped_at_once(void **state)
+{
+    struct store *st = open_new(NULL);
+    put_many(st, 0, MANY + 10);
+    assert_int_equal(st->ops->drop(st, s("t8003"), NULL), 0);
+    assert_int_equal(st->ops->drop(st, s("t8003"), NULL), ERSA_ENOENT);
+    assert_whole(st, MANY + 4);
+    put_many(st, MANY + 10, MANY + 20);
+    assert_whole(st, MANY + 10);
+    assert_int_equal(count(st), MANY + 19);
+    st->ops->close(st);
+    assert_int_equal(rows("1"), MANY + 19);
+    assert_int_equal(rows("msg_id='t8003'"), 0);
+}
+
+/* The file takes no more: what was to go there becomes rows when it is old enough. */
+static void test_no_room_for_the_last(void **state)
+{
+    struct store *st = open_new(NULL);
+    put_many(st, 0, MANY);
+    limit_files(1); /* of files that are longer only the end can't be written */
+    put_many(st, MANY, MANY + 1000);
+    limit_files(0);
+    int64_t until = clock_mono_ms() + PENDING_OPEN_MS + 20000;
+    limit_files(1);
+    do {
+        usleep(20000);
+        for (int i = 0; i < 100; i++)
+            finish(st, i);
+        st->ops->tick(st, NULL);
+    } while (n_pending(st) < 1000 && clock_mono_ms() < until);
+    limit_files(0);
+    assert_true(n_pending(st) >= 1000);
+    assert_int_equal(st->counts.lost, 0);
+    assert_whole(st, MANY + 999);
+    for (int i = 0; i < MANY + 1000; i++)
+        finish(st, i);
+    while (rows("completed IS NOT NULL") < MANY + 1000 && clock_mono_ms() < until)
+        tick(st);
+    assert_int_equal(rows("completed IS NOT NULL AND header IS NOT NULL"), MANY + 1000);
     st->ops->close(st);
     assert_int_equal(n_files(), 0);
 }
@@ -311,6 +294,10 @@ int main(void)
         cmocka_unit_test(test_files_of_others),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_straight_aside),
+        cmocka_unit_test(test_not_straight_aside),
+        cmocka_unit_test(test_dropped_at_once),
+        cmocka_unit_test(test_no_room_for_the_last),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

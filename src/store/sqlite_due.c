@@ -14,6 +14,7 @@
 #define PENDING_MAX ((size_t)32 << 20)
 #define PENDING_FULL (PENDING_MAX / 2)
 #define PENDING_LOSE (2 * PENDING_MAX)
+#define ENDED_MAX (PENDING_MAX / 2)
 #define ASIDE_MIN (PENDING_MAX / 4)  /* of waiting changes: then requests are set aside, and */
 #define ASIDE_STEP (PENDING_MAX / 8) /* again after so many more */
 #define RETRY_MS 1000
@@ -109,6 +110,7 @@ void sqlite_roll_back(struct sqlite_store *s)
     s->is_failing = s->has_said = true;
     s->retry_ms = clock_mono_ms() + RETRY_MS;
     pending_rolled_back(&s->pending);
+    ended_rolled_back(s);
     backlog_rolled_back(s);
     if (s->limits.records)
         sqlite_count_rows(s);
@@ -125,11 +127,18 @@ int sqlite_commit(struct sqlite_store *s, struct ersa_error *err)
     }
     s->in_transaction = false;
     pending_committed(&s->pending);
+    ended_committed(s);
     backlog_committed(s);
     if (s->has_said)
         log_info("records::task records are written again");
     s->is_failing = s->has_said = false;
     return 0;
+}
+
+static void wrote(struct sqlite_store *s, struct pending_entry *e)
+{
+    backlog_wrote(s, e->batch);
+    e->batch = 0;
 }
 
 /* A row that SQLite finds too large loses its payload; one that it refuses is left out. */
@@ -148,7 +157,7 @@ int sqlite_write_entry(struct sqlite_store *s, struct pending_entry *e, struct e
     }
     if (code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH) {
         s->base.counts.lost++;
-        backlog_wrote(s, e);
+        wrote(s, e);
         pending_drop(&s->pending, e);
         return 0;
     }
@@ -157,7 +166,7 @@ int sqlite_write_entry(struct sqlite_store *s, struct pending_entry *e, struct e
         sqlite_roll_back(s);
         return rc;
     }
-    backlog_wrote(s, e);
+    wrote(s, e);
     pending_wrote(&s->pending, e);
     return 0;
 }
@@ -170,7 +179,7 @@ static int write_feed(struct sqlite_store *s, struct ersa_error *err)
     bool all_in = rc == 0 && feed_write(s) == SQLITE_OK;
     for (unsigned i = feed->from; i < feed->to && rc == 0; i++)
         if (all_in && feed->is_in[i]) {
-            backlog_wrote(s, feed->entries[i]);
+            wrote(s, feed->entries[i]);
             pending_wrote(&s->pending, feed->entries[i]);
         } else {
             rc = sqlite_write_entry(s, feed->entries[i], err);
@@ -232,6 +241,7 @@ static int write_some(struct sqlite_store *s, bool all, bool rows_only, struct e
     int rc = 0;
     if (s->is_failing && now < s->retry_ms)
         return ERSA_EAGAIN;
+    rc = ended_write(s, err);
     while (rc == 0 && (e = pending_due(&s->pending, now, all))) {
         unsigned n = pending_new(&s->pending, e, now, all, s->feed->entries, FEED_MAX);
         rc = n ? write_new(s, n, rows_only, err) : sqlite_write_entry(s, e, err);
@@ -242,6 +252,8 @@ static int write_some(struct sqlite_store *s, bool all, bool rows_only, struct e
 int sqlite_write_due(struct sqlite_store *s, struct ersa_error *err)
 {
     int rc = write_some(s, false, false, err);
+    if (rc == 0)
+        rc = backlog_store_due(s, err);
     set_aside_later(s);
     return rc;
 }
@@ -285,7 +297,7 @@ int sqlite_bound(struct sqlite_store *s, struct ersa_error *err)
     s->n_changes++;
     if (s->pending.bytes > s->aside_bytes)
         set_aside_some(s);
-    if (s->pending.bytes > PENDING_MAX) {
+    if (s->pending.bytes > PENDING_MAX || s->ended.bytes > ENDED_MAX) {
         rc = write_some(s, true, false, err);
         if (rc == 0)
             rc = sqlite_commit(s, err);

@@ -78,17 +78,36 @@ static struct sqlite_feed *feed_of(sqlite3_vtab_cursor *c)
     return ((struct reader *)(void *)c)->feed;
 }
 
+static int open_row(struct sqlite_feed *feed)
+{
+    if (feed->at == feed->to)
+        return SQLITE_OK;
+    if (!feed->packed.data) {
+        feed->row = &feed->entries[feed->at]->rec;
+        return SQLITE_OK;
+    }
+    int64_t size = pack_get(feed->left, &feed->items, &feed->unpacked);
+    if (size < 0)
+        return size == ERSA_ENOMEM ? SQLITE_NOMEM : SQLITE_ERROR;
+    feed->left.data += size;
+    feed->left.len -= (size_t)size;
+    feed->row = &feed->unpacked;
+    return SQLITE_OK;
+}
+
 static int on_filter(sqlite3_vtab_cursor *c, int plan, const char *name, int argc,
                      sqlite3_value **argv)
 {
-    feed_of(c)->at = feed_of(c)->from;
-    return SQLITE_OK;
+    struct sqlite_feed *feed = feed_of(c);
+    feed->at = feed->from;
+    feed->left = feed->packed;
+    return open_row(feed);
 }
 
 static int on_next(sqlite3_vtab_cursor *c)
 {
     feed_of(c)->at++;
-    return SQLITE_OK;
+    return open_row(feed_of(c));
 }
 
 static int on_eof(sqlite3_vtab_cursor *c)
@@ -125,26 +144,21 @@ static void give_list(sqlite3_context *ctx, struct buf *b, const struct store_bi
 static int on_column(sqlite3_vtab_cursor *c, sqlite3_context *ctx, int column)
 {
     struct sqlite_feed *feed = feed_of(c);
-    const struct pending_entry *e = feed->entries[feed->at];
     unsigned f = (unsigned)column;
-    const union store_value *v = &e->rec.v[f];
-    if (f == F_stdout || f == F_stderr) {
-        give(ctx, pending_suffix(e, (int)(f - F_stdout)));
+    uint32_t bit = STORE_FIELD(f);
+    const union store_value *v = &feed->row->v[f];
+    if (bit & STORE_STREAMS)
+        give(ctx, feed->packed.data
+                      ? SLICE_LIT("")
+                      : pending_suffix(feed->entries[feed->at], (int)(f - F_stdout)));
+    else if (!(feed->row->set & bit))
         return SQLITE_OK;
-    }
-    if (!(e->rec.set & STORE_FIELD(f)))
-        return SQLITE_OK;
-    switch (store_fields[f].kind) {
-    case 'b':
+    else if (bit & STORE_BUFFERS)
         give_list(ctx, &feed->blobs[f == F_result_buffers], &v->binary);
-        break;
-    case 'd':
+    else if (bit & STORE_DATES)
         give(ctx, (struct slice){feed->dates[f], sql_date(v->date, feed->dates[f])});
-        break;
-    default:
-        if (sqlite_is_sound(f, v->text))
-            give(ctx, v->text);
-    }
+    else if (sqlite_is_sound(f, v->text))
+        give(ctx, v->text);
     return SQLITE_OK;
 }
 
@@ -181,6 +195,7 @@ void feed_close(struct sqlite_feed *feed)
     sqlite3_finalize(feed->stmt);
     buf_fini(&feed->blobs[0]);
     buf_fini(&feed->blobs[1]);
+    pack_items_fini(&feed->items);
     free(feed);
 }
 
@@ -201,7 +216,7 @@ static int prepare(struct sqlite_store *s)
     return code;
 }
 
-int feed_write(struct sqlite_store *s)
+static int run(struct sqlite_store *s)
 {
     struct sqlite_feed *feed = s->feed;
     int code = feed->stmt ? SQLITE_OK : prepare(s);
@@ -215,4 +230,24 @@ int feed_write(struct sqlite_store *s)
     for (int i = 0; i < 2; i++)
         sqlite_let_go(&feed->blobs[i]);
     return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+int feed_write(struct sqlite_store *s)
+{
+    s->feed->packed.data = NULL;
+    return run(s);
+}
+
+int feed_write_packed(struct sqlite_store *s, struct slice packed, unsigned n)
+{
+    struct sqlite_feed *feed = s->feed;
+    unsigned from = feed->from, to = feed->to;
+    feed->from = 0;
+    feed->to = n;
+    feed->packed = packed;
+    int code = run(s);
+    feed->packed.data = NULL;
+    feed->from = from;
+    feed->to = to;
+    return code;
 }

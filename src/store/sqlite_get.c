@@ -83,6 +83,8 @@ int sqlite_get(struct store *st, struct slice msg_id, uint32_t fields, struct st
         *ret = (struct store_record){.set = 0};
         return 0;
     }
+    (void)ended_write(s, NULL);
+    e = pending_find(&s->pending, msg_id); /* what was not written is there */
     bool is_whole = write_waiting(s, e, err);
     if (!is_whole && e->creates) {
         give_entry(e, ret);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the SQLite store: sqlite_open.c (file and table), sqlite_rows.c (statements,
  * rows in and out), sqlite_due.c (transactions), sqlite_limits.c (what is dropped),
- * sqlite_feed.c (many new rows at once), sqlite_backlog.c and sqlite_settle.c (requests that
- * wait for long), sqlite_checkpoint.c (the log), sqlite_get.c (one record), store_sqlite.c (the
- * seam). */
+ * sqlite_feed.c (many new rows at once), sqlite_backlog.c, sqlite_slots.c and sqlite_settle.c
+ * (requests that wait for long), sqlite_ended.c (their results), sqlite_checkpoint.c (the log),
+ * sqlite_get.c (one record), store_sqlite.c (the seam). */
 #ifndef ERSA_STORE_SQLITE_IMPL_H
 #define ERSA_STORE_SQLITE_IMPL_H
 
 #include <sqlite3.h>
 
 #include "store/keep.h"
+#include "store/pack.h"
 #include "store/pending.h"
 #include "store/query_sql.h"
 #include "store/store.h"
@@ -26,15 +27,32 @@ struct statement {
     sqlite3_stmt *stmt;
 };
 
-/* New records for one statement (sqlite_feed.c). */
+/* New records for one statement (sqlite_feed.c): entries, or packed ones. */
 struct sqlite_feed {
     sqlite3_stmt *stmt; /* owned; NULL until it is needed */
     struct pending_entry *entries[FEED_MAX];
+    struct slice packed;   /* borrowed; data NULL: entries */
     bool is_in[FEED_MAX];  /* it was new indeed, and is written */
     unsigned from, to, at; /* those that are read */
     bool is_running;
+    const struct store_record *row; /* at hand: of an entry, or this one: */
+    struct store_record unpacked;
+    struct pack_items items;
+    struct slice left;                       /* of `packed`, behind the row at hand */
     char dates[STORE_COLUMNS][SQL_DATE_MAX]; /* of the row at hand, as the lists in `blobs` */
     struct buf blobs[2];
+};
+
+struct ended_batch;
+
+/* Records that are complete, packed, until the transaction that writes them is committed
+ * (sqlite_ended.c). */
+struct ended {
+    struct ended_batch *open;           /* owned; not written yet, NULL: none */
+    struct ended_batch *written, *idle; /* owned lists */
+    unsigned n_idle;
+    size_t bytes; /* of those that are open or written */
+    struct pack_items items;
 };
 
 struct sqlite_store {
@@ -50,6 +68,7 @@ struct sqlite_store {
     bool in_transaction;
     struct sqlite_feed *feed; /* owned */
     struct backlog *backlog;  /* owned */
+    struct ended ended;
     struct statement statements[STATEMENTS_MAX];
     unsigned next_statement;
     struct buf blobs[2]; /* scratch: pickled lists */
@@ -144,6 +163,8 @@ int feed_open(struct sqlite_feed **ret, struct sqlite_store *s);
 void feed_close(struct sqlite_feed *feed); /* accepts NULL */
 /* Writes the feed's entries; the result is SQLite's. After a failure none is written. */
 int feed_write(struct sqlite_store *s);
+/* Writes `n` records, one behind the other; is_in[0] is of the first. */
+int feed_write_packed(struct sqlite_store *s, struct slice packed, unsigned n);
 
 /* sqlite_backlog.c: requests that wait in a deep queue are set aside. */
 
@@ -154,15 +175,33 @@ bool backlog_is_empty(const struct sqlite_store *s);
 /* The queue is deep, and there is room. */
 bool backlog_is_open(const struct sqlite_store *s);
 bool backlog_suits(const struct pending_entry *e);
-/* Returns how many of the first are safe; the others were not set aside. */
+/* Returns how many of the first were set aside. */
 unsigned backlog_put(struct sqlite_store *s, struct pending_entry *const *entries, unsigned n);
 /* Brings one back into memory; *ret NULL: it isn't there. */
 int backlog_take(struct sqlite_store *s, struct slice id, struct pending_entry **ret,
                  struct ersa_error *err);
-/* An entry is written as a row; the transaction is committed, or rolled back. */
-void backlog_wrote(struct sqlite_store *s, struct pending_entry *e);
+/* A new record, that nothing is known of but the request; false: it was not set aside. */
+bool backlog_add(struct sqlite_store *s, const struct store_record *r);
+/* What has been set aside for PENDING_OPEN_MS goes to the file. */
+int backlog_store_due(struct sqlite_store *s, struct ersa_error *err);
+/* One of a batch is written as a row (0: of none); the transaction is committed, or rolled
+ * back. */
+void backlog_wrote(struct sqlite_store *s, uint32_t batch);
 void backlog_committed(struct sqlite_store *s);
 void backlog_rolled_back(struct sqlite_store *s);
+
+/* sqlite_ended.c: requests that were set aside and have their results. */
+
+/* `r` completes one that was set aside: 1: it waits here to be written, and the record is not
+ * pending; 0: it was not set aside, or is nothing for here. */
+int ended_add(struct sqlite_store *s, const struct store_record *r, struct ersa_error *err);
+/* Writes them: before anything else is, since what is pending may be about one of them. After a
+ * failure they are pending. */
+int ended_write(struct sqlite_store *s, struct ersa_error *err);
+bool ended_is_empty(const struct sqlite_store *s);
+void ended_committed(struct sqlite_store *s);
+void ended_rolled_back(struct sqlite_store *s);
+void ended_fini(struct ended *e);
 
 /* sqlite_settle.c */
 

@@ -45,6 +45,14 @@ static int take_all(struct sqlite_store *s, uint32_t number, struct ersa_error *
     return rc;
 }
 
+int backlog_unmake(struct sqlite_store *s, struct ersa_error *err)
+{
+    int rc = take_all(s, s->backlog->making, err);
+    if (rc == 0)
+        backlog_end_batch(s->backlog, s->backlog->making);
+    return rc;
+}
+
 static bool is_wanted(struct backlog *b, uint32_t number, bool spoiled_only)
 {
     const struct batch *batch = backlog_batch(b, number);

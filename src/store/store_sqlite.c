@@ -47,6 +47,10 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
     struct slice id = r->v[F_msg_id].text;
     struct pending_entry *e = NULL;
     bool is_known = seen_get(&s->known, id) != SEEN_NEVER;
+    if (!is_known && backlog_add(s, r)) {
+        seen_set(&s->known, id, SEEN_OPEN);
+        return sqlite_bound(s, err);
+    }
     int rc = is_known ? sqlite_find_waiting(s, id, &e, err) : 0;
     if (rc < 0)
         return rc;
@@ -104,7 +108,11 @@ static int on_update(struct store *st, const struct store_record *r, struct ersa
 {
     struct sqlite_store *s = sqlite_of(st);
     struct pending_entry *e;
-    int rc = find_entry(s, r->v[F_msg_id].text, &e, err);
+    keep_free(&s->kept);
+    int rc = ended_add(s, r, err);
+    if (rc)
+        return rc < 0 ? rc : sqlite_bound(s, err);
+    rc = find_entry(s, r->v[F_msg_id].text, &e, err);
     if (rc < 0)
         return rc;
     if (pending_merge(&s->pending, e, r) < 0)
@@ -135,7 +143,9 @@ static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err
     keep_free(&s->kept);
     backlog_spoil(s, msg_id);
     sqlite_be_patient(s, true);
-    int rc = backlog_settle_spoiled(s, err);
+    int rc = ended_write(s, err);
+    if (rc == 0)
+        rc = backlog_settle_spoiled(s, err);
     struct pending_entry *e = pending_find(&s->pending, msg_id);
     if (rc == 0)
         rc = sqlite_begin(s, err);
@@ -174,7 +184,7 @@ static int prepare_text(struct sqlite_store *s, struct buf *sql, sqlite3_stmt **
 static int write_all(struct sqlite_store *s, struct ersa_error *err)
 {
     sqlite_be_patient(s, true);
-    int rc = map_size(&s->pending.by_id) ? sqlite_write_rows(s, err) : 0;
+    int rc = map_size(&s->pending.by_id) || !ended_is_empty(s) ? sqlite_write_rows(s, err) : 0;
     if (rc == 0)
         rc = backlog_settle(s, BACKLOG_ALL, err);
     sqlite_be_patient(s, false);
@@ -262,6 +272,7 @@ static void free_store(struct sqlite_store *s)
 {
     keep_free(&s->kept);
     pending_fini(&s->pending);
+    ended_fini(&s->ended);
     seen_fini(&s->known);
     sqlite_finalize(s);
     feed_close(s->feed);
