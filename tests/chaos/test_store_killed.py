@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The controller is killed at random moments while it writes task records to SQLite: the database is whole each time,
-and has every task whose result a client had two seconds before. Asked are the file, the reference's store and the next
-controller.
+"""The controller is killed at random moments while it writes task records to SQLite, with few tasks outstanding and
+with a deep queue: the database is whole each time, and has every task whose result a client had two seconds before.
+Asked are the file, the reference's store and the next controller.
 
 ERSA_CHAOS_KILLS: how often; ERSA_CHAOS_SEED: to repeat a run (it is printed)."""
 import os
@@ -21,7 +21,9 @@ from load import Place
 
 KILLS = int(os.environ.get("ERSA_CHAOS_KILLS", "3"))
 SEED = os.environ.get("ERSA_CHAOS_SEED") or str(time.time_ns() % 1_000_000)
-WINDOW = 200
+WINDOWS = (200, 12_000)  # tasks outstanding: of a deep queue most requests wait in a file beside the database,
+SLOW = (time.sleep, (0.002,), {})  # if they take longer than it takes to submit them
+BURST = 4  # submitted for each answer until there are so many
 ENGINES = 2
 GRACE_S = 2    # a result may be so much newer than the newest record
 LIFE_S = (0, 4)  # the first is a long one
@@ -33,10 +35,11 @@ HOLDS = {"completed": {"$ne": None}}
 class Submitter:
     """Keeps tasks outstanding, and notes when it had each result of this life of the controller."""
 
-    def __init__(self, connection_file):
-        self.connection_file = connection_file
+    def __init__(self, connection_file, window):
+        self.connection_file, self.window = connection_file, window
         self.context = zmq.Context()
-        self.buffers = [bytes(b) for b in pack_apply_message(divmod, (2**70, 3), {})]
+        task = SLOW if window == max(WINDOWS) else (divmod, (2**70, 3), {})
+        self.buffers = [bytes(b) for b in pack_apply_message(*task)]
         self.client, self.waiting, self.answered, self.n = None, set(), {}, 0
 
     def connect(self):
@@ -46,9 +49,10 @@ class Submitter:
 
     def keep_busy(self, until):
         while time.monotonic() < until:
-            while len(self.waiting) < WINDOW:
+            missing_tasks = self.window - len(self.waiting)
+            for _ in range(min(BURST, missing_tasks)):
                 self.waiting.add(self.client.submit({}, {}, self.buffers)["msg_id"])
-            if self.client.task.poll(5):
+            if self.client.task.poll(0 if missing_tasks > BURST else 5):
                 self.collect()
 
     def collect(self):
@@ -100,8 +104,8 @@ def check_by_controller(client, ids, sample):
 def submitter_of():
     made = []
 
-    def make(connection_file):
-        made.append(Submitter(connection_file))
+    def make(connection_file, window):
+        made.append(Submitter(connection_file, window))
         return made[-1]
 
     yield make
@@ -109,17 +113,19 @@ def submitter_of():
         submitter.close()
 
 
-def test_database_of_a_killed_controller(tmp_path, submitter_of, capfd):
-    dice = random.Random(f"{SEED} store")
+@pytest.mark.parametrize("window", WINDOWS)
+def test_database_of_a_killed_controller(window, tmp_path, submitter_of, capfd):
+    dice = random.Random(f"{SEED} store {window}")
     kept = set()
     first = random.randrange(*PORTS)  # not of this test's seed: another one may run beside it
     with Cluster("ours-ours", tmp_path, engines=ENGINES, controller_args=[
             "--sqlitedb", f"--SQLiteDB.location={tmp_path}", "--restore", f"--ports={first}-{first + 199}"]) as cluster:
-        submitter = submitter_of(cluster.client_file)
+        submitter = submitter_of(cluster.client_file, window)
         submitter.connect()
         for life in range(KILLS):
             submitter.keep_busy(time.monotonic() + (LIFE_S[1] if life == 0 else dice.uniform(*LIFE_S)))
             killed_s = time.monotonic()
+            assert window != max(WINDOWS) or life or list(tmp_path.glob("tasks.db-waiting-*")), submitter.n
             cluster.controller.process.send_signal(signal.SIGKILL)
             cluster.controller.wait()
             submitter.disconnect()
@@ -132,7 +138,7 @@ def test_database_of_a_killed_controller(tmp_path, submitter_of, capfd):
             check_by_controller(submitter.client, kept, sample)
         submitter.disconnect()
         with capfd.disabled():
-            print(f"\ndatabase, seed {SEED}: {KILLS} kills, {submitter.n} results, {len(kept)} of them older"
+            print(f"\ndatabase, seed {SEED}, {window} outstanding: {KILLS} kills, {submitter.n} results, {len(kept)} of them older"
                   f" than {GRACE_S} s at a kill")
         assert all(e.is_running() for e in cluster.engines)
     assert kept
