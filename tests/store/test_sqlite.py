@@ -283,7 +283,7 @@ def goes_on(controller, load, folder, n):
 
 def test_what_cannot_be_written_in_time_is_held_back(tmp_path):
     """Somebody else holds the lock: submission waits, memory is bounded, nothing is lost."""
-    n = 30_000
+    n = 100_000
     with load_under_way(tmp_path, n) as (controller, load):
         lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
