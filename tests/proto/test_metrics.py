@@ -228,7 +228,7 @@ def test_tasks_by_state(metrics, controller, client, peers):
     assert states(values) == (0, 0, 0)
     assert values["ersa_tasks_submitted_total",] - before["ersa_tasks_submitted_total",] == 3
     assert values["ersa_tasks_ended_total", "done"] == 1 and values["ersa_tasks_ended_total", "failed"] == 2
-    metrics.wait(lambda v: v["ersa_store_events_total",] >= 9 and v["ersa_store_lag_seconds",] == 0, "events in the store")
+    metrics.wait(lambda v: v["ersa_store_events_total",] >= 6 and v["ersa_store_lag_seconds",] == 0, "events in the store")
 
 
 def test_latencies(metrics, client, peers):
