@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A controller and engines of either kind, in a profile directory of their own."""
 import contextlib
+import json
 import os
 import pathlib
+import socket
 import sys
 
 from processes import BIN, DEADLINE_S, PYTHON, Program, wait_until
@@ -16,6 +18,14 @@ ENGINES = {
     "ours": [BIN / "ipengine", f"--python={PYTHON}"],
     "reference": [sys.executable, "-m", "ipyparallel.engine"],
 }
+
+
+STARTS_MAX = 5
+
+
+def accepts(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
 
 
 def switched_off(kind):
@@ -50,11 +60,31 @@ class Cluster:
     def start_controller(self):
         argv = [*CONTROLLERS[self.controller_kind], f"--profile-dir={self.profile}",
                 f"--HeartMonitor.period={HEART_PERIOD_MS}", *switched_off(self.controller_kind), *self.controller_args]
-        self.controller = Program(argv, self.folder / "controller.log")
         files = [self.profile / "security" / f"ipcontroller-{side}.json" for side in ("client", "engine")]
-        wait_until(lambda: all(f.exists() and f.stat().st_size for f in files) or not self.controller.is_running(),
-                   "connection files")
-        assert self.controller.is_running(), self.controller.output()
+        for _ in range(STARTS_MAX):
+            self.controller = Program(argv, self.folder / "controller.log")
+            wait_until(lambda: all(f.exists() and f.stat().st_size for f in files) or not self.controller.is_running(),
+                       "connection files")
+            assert self.controller.is_running(), self.controller.output()
+            if self.controller_kind == "ours" or self.is_bound(files):
+                return
+            self.controller.stop()
+            for path in [*files, self.controller.log]:
+                path.unlink()
+        raise AssertionError(f"the reference found no free ports in {STARTS_MAX} starts")
+
+    def is_bound(self, files):
+        """The reference draws its ports, and binds them later in processes whose end it does not notice: somebody else
+        may have one by then."""
+        info = [json.loads(f.read_text()) for f in files]
+        ports = {p for i in info for v in i.values() for p in (v if isinstance(v, list) else [v])
+                 if type(p) is int and i["interface"].startswith("tcp")}
+
+        def is_taken():
+            return "Address already in use" in self.controller.output()
+
+        wait_until(lambda: is_taken() or all(map(accepts, ports)), lambda: f"bound ports\n{self.logs()}")
+        return not is_taken()
 
     def start_engine(self, *args):
         argv = [*ENGINES[self.engine_kind], f"--profile-dir={self.profile}", *switched_off(self.engine_kind),
