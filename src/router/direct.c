@@ -14,7 +14,6 @@
 #include "wire/json.h"
 
 #define ID_MAX 512 /* octets of a message id or type */
-#define UUID_MAX 255
 
 struct waiting {
     struct list link; /* in the engine's list, by age */
@@ -288,7 +287,7 @@ void direct_from_client(struct link *l, const struct msg *m)
         return;
     }
     link_reject(l, REJECT_UNROUTABLE);
-    if (uuid.len <= UUID_MAX)
+    if (uuid.len <= ENGINE_UUID_MAX)
         refuse(r, uuid, ch, client, &p);
 }
 

@@ -79,6 +79,8 @@ struct engine_env { /* the same for all engines of a router */
     uint64_t unlisted_events;          /* pairs that the table does not have */
 };
 
+#define ENGINE_UUID_MAX 255 /* octets: it is a ZMTP identity */
+
 struct engine {
     struct sched_engine task; /* the scheduler's */
     struct engine_env *env;   /* borrowed */

@@ -21,9 +21,7 @@ struct sched_engine;
 #define PACE_BYTES ((size_t)16 << 20) /* an engine that holds more gets no second task */
 
 /* A flood of short tasks: a message to an idle engine costs more than they do, or nearly. */
-#define PACE_TOGETHER                                                       \
-    16u /* so many go to one engine at once, of PACE_WORTH_NS together, ... \
-         */
+#define PACE_TOGETHER 16u                 /* so many at once, of PACE_WORTH_NS in all, ... */
 #define PACE_SHORT_NS (PACE_WORTH_NS / 2) /* ... where two of them take no longer, ... */
 #define PACE_STREAM 256u /* and so did that many before it, without a break of ... */
 #define PACE_BREAK_NS (10 * WINDOW_NS)

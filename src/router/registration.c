@@ -20,7 +20,6 @@
 #include "util/log.h"
 #include "wire/json.h"
 
-#define UUID_MAX 255 /* octets of an identity */
 #define CAUSE_MAX 400
 #define RECENT_MS 10000 /* a client subscribes within that time of asking */
 
@@ -154,7 +153,7 @@ const struct engine_ops registration_ops = {
 static bool is_identity(const char *uuid, size_t len)
 {
     static const struct slice delimiter = SLICE_LIT("<IDS|MSG>");
-    return len > 0 && len <= UUID_MAX && uuid[0] != '\0' &&
+    return len > 0 && len <= ENGINE_UUID_MAX && uuid[0] != '\0' &&
            !slice_eq((struct slice){uuid, len}, delimiter);
 }
 
