@@ -83,9 +83,9 @@ const struct option_def options_controller[] = {
     {P, "IPController", "metrics_ip", OPT_TEXT, .preset = "127.0.0.1",
      .help = "Address of that server; * for every interface. Whoever reaches it can read"},
     {P, "IPController", "busy_poll_us", OPT_INT, .preset = "50", .max = 1000,
-     .help =
-         "Microseconds for which the router looks for more messages before it sleeps, while "
-         "they follow each other that quickly; 0: it always sleeps. On one processor it does"},
+     .help = "Microseconds, on average, for which the router looks for more messages before it "
+             "sleeps, while they follow each other that quickly; 0: it always sleeps. On one "
+             "processor it does"},
     {P, "IPController", "use_threads", OPT_BOOL, .flags = "usethreads=true", .preset = "false",
      .inert = true,
      .help = "Schedulers in threads; here they are always one with the controller"},
@@ -123,7 +123,7 @@ const struct option_def options_controller[] = {
              "of work, of which what has not begun can be called back"},
     {P, "TaskScheduler", "client_limit", OPT_BYTES,
      .help = "Octets of tasks that one client may have waiting before more are refused with "
-             "QueueFull: a "
+             "QueueFull, and all clients together twice that: a "
              "quarter of the machine's memory when not given, 0 for no limit"},
 
     {P, "DictDB", "record_limit", OPT_INT, .preset = "1024", .max = 1e15,

@@ -3,9 +3,12 @@
  * the rules for text. */
 #include "config/options_table.h"
 
+#include <string.h>
+
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/str.h"
+#include "wire/json.h"
 
 /* A scalar as the text that means it; owned. NULL: not a scalar, or out of memory. */
 static char *scalar_text(const json_t *j)
@@ -95,11 +98,17 @@ int value_from_json(struct value *v, const struct option_def *d, const json_t *j
     return rc;
 }
 
+/* A command line is octets, which need not be UTF-8. */
+static json_t *text_json(const char *text)
+{
+    return json_lossy((struct slice){text, strlen(text)});
+}
+
 static json_t *list_json(const struct value *v, enum option_type type)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < v->list.n; i++)
-        json_array_append_new(list, json_string(v->list.items[i]));
+        json_array_append_new(list, text_json(v->list.items[i]));
     for (size_t i = 0; type == OPT_PORTS && i < v->ports.n; i++)
         json_array_append_new(list, json_integer(v->ports.numbers[i]));
     return list;
@@ -126,7 +135,7 @@ json_t *value_to_json(const struct value *v, const struct option_def *d)
         return json_string("***");
     case OPT_TEXT:
     case OPT_ENUM:
-        return json_string(v->text);
+        return text_json(v->text);
     case OPT_DICT:
         return json_copy(v->dict);
     case OPT_LIST:

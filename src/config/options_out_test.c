@@ -247,6 +247,21 @@ static void test_show_config(void **state)
     options_free(o);
 }
 
+/* Paths and words of a command line are octets; what is shown is UTF-8. */
+static void test_show_octets(void **state)
+{
+    struct options *o;
+    struct ersa_error err = {0};
+    assert_int_equal(options_new(&o, PROG_CLUSTER_START, &err), 0);
+    char *argv[] = {"ipcluster", "--work-dir=/tmp/\xe9", "--Cluster.controller_args=--x=\xff",
+                    "--Cluster.controller_args=--y"};
+    assert_int_equal(options_parse_argv(o, 4, argv, &err), 0);
+    CLEANUP(free_ptr) char *text = text_of(config, o);
+    must_hold(text, ".work_dir = '/tmp/\xef\xbf\xbd'\n", "--show-config");
+    must_hold(text, ".controller_args = ['--x=\xef\xbf\xbd', '--y']\n", "--show-config");
+    options_free(o);
+}
+
 static void test_requests(void **state)
 {
     static const struct {
@@ -275,6 +290,7 @@ int main(void)
         T(test_flags_have_their_own_help),
         T(test_parser_knows_every_row),
         T(test_show_config),
+        T(test_show_octets),
         T(test_requests),
     };
     (void)in_test_dir;

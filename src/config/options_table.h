@@ -74,9 +74,15 @@ int value_add_item(struct value *v, const struct option_def *d, const char *text
                    struct ersa_error *err);
 int value_refuse(const struct option_def *d, const char *text, struct ersa_error *err);
 bool value_may_be_none(const struct option_def *d);
+/* The choice that `text` means, any case; of a dotted class only the last part counts. */
+bool value_choice(const struct option_def *d, const char *text, size_t len, struct slice *ret);
 /* `v` takes over what `fresh` holds. */
 void value_replace(struct value *v, struct value *fresh);
 
+/* options_items.c: lists and dicts written as one JSON or Python literal, the older form of the
+ * command line (a new reference; NULL: it is none); the items of a value that grows. */
+json_t *value_literal(const struct option_def *d, const char *text);
+int value_copy_items(struct value *to, const struct value *from);
 int list_add(struct option_list *l, const char *text, size_t len);
 void list_fini(struct option_list *l);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Text and JSON to the value of an option, by its type, and back. Every rule of what may be
- * given is here, so that a value that is set is a value that is right. */
+/* Text to the value of an option, by its type. Every rule of what may be given is here, and,
+ * for what has several items, in options_items.c, so that a value that is set is one that is
+ * right. */
 #include "config/options_table.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,13 +12,6 @@
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/str.h"
-
-#define PORTS_MAX 65536
-
-bool type_is_container(enum option_type type)
-{
-    return type == OPT_LIST || type == OPT_SET || type == OPT_PORTS || type == OPT_DICT;
-}
 
 bool next_word(const char *list, const char **pos, size_t *len)
 {
@@ -29,27 +22,6 @@ bool next_word(const char *list, const char **pos, size_t *len)
     *pos = at;
     *len = strcspn(at, " ");
     return *len > 0;
-}
-
-int list_add(struct option_list *l, const char *text, size_t len)
-{
-    char **grown = reallocarray(l->items, l->n + 1, sizeof(*grown));
-    if (!grown)
-        return ERSA_ENOMEM;
-    l->items = grown;
-    char *copy = str_dup_slice((struct slice){text, len});
-    if (!copy)
-        return ERSA_ENOMEM;
-    l->items[l->n++] = copy;
-    return 0;
-}
-
-void list_fini(struct option_list *l)
-{
-    for (size_t i = 0; i < l->n; i++)
-        free(l->items[i]);
-    free(l->items);
-    *l = (struct option_list){0};
 }
 
 void value_fini(struct value *v)
@@ -207,9 +179,7 @@ static int set_text(struct value *v, const char *text, size_t len)
     return 0;
 }
 
-/* The choice that `text` means, any case; of a dotted class only the last part counts. */
-static bool find_choice(const struct option_def *d, const char *text, size_t len,
-                        struct slice *ret)
+bool value_choice(const struct option_def *d, const char *text, size_t len, struct slice *ret)
 {
     if (d->type == OPT_ENUM)
         for (size_t i = len; i-- > 0;)
@@ -232,113 +202,9 @@ static int set_enum(struct value *v, const struct option_def *d, const char *tex
                     struct ersa_error *err)
 {
     struct slice choice;
-    if (!find_choice(d, text, strlen(text), &choice))
+    if (!value_choice(d, text, strlen(text), &choice))
         return value_refuse(d, text, err);
     return set_text(v, choice.data, choice.len);
-}
-
-static int add_set(struct value *v, const struct option_def *d, const char *text,
-                   struct ersa_error *err)
-{
-    for (const char *at = text; *at;) {
-        size_t len = strcspn(at, ", ");
-        struct slice choice;
-        if (len && !find_choice(d, at, len, &choice))
-            return value_refuse(d, at, err);
-        if (len && list_add(&v->list, choice.data, choice.len) < 0)
-            return ERSA_ENOMEM;
-        at += len;
-        at += strspn(at, ", ");
-    }
-    return 0;
-}
-
-static int add_ports(struct value *v, const struct option_def *d, const char *text,
-                     struct ersa_error *err)
-{
-    for (const char *at = text; *at;) {
-        char *end;
-        long first = strtol(at, &end, 10), last = first;
-        if (end == at || first < 1 || first > 65535)
-            return value_refuse(d, text, err);
-        if (*end == '-') {
-            at = end + 1;
-            last = strtol(at, &end, 10);
-            if (end == at || last < first || last > 65535)
-                return value_refuse(d, text, err);
-        }
-        end += strspn(end, " ");
-        if (*end && *end != ',')
-            return value_refuse(d, text, err);
-        at = end + (*end == ',');
-        at += strspn(at, " ");
-        size_t more = (size_t)(last - first + 1);
-        if (v->ports.n + more > PORTS_MAX)
-            return value_refuse(d, text, err);
-        int *grown = reallocarray(v->ports.numbers, v->ports.n + more, sizeof(*grown));
-        if (!grown)
-            return ERSA_ENOMEM;
-        v->ports.numbers = grown;
-        for (long port = first; port <= last; port++)
-            grown[v->ports.n++] = (int)port;
-    }
-    uint8_t seen[PORTS_MAX / 8] = {0};
-    for (size_t i = 0; i < v->ports.n; i++) {
-        unsigned port = (unsigned)v->ports.numbers[i];
-        if (seen[port / 8] & (1u << port % 8))
-            return err_set(err, ERSA_EINVAL, "%s.%s: port %u is there twice", d->cls, d->trait,
-                           port);
-        seen[port / 8] |= (uint8_t)(1u << port % 8);
-    }
-    return 0;
-}
-
-static int add_pair(struct value *v, const struct option_def *d, const char *text,
-                    struct ersa_error *err)
-{
-    const char *eq = strchr(text, '=');
-    if (!eq || eq == text)
-        return value_refuse(d, text, err);
-    CLEANUP(free_ptr) char *key = str_dup_slice((struct slice){text, (size_t)(eq - text)});
-    json_t *item = json_string(eq + 1);
-    if (!key || !item || json_object_set_new(v->dict, key, item) < 0)
-        return key && item ? value_refuse(d, text, err) : ERSA_ENOMEM;
-    return 0;
-}
-
-/* Lists and dicts written as one JSON or Python literal: the older form of the command line. */
-static json_t *literal(const struct option_def *d, const char *text)
-{
-    bool fits =
-        (d->type == OPT_DICT && text[0] == '{') || (d->type != OPT_DICT && text[0] == '[');
-    if (!fits)
-        return NULL;
-    CLEANUP(free_ptr) char *json = str_dup(text);
-    if (!json)
-        return NULL;
-    json_t *parsed = json_loads(json, 0, NULL);
-    if (!parsed) {
-        for (char *c = json; *c; c++)
-            if (*c == '\'')
-                *c = '"';
-        parsed = json_loads(json, 0, NULL);
-    }
-    return parsed;
-}
-
-int value_add_item(struct value *v, const struct option_def *d, const char *text,
-                   struct ersa_error *err)
-{
-    switch (d->type) {
-    case OPT_SET:
-        return add_set(v, d, text, err);
-    case OPT_PORTS:
-        return add_ports(v, d, text, err);
-    case OPT_DICT:
-        return add_pair(v, d, text, err);
-    default:
-        return list_add(&v->list, text, strlen(text));
-    }
 }
 
 static int set_count(struct value *v, const struct option_def *d, const char *text,
@@ -378,24 +244,6 @@ int value_parse_scalar(struct value *v, const struct option_def *d, const char *
     }
 }
 
-/* Copies containers, for a value that grows. */
-static int copy_containers(struct value *to, const struct value *from)
-{
-    for (size_t i = 0; i < from->list.n; i++)
-        if (list_add(&to->list, from->list.items[i], strlen(from->list.items[i])) < 0)
-            return ERSA_ENOMEM;
-    if (from->ports.n) {
-        to->ports.numbers = reallocarray(NULL, from->ports.n, sizeof(int));
-        if (!to->ports.numbers)
-            return ERSA_ENOMEM;
-        memcpy(to->ports.numbers, from->ports.numbers, from->ports.n * sizeof(int));
-        to->ports.n = from->ports.n;
-    }
-    if (from->dict && json_object_update(to->dict, from->dict) < 0)
-        return ERSA_ENOMEM;
-    return 0;
-}
-
 /* `fresh` becomes the value; who set it stays with the caller. */
 void value_replace(struct value *v, struct value *fresh)
 {
@@ -431,12 +279,12 @@ int value_from_text(struct value *v, const struct option_def *d, const char *tex
     if (rc == 0 && !type_is_container(d->type))
         rc = value_parse_scalar(&fresh, d, text, err);
     else if (rc == 0) {
-        json_t *whole = literal(d, text);
+        json_t *whole = value_literal(d, text);
         if (whole) {
             rc = value_from_json(&fresh, d, whole, err);
             json_decref(whole);
         } else {
-            rc = append ? copy_containers(&fresh, v) : 0;
+            rc = append ? value_copy_items(&fresh, v) : 0;
             if (rc == 0)
                 rc = value_add_item(&fresh, d, text, err);
         }

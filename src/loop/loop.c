@@ -230,18 +230,20 @@ static int wait_for_events(struct loop *l, int wait_ms)
 {
     if (!wait_ms || !l->busy.window_ns || l->fake_clock)
         return epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, wait_ms);
-    const int64_t began = clock_mono_ns();
-    if (busy_should_look(&l->busy)) {
-        do {
-            int n = epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, 0);
-            if (n)
-                return n;
-        } while (clock_mono_ns() - began < l->busy.window_ns);
-        busy_waited(&l->busy, l->busy.window_ns);
-        return epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, wait_ms);
+    int64_t began = clock_mono_ns(), took = 0;
+    if (l->busy.looking) {
+        int n = 0;
+        while (!n && took < busy_longest_ns(&l->busy)) {
+            n = epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, 0);
+            took = clock_mono_ns() - began;
+        }
+        busy_looked(&l->busy, took, n != 0);
+        if (n)
+            return n;
+        began += took;
     }
     int n = epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, wait_ms);
-    busy_waited(&l->busy, clock_mono_ns() - began);
+    busy_slept(&l->busy, clock_mono_ns() - began);
     return n;
 }
 
@@ -275,7 +277,7 @@ void loop_stop(struct loop *l)
 
 void loop_set_busy_poll(struct loop *l, int64_t window_ns)
 {
-    l->busy = (struct busy){.window_ns = window_ns};
+    l->busy = busy_make(window_ns);
 }
 
 int64_t loop_now_ns(const struct loop *l)

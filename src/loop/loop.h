@@ -69,8 +69,8 @@ int64_t loop_now_ns(const struct loop *l);
 /* A fake clock for tests: from now on time is what the test says. */
 void loop_set_clock(struct loop *l, int64_t now_ns);
 
-/* While waits are shorter than `window_ns`, one after the other, the loop looks for more
- * instead of sleeping (loop/busy.h); 0, the default: never. */
+/* While messages follow each other within `window_ns` or so, the loop looks for more instead
+ * of sleeping (loop/busy.h); 0, the default: never. */
 void loop_set_busy_poll(struct loop *l, int64_t window_ns);
 
 /* w->fn must be set. Returns 0, ERSA_ENOMEM or ERSA_EIO. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Timers, order, what may be done inside callbacks. */
-#include "loop/busy.h"
 #include "loop/loop.h"
 
 #include <setjmp.h>
@@ -328,20 +327,6 @@ static void test_many_watches(void **state)
     loop_free(NULL);
 }
 
-static void test_looks_only_while_waits_are_short(void **state)
-{
-    struct busy b = {.window_ns = 50};
-    for (int i = 0; i < BUSY_RUN; i++) {
-        assert_false(busy_should_look(&b));
-        busy_waited(&b, 49);
-    }
-    assert_true(busy_should_look(&b));
-    busy_waited(&b, 50);
-    assert_false(busy_should_look(&b));
-    b = (struct busy){.short_waits = BUSY_RUN};
-    assert_false(busy_should_look(&b));
-}
-
 struct echo {
     struct watch w;
     struct timer idle;
@@ -498,7 +483,6 @@ int main(void)
         cmocka_unit_test(test_hang_up_is_read),
         cmocka_unit_test(test_deferred_work),
         cmocka_unit_test(test_many_watches),
-        cmocka_unit_test(test_looks_only_while_waits_are_short),
         cmocka_unit_test(test_busy_and_idle),
         cmocka_unit_test(test_hear_out),
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Monotonic time and ISO dates. The calendar part of a date is kept per thread: within one
- * second only six digits change. */
+/* Monotonic time and ISO dates. The calendar part of a date that was written or read is kept
+ * per thread: within one second only six digits change. */
 #include "util/clock.h"
 
 #include <stdbool.h>
@@ -158,34 +158,60 @@ static bool parse_zone(const char **s, const char *end, int *ret_seconds)
     return true;
 }
 
+#define CALENDAR_LEN 19
+
+/* "YYYY-MM-DDTHH:MM:SS" */
+static bool parse_calendar(const char **s, const char *end, struct tm *ret)
+{
+    *ret = (struct tm){.tm_isdst = -1};
+    if (!digits(s, end, 4, &ret->tm_year) || !expect(s, end, '-') ||
+        !digits(s, end, 2, &ret->tm_mon) || !expect(s, end, '-') ||
+        !digits(s, end, 2, &ret->tm_mday) || !expect(s, end, 'T') ||
+        !digits(s, end, 2, &ret->tm_hour) || !expect(s, end, ':') ||
+        !digits(s, end, 2, &ret->tm_min) || !expect(s, end, ':') ||
+        !digits(s, end, 2, &ret->tm_sec))
+        return false;
+    bool is_date = ret->tm_mon >= 1 && ret->tm_mon <= 12 && ret->tm_mday >= 1 &&
+                   ret->tm_mday <= days_in_month(ret->tm_year, ret->tm_mon) &&
+                   ret->tm_hour <= 23 && ret->tm_min <= 59 && ret->tm_sec <= 59;
+    ret->tm_year -= 1900;
+    ret->tm_mon--;
+    return is_date;
+}
+
+/* The same as seconds since 1970, as if it were UTC. */
+static bool parse_seconds(const char **s, const char *end, int64_t *ret)
+{
+    static _Thread_local char text[CALENDAR_LEN];
+    static _Thread_local int64_t seconds;
+    const char *start = *s;
+    struct tm tm;
+    if (end - start >= CALENDAR_LEN && memcmp(start, text, CALENDAR_LEN) == 0) {
+        *s += CALENDAR_LEN;
+    } else {
+        if (!parse_calendar(s, end, &tm))
+            return false;
+        memcpy(text, start, CALENDAR_LEN);
+        seconds = days_from_civil(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday) * 86400 +
+                  tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec;
+    }
+    *ret = seconds;
+    return true;
+}
+
 int clock_parse_iso(const char *s, size_t len, int64_t *ret)
 {
-    const char *end = s + len;
-    int year, month, day, hour, minute, second, us = 0, zone = 0;
-    if (!digits(&s, end, 4, &year) || !expect(&s, end, '-') || !digits(&s, end, 2, &month) ||
-        !expect(&s, end, '-') || !digits(&s, end, 2, &day) || !expect(&s, end, 'T') ||
-        !digits(&s, end, 2, &hour) || !expect(&s, end, ':') || !digits(&s, end, 2, &minute) ||
-        !expect(&s, end, ':') || !digits(&s, end, 2, &second))
+    const char *start = s, *end = s + len;
+    int us = 0, zone = 0;
+    int64_t seconds;
+    struct tm local;
+    if (!parse_seconds(&s, end, &seconds) ||
+        (expect(&s, end, '.') && !parse_fraction(&s, end, &us)))
         return ERSA_EPARSE;
-    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
-        minute > 59 || second > 59)
-        return ERSA_EPARSE;
-    if (expect(&s, end, '.') && !parse_fraction(&s, end, &us))
-        return ERSA_EPARSE;
-    int64_t seconds =
-        days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
-    if (s == end) {
-        struct tm local = {.tm_year = year - 1900,
-                           .tm_mon = month - 1,
-                           .tm_mday = day,
-                           .tm_hour = hour,
-                           .tm_min = minute,
-                           .tm_sec = second,
-                           .tm_isdst = -1};
+    if (s == end && parse_calendar(&start, end, &local))
         seconds = mktime(&local);
-    } else if (!parse_zone(&s, end, &zone) || s != end) {
+    else if (!parse_zone(&s, end, &zone) || s != end)
         return ERSA_EPARSE;
-    }
     *ret = (seconds - zone) * 1000000 + us;
     return *ret < FIRST_US || *ret > LAST_US ? ERSA_EPARSE : 0;
 }

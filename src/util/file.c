@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "util/str.h"
 
 #define READ_STEP 65536
+#define PIPE_MS 3000
 
 static int write_all(int fd, const char *data, size_t len)
 {
@@ -47,12 +49,30 @@ int file_write_atomic(const char *path, const void *data, size_t len, mode_t mod
     return 0;
 }
 
+/* A pipe will do, of a shell's `<(...)` for one, but not one that nobody writes to. */
+static int wait_for_writer(int fd, const char *path, struct ersa_error *err)
+{
+    struct stat st;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    if (fstat(fd, &st) < 0 || fcntl(fd, F_SETFL, 0) < 0)
+        return err_errno(err, ERSA_EIO, "%s can't be read", path);
+    int n = 1;
+    while (S_ISFIFO(st.st_mode) && (n = poll(&p, 1, PIPE_MS)) < 0 && errno == EINTR)
+        ;
+    if (n)
+        return 0;
+    return err_set(err, ERSA_EIO, "%s is a pipe that nobody writes to", path);
+}
+
 int file_read(const char *path, struct buf *out, struct ersa_error *err)
 {
-    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return err_errno(err, errno == ENOENT ? ERSA_ENOENT : ERSA_EIO, "%s can't be read",
                          path);
+    int rc = wait_for_writer(fd, path, err);
+    if (rc < 0)
+        return rc;
     size_t start = out->len;
     for (;;) {
         size_t room = out->max - out->len;

@@ -12,7 +12,8 @@
 /* Writes to a temporary name with `mode`, syncs, renames. ERSA_EIO, err names the path. */
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
                       struct ersa_error *err);
-/* Appends the whole file to `out` (its max is the limit). ERSA_ENOENT, ERSA_EIO, ERSA_EFULL. */
+/* Appends the whole file to `out` (its max is the limit). ERSA_ENOENT, ERSA_EIO (a pipe that
+ * nobody writes to, for 3 s, as well), ERSA_EFULL. */
 int file_read(const char *path, struct buf *out, struct ersa_error *err);
 /* mkdir -p with `mode` for what is created. */
 int file_mkdirs(const char *path, mode_t mode, struct ersa_error *err);

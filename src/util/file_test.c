@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,6 +76,33 @@ static void test_failures_name_the_path(void **state)
     buf_fini(&b);
 }
 
+static void *write_to_pipe(void *path)
+{
+    FILE *f = fopen(path, "w");
+    fputs("hello", f);
+    fclose(f);
+    return NULL;
+}
+
+static void test_pipes(void **state)
+{
+    char *path = str_path(dir, "pipe");
+    struct ersa_error err = {0};
+    struct buf b;
+    pthread_t writer;
+    buf_init(&b, 100);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(file_read(path, &b, &err), ERSA_EIO);
+    assert_non_null(strstr(err.text, "nobody writes to"));
+    assert_int_equal(pthread_create(&writer, NULL, write_to_pipe, path), 0);
+    assert_int_equal(file_read(path, &b, &err), 0);
+    assert_string_equal(buf_cstr(&b), "hello");
+    pthread_join(writer, NULL);
+    buf_fini(&b);
+    unlink(path);
+    free(path);
+}
+
 static void test_directories(void **state)
 {
     char *path = str_path(dir, "x/y/z");
@@ -106,9 +134,8 @@ static int drop_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_write_and_read),
-        cmocka_unit_test(test_failures_name_the_path),
-        cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_write_and_read), cmocka_unit_test(test_failures_name_the_path),
+        cmocka_unit_test(test_pipes),          cmocka_unit_test(test_directories),
         cmocka_unit_test(test_exe_dir),
     };
     return cmocka_run_group_tests(tests, make_dir, drop_dir);

@@ -12,6 +12,7 @@
 
 #include "ersa/error.h"
 #include "util/rand.h"
+#include "util/zeroed.h"
 
 struct map_slot {
     const void *key; /* NULL: never used; &dead: removed */
@@ -156,7 +157,7 @@ static void insert(struct map *m, const struct map_slot *item)
 
 static int resize(struct map *m, size_t n_slots)
 {
-    struct map_slot *slots = calloc(n_slots, sizeof(*slots));
+    struct map_slot *slots = zeroed(n_slots, sizeof(*slots));
     if (!slots)
         return ERSA_ENOMEM;
     struct map old = *m;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -158,6 +159,21 @@ static const struct {
 };
 #define N_ROUTES (sizeof(routes) / sizeof(routes[0]))
 
+/* The path of a request's target. In the absolute form, as proxies are asked (RFC 9112 3.2.2),
+ * a scheme and an authority stand in front of it. */
+static const char *path_of(const char *target)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i]);
+        if (strncasecmp(target, schemes[i], len) != 0)
+            continue;
+        const char *path = strchr(target + len, '/');
+        return path ? path : "/";
+    }
+    return target;
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
                                   const char *method, const char *version,
                                   const char *upload_data, size_t *upload_size, void **context)
@@ -167,7 +183,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     size_t route = 0;
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return answer_text(w, c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n");
-    while (route < N_ROUTES && strcmp(url, routes[route].path) != 0)
+    const char *path = path_of(url);
+    while (route < N_ROUTES && strcmp(path, routes[route].path) != 0)
         route++;
     if (route == N_ROUTES)
         return answer_text(w, c, MHD_HTTP_NOT_FOUND, "there are /metrics and /healthz\n");
@@ -262,6 +279,7 @@ static void on_stop(struct watch *watch, unsigned events)
 static void *run(void *arg)
 {
     struct web *w = arg;
+    pthread_setname_np(pthread_self(), "web");
     plan_turn(w);
     if (loop_run(w->loop) < 0)
         log_error("metrics::the web thread has failed");
