@@ -45,7 +45,8 @@ const char *conn_own_address(const struct conn *c)
 void conn_complain(const struct conn *c, const char *text)
 {
     if (!c->port->closed)
-        log_warn("port %s: connection of %s closed: %s", c->port->cfg.name, conn_address(c),
+        complain(&c->port->wire->complaints, COMPLAINT_CONNECTION,
+                 "port %s: connection of %s closed: %s", c->port->cfg.name, conn_address(c),
                  text);
 }
 
@@ -106,6 +107,7 @@ void conn_drop(struct conn *c)
     int fd = c->watch.fd;
     loop_unwatch(w->loop, &c->watch);
     close_socket(fd, c->is_reset);
+    unfinished_set(c, 0);
     list_remove(&c->again);
     list_remove(&c->link);
     list_push_back(&w->dead_conns, &c->link);
@@ -159,6 +161,7 @@ void conn_error(struct conn *c, ssize_t rc)
         conn_complain(c, "out of memory");
     bool is_broken = rc == ERSA_EIO || c->is_broken;
     conn_fail(c, rc == ERSA_EPROTO || rc == ERSA_EFULL ? DOWN_PROTOCOL
+                 : rc == ERSA_ENOMEM                   ? DOWN_CLOSED
                  : is_broken                           ? DOWN_BROKEN
                                                        : DOWN_EOF);
 }
@@ -167,7 +170,7 @@ void conn_error(struct conn *c, ssize_t rc)
 void conn_write_failed(struct conn *c)
 {
     if (errno == ENOMEM || errno == ENOBUFS) {
-        conn_fail(c, DOWN_BROKEN);
+        conn_fail(c, DOWN_CLOSED);
         return;
     }
     c->is_broken = true;
@@ -189,6 +192,7 @@ struct conn *conn_new(struct port *p, int fd, struct connector *from)
     c->handshake.fn = on_handshake_timeout;
     c->state = from ? CONN_CONNECTING : CONN_GREETING;
     list_init(&c->again);
+    list_init(&c->unfinished);
     list_push_back(&p->conns, &c->link);
     if (loop_watch(w->loop, &c->watch, fd, from ? LOOP_READ | LOOP_WRITE : LOOP_READ,
                    p->cfg.prio) < 0 ||
@@ -215,6 +219,16 @@ void conn_update_events(struct conn *c)
     loop_rewatch(c->port->wire->loop, &c->watch, events);
 }
 
+void conn_go_on(struct conn *c)
+{
+    struct wire *w = c->port->wire;
+    conn_update_events(c);
+    if (c->tail_len && list_is_empty(&c->again)) {
+        list_push_back(&w->again, &c->again);
+        loop_defer(w->loop, &w->read_again);
+    }
+}
+
 /* Receiving: returns octets received, 0 when there are none now, or an error. */
 
 static ssize_t check_received(struct conn *c, ssize_t n)
@@ -235,9 +249,11 @@ static ssize_t receive_big(struct conn *c)
 {
     struct partial *p = c->partial;
     uint8_t *scratch = c->port->wire->scratch;
-    size_t want = p->big_len - p->big_got;
-    struct iovec iov[] = {{p->big->data + p->big_got, want}, {scratch, SCRATCH_SIZE}};
-    ssize_t n = check_received(c, readv(c->watch.fd, iov, 2));
+    size_t want = p->big_len - p->big_got, room = unfinished_room(c);
+    bool is_all = room >= want;
+    struct iovec iov[] = {{p->big->data + p->big_got, is_all ? want : room},
+                          {scratch, SCRATCH_SIZE}};
+    ssize_t n = check_received(c, readv(c->watch.fd, iov, is_all ? 2 : 1));
     if (n <= 0)
         return n;
     size_t got = (size_t)n < want ? (size_t)n : want;
@@ -248,6 +264,8 @@ static ssize_t receive_big(struct conn *c)
         return rc;
     if (p->big_got == p->big_len)
         conn_big_is_there(c, scratch, (size_t)n - got);
+    else
+        unfinished_set(c, p->bytes + p->big_got);
     return n;
 }
 
@@ -290,7 +308,8 @@ static void receive_up_to(struct conn *c, size_t budget)
         list_remove(&c->again);
         conn_read_tail(c);
     }
-    while (got < budget && c->state != CONN_DEAD && !conn_is_held_up(c)) {
+    while (got < budget && c->state != CONN_DEAD && !conn_is_held_up(c) &&
+           (got == 0 || unfinished_has_room(c))) {
         ssize_t n = has_big(c) ? receive_big(c) : receive(c);
         join(c);
         if (n < 0 && !c->draining)
@@ -358,6 +377,6 @@ static void on_event(struct watch *w, unsigned events)
         return;
     if (c->port->closed && c->state == CONN_UP)
         discard(c);
-    else
+    else if (!c->kept || !unfinished_must_wait(c))
         receive_up_to(c, BIG_BUDGET);
 }

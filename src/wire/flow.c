@@ -14,25 +14,21 @@ struct stall {
 
 void peer_pause(struct peer *p)
 {
-    if (p->paused++ == 0 && p->conn)
-        conn_update_events(p->conn);
+    if (p->paused++ || !p->conn)
+        return;
+    unfinished_step_aside(p->conn);
+    conn_update_events(p->conn);
 }
 
 void peer_resume(struct peer *p)
 {
-    struct wire *w = p->port->wire;
-    if (p->paused == 0 || --p->paused || !p->conn)
-        return;
-    conn_update_events(p->conn);
-    if (p->conn->tail_len && list_is_empty(&p->conn->again)) {
-        list_push_back(&w->again, &p->conn->again);
-        loop_defer(w->loop, &w->read_again);
-    }
+    if (p->paused && --p->paused == 0 && p->conn)
+        unfinished_step_back(p->conn);
 }
 
 bool peer_is_paused(const struct peer *p)
 {
-    return p->paused > 0;
+    return p->paused || (p->conn && p->conn->waits);
 }
 
 static void unstall(struct stall *s)

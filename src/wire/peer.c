@@ -101,6 +101,8 @@ static void take_over(struct peer *p, struct conn *c)
     conn_drop(old);
     c->peer = p;
     p->conn = c;
+    if (p->paused)
+        unfinished_step_aside(c);
     peer_free(made);
     p->port->queued += p->tx.written;
     txq_rewind(&p->tx);
@@ -212,6 +214,10 @@ static void keep_unsent(struct peer *p)
     struct port *port = p->port;
     struct connector *k = p->connector;
     bool is_over = port->closed && list_is_empty(&port->connectors);
+    if (port->cfg.kind == PORT_ROUTER && k) {
+        k->id_len = p->id_len;
+        memcpy(k->id, p->id, p->id_len);
+    }
     port->queued += p->tx.written;
     txq_rewind(&p->tx);
     if (p->tx.bytes == 0 || is_over)
@@ -224,8 +230,6 @@ static void keep_unsent(struct peer *p)
             flush_later(other);
         }
     } else if (port->cfg.kind == PORT_ROUTER && k) {
-        k->id_len = p->id_len;
-        memcpy(k->id, p->id, p->id_len);
         (void)txq_move(&k->unsent, &p->tx);
     }
 }

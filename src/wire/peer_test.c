@@ -143,6 +143,27 @@ static void test_connecting_router_keeps_replies_for_its_peer(void **state)
     assert_true(server.messages < before + sent);
 }
 
+static void test_reply_to_a_peer_that_is_away(void **state)
+{
+    struct side server, client;
+    bind_port(&server, PORT_ROUTER);
+    connect_port(&client, PORT_ROUTER, "engine");
+    WAIT(server.ups == 1 && client.ups == 1);
+    char at[PORT_ENDPOINT_MAX];
+    snprintf(at, sizeof(at), "%s", endpoint);
+    port_close(server.port, 0);
+    WAIT(client.downs == 1);
+    const struct slice id = SLICE_LIT("server");
+    assert_int_equal(port_send_to(client.port, id, &FRAME_LIT("kept"), 1), 0);
+    assert_int_equal(port_send_to(client.port, SLICE_LIT("nobody"), &FRAME_LIT("x"), 1),
+                     ERSA_ENOENT);
+    open_port(&server, PORT_ROUTER, "server", (struct port_config){0});
+    assert_int_equal(port_bind(server.port, at, NULL, NULL), 0);
+    WAIT(server.messages == 1);
+    assert_int_equal(port_send_to(client.port, id, &FRAME_LIT("sent"), 1), 0);
+    WAIT(server.messages == 2 && port_queued_bytes(client.port) == 0);
+}
+
 static void test_queue_survives_a_broken_connection(void **state)
 {
     struct side server, client;
@@ -412,6 +433,7 @@ int main(void)
         T(test_closing_another_peer_while_reading),
         T(test_closing_the_port_inside_a_callback),
         T(test_connecting_router_keeps_replies_for_its_peer),
+        T(test_reply_to_a_peer_that_is_away),
         T(test_queue_survives_a_broken_connection),
         T(test_server_that_comes_later_and_again),
         T(test_flow_control),

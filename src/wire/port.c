@@ -237,18 +237,36 @@ struct peer *port_next_in_turn(struct port *p)
     return p->peers[p->next_peer];
 }
 
-int port_send(struct port *p, const struct frame *frames, unsigned n)
+/* Until there is a connection. */
+static int keep(struct port *p, struct txq *unsent, const struct frame *frames, unsigned n)
 {
-    if (p->n_peers)
-        return peer_send(port_next_in_turn(p), frames, n);
-    size_t len = 0, before = p->unsent.bytes;
+    size_t len = 0, before = unsent->bytes;
     for (unsigned i = 0; i < n; i++)
         len += frames[i].len + ZMTP_HEAD_MAX;
     if (len > p->cfg.unsent_max_bytes || before > p->cfg.unsent_max_bytes - len)
         return ERSA_EFULL;
-    int rc = txq_put(&p->unsent, &p->wire->chunks, frames, n);
-    p->queued += p->unsent.bytes - before;
+    int rc = txq_put(unsent, &p->wire->chunks, frames, n);
+    p->queued += unsent->bytes - before;
     return rc;
+}
+
+int port_send(struct port *p, const struct frame *frames, unsigned n)
+{
+    return p->n_peers ? peer_send(port_next_in_turn(p), frames, n)
+                      : keep(p, &p->unsent, frames, n);
+}
+
+int port_send_to(struct port *p, struct slice id, const struct frame *frames, unsigned n)
+{
+    struct peer *to = port_find(p, id.data, id.len);
+    if (to)
+        return peer_send(to, frames, n);
+    list_for_each (&p->connectors, it) {
+        struct connector *k = container_of(it, struct connector, link);
+        if (slice_eq(id, (struct slice){(const char *)k->id, k->id_len}))
+            return keep(p, &k->unsent, frames, n);
+    }
+    return ERSA_ENOENT;
 }
 
 /* Each subscriber may have so much waiting; the more waits in all, the less, so who has most

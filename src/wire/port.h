@@ -32,6 +32,9 @@ struct wire;
 struct wire *wire_new(struct loop *l, struct block_pool *pool);
 void wire_free(struct wire *w); /* all ports must be closed */
 struct block_pool *wire_pool(struct wire *w);
+/* Octets that messages which are not all there may take together, beside one that may be as
+ * long as its port allows; not set: an eighth of RAM. At least 16 MiB. */
+void wire_bound_unfinished(struct wire *w, size_t bytes);
 
 enum port_kind { PORT_ROUTER, PORT_DEALER, PORT_PUB, PORT_XPUB, PORT_SUB, PORT_KIND_MAX };
 
@@ -39,8 +42,8 @@ enum peer_down {
     DOWN_EOF,      /* the peer closed: all that it sent was received */
     DOWN_BROKEN,   /* the connection broke: what was sent last may be lost, either way */
     DOWN_PROTOCOL, /* it broke ZMTP, or a bound */
-    DOWN_TIMEOUT,  /* handshake not finished in time */
-    DOWN_CLOSED,   /* by us */
+    DOWN_TIMEOUT,  /* handshake, or a message that others waited for, not finished in time */
+    DOWN_CLOSED,   /* by us, maybe for want of memory */
 };
 
 struct port;
@@ -117,6 +120,10 @@ int peer_write_out(struct peer *p);
 /* DEALER: next connected peer in turn that has room; kept (to unsent_max_bytes) while there is
  * none. ERSA_EFULL. */
 int port_send(struct port *p, const struct frame *frames, unsigned n);
+/* ROUTER: to the peer of that identity, or, where one of that identity was at an address that
+ * we connect to, to it when it is there again (kept to unsent_max_bytes). ERSA_ENOENT;
+ * ERSA_EFULL; as peer_send(). */
+int port_send_to(struct port *p, struct slice id, const struct frame *frames, unsigned n);
 /* PUB, XPUB: to every peer with a subscription that is a prefix of the first frame. A peer with
  * more than its share of the cap waiting misses the message; returns how many did. */
 unsigned port_publish(struct port *p, const struct frame *frames, unsigned n);
@@ -159,7 +166,9 @@ size_t peer_unacknowledged(const struct peer *p);
 /* Counters for tests and metrics, since wire_new(). */
 struct wire_stats {
     uint64_t accepted, connected, handshake_failed, protocol_errors, msgs_in, msgs_out,
-        bytes_in, bytes_out, reads, writes, dropped_pub, takeovers;
+        bytes_in, bytes_out, reads, writes, dropped_pub, takeovers,
+        held_up, /* connections that had to wait with an unfinished message */
+        stalled; /* and those that were closed over one */
 };
 const struct wire_stats *wire_stats(const struct wire *w);
 

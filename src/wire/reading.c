@@ -12,7 +12,7 @@
 
 bool conn_is_held_up(const struct conn *c)
 {
-    return c->peer && c->peer->paused && !c->draining;
+    return (c->waits || (c->peer && c->peer->paused)) && !c->draining;
 }
 
 /* Messages */
@@ -326,15 +326,22 @@ static int keep_tail(struct conn *c, const uint8_t *p, size_t n)
     return 0;
 }
 
-static size_t partial_bytes(const struct partial *p)
+/* What its message is going to have, and what of it is there. */
+static size_t declared_bytes(const struct partial *p)
 {
     return p ? p->bytes + (p->big ? p->big_len : 0) : 0;
+}
+
+static size_t kept_bytes(const struct conn *c)
+{
+    const struct partial *p = c->partial;
+    return c->tail_cap + (p ? p->bytes + (p->big ? p->big_got : 0) : 0);
 }
 
 /* Reads [p, p + n) in scratch as far as possible, and keeps the rest. */
 void conn_read_octets(struct conn *c, uint8_t *p, size_t n)
 {
-    struct reading r = {.bytes = partial_bytes(c->partial)};
+    struct reading r = {.bytes = declared_bytes(c->partial)};
     size_t pos = 0;
     while (pos < n && c->state != CONN_DEAD && c->state != CONN_JOINING &&
            !conn_is_held_up(c)) {
@@ -351,6 +358,8 @@ void conn_read_octets(struct conn *c, uint8_t *p, size_t n)
         return;
     if (keep_views(c, &r) < 0 || keep_tail(c, p + pos, n - pos) < 0)
         conn_error(c, ERSA_ENOMEM);
+    else
+        unfinished_set(c, kept_bytes(c));
 }
 
 void conn_read_tail(struct conn *c)
@@ -370,6 +379,6 @@ void conn_big_is_there(struct conn *c, uint8_t *rest, size_t n)
     int rc = end_big(c, &r);
     if (rc < 0)
         conn_error(c, rc);
-    else if (n && c->state != CONN_DEAD)
+    else if (c->state != CONN_DEAD)
         conn_read_octets(c, rest, n);
 }

@@ -12,6 +12,7 @@
 
 #include "ersa/error.h"
 #include "util/map.h"
+#include "util/zeroed.h"
 
 #define RUN_WORDS 7
 #define PER_WORD 32 /* ids, 2 bits each */
@@ -112,7 +113,7 @@ static bool is_crowded(size_t n, size_t slots)
 static int grow_runs(struct seen *s)
 {
     size_t slots = s->run_slots ? 2 * s->run_slots : SLOTS_MIN;
-    struct seen_run *runs = calloc(slots, sizeof(*runs));
+    struct seen_run *runs = zeroed(slots, sizeof(*runs));
     if (!runs)
         return ERSA_ENOMEM;
     for (size_t i = 0; i < s->run_slots; i++)
@@ -127,7 +128,7 @@ static int grow_runs(struct seen *s)
 static int grow_others(struct seen *s)
 {
     size_t slots = s->other_slots ? 2 * s->other_slots : SLOTS_MIN;
-    uint64_t *others = calloc(slots, sizeof(*others));
+    uint64_t *others = zeroed(slots, sizeof(*others));
     if (!others)
         return ERSA_ENOMEM;
     for (size_t i = 0; i < s->other_slots; i++)

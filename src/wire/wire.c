@@ -107,6 +107,8 @@ struct wire *wire_new(struct loop *l, struct block_pool *pool)
     w->sweep.fn = sweep_all;
     w->next_identity = (uint32_t)rand_u64();
     w->default_msg_max = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 4;
+    unfinished_init(w);
+    complaints_init(&w->complaints, l);
     return w;
 }
 
@@ -122,6 +124,8 @@ void wire_free(struct wire *w)
     loop_undefer(&w->flush);
     loop_undefer(&w->read_again);
     loop_undefer(&w->sweep);
+    loop_cancel(w->loop, &w->unfinished.look);
+    complaints_fini(&w->complaints);
     chunk_pool_fini(&w->chunks);
     if (w->owns_pool)
         block_pool_free(w->pool);

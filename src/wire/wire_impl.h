@@ -11,6 +11,7 @@
 #ifndef ERSA_WIRE_WIRE_IMPL_H
 #define ERSA_WIRE_WIRE_IMPL_H
 
+#include "loop/complaints.h"
 #include "util/list.h"
 #include "util/map.h"
 #include "wire/endpoint.h"
@@ -21,6 +22,15 @@
 #include "wire/zmtp.h"
 
 #define SCRATCH_SIZE (256u << 10)
+
+/* Messages that are not all there yet (unfinished.c). */
+struct unfinished {
+    size_t bytes, roomy, bound;
+    unsigned n; /* connections that have some */
+    struct conn *first;
+    struct list going_on, waiting; /* conns */
+    struct timer look;             /* while somebody waits */
+};
 
 struct wire {
     struct loop *loop; /* borrowed */
@@ -39,7 +49,9 @@ struct wire {
     struct defer flush, read_again, sweep;
     uint32_t next_identity;
     size_t default_msg_max;
+    struct unfinished unfinished;
     struct wire_stats stats;
+    struct complaints complaints;
 };
 
 struct port {
@@ -104,8 +116,9 @@ enum conn_state {
 };
 
 struct conn {
-    struct list link;  /* port's */
-    struct list again; /* wire's */
+    struct list link;       /* port's */
+    struct list again;      /* wire's */
+    struct list unfinished; /* going_on or waiting */
     struct port *port;
     struct peer *peer;           /* NULL until its READY */
     struct connector *connector; /* NULL: accepted */
@@ -117,11 +130,14 @@ struct conn {
     bool wants_write;
     bool is_broken;          /* writing failed: what was sent before is still read */
     bool is_reset;           /* to be closed by a reset */
+    bool waits;              /* for room (unfinished.c) */
     struct curve_talk *talk; /* owned; in the middle of its handshake */
     struct sealed *sealed;   /* owned; NULL: frames travel as they are */
     struct partial *partial; /* owned */
     uint8_t *tail;           /* owned; octets not yet understood */
     size_t tail_len, tail_cap;
+    size_t kept;     /* octets of an unfinished message */
+    int64_t kept_at; /* when that changed */
 };
 
 struct peer {
@@ -165,6 +181,8 @@ void conn_complain(const struct conn *c, const char *text);
 /* Ends it without a word. */
 void conn_drop(struct conn *c);
 void conn_update_events(struct conn *c);
+/* It was held up, and is read again. */
+void conn_go_on(struct conn *c);
 /* Reads what it has received until now, paused or not. */
 void conn_drain(struct conn *c);
 const char *conn_address(const struct conn *c);
@@ -197,6 +215,24 @@ void peer_gone(struct peer *p, enum peer_down why);
 void peer_flush(struct peer *p);
 int peer_send_raw(struct peer *p, const void *data, size_t len);
 void peer_free(struct peer *p);
+
+/* unfinished.c */
+void unfinished_init(struct wire *w);
+/* It has that many octets of a message that is not all there. */
+void unfinished_changed(struct conn *c, size_t bytes);
+static inline void unfinished_set(struct conn *c, size_t bytes)
+{
+    if (bytes | c->kept)
+        unfinished_changed(c, bytes);
+}
+/* It has some, and more has come, which may be read now; or it waits until it may. */
+bool unfinished_must_wait(struct conn *c);
+bool unfinished_has_room(const struct conn *c);
+/* How much of a large frame may be read now: the system may have much more of it. */
+size_t unfinished_room(const struct conn *c);
+/* Its peer is paused, and is no more. */
+void unfinished_step_aside(struct conn *c);
+void unfinished_step_back(struct conn *c);
 
 /* flow.c */
 /* Those that are paused for `sink` are read again. */
