@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "ersa/error.h"
+#include "util/zeroed.h"
 #include "wire/seen.h"
 
 #define PLACES_MIN 4096
@@ -41,7 +42,7 @@ static int make_anew(struct backlog_index *x, bool (*is_alive)(void *ctx, uint32
         n_alive += x->places[i].hash && is_alive(ctx, x->places[i].batch);
     while (n < 2 * n_alive)
         n *= 2;
-    struct backlog_index grown = {calloc(n, sizeof(*grown.places)), n, 0};
+    struct backlog_index grown = {zeroed(n, sizeof(*grown.places)), n, 0};
     if (!grown.places)
         return ERSA_ENOMEM;
     for (size_t i = 0; i < x->n_places; i++)

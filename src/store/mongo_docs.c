@@ -3,6 +3,7 @@
  * as dates, rounded down to milliseconds, with what is finer beside. A member that can't be a
  * document (nested too deeply, a key that not every server takes) is one text instead. */
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,6 +215,14 @@ void mongo_change_free(struct mongo_change *c)
 
 /* BSON to JSON */
 
+/* Others may have written any date: one that microseconds don't reach is the farthest that they
+ * do. */
+static int64_t us_of(int64_t ms)
+{
+    const int64_t last = INT64_MAX / 1000 - 1; /* what is finer is added */
+    return (ms > last ? last : ms < -last ? -last : ms) * 1000;
+}
+
 static json_t *read_json(bson_iter_t *it, unsigned depth);
 
 static json_t *read_container(bson_iter_t *it, bool is_object, unsigned depth)
@@ -235,7 +244,7 @@ static json_t *read_container(bson_iter_t *it, bool is_object, unsigned depth)
 static json_t *read_date(const bson_iter_t *it)
 {
     char text[CLOCK_ISO_MAX];
-    size_t len = clock_iso(bson_iter_date_time(it) * 1000, text);
+    size_t len = clock_iso(us_of(bson_iter_date_time(it)), text);
     return json_stringn(text, len);
 }
 
@@ -255,7 +264,7 @@ static json_t *read_json(bson_iter_t *it, unsigned depth)
     case BSON_TYPE_INT64:
         return json_integer(bson_iter_as_int64(it));
     case BSON_TYPE_DOUBLE:
-        return json_real(bson_iter_double(it));
+        return isfinite(bson_iter_double(it)) ? json_real(bson_iter_double(it)) : json_null();
     case BSON_TYPE_BOOL:
         return json_boolean(bson_iter_bool(it));
     case BSON_TYPE_DATE_TIME:
@@ -324,7 +333,7 @@ static int read_field(struct keep **keep, bson_iter_t *it, unsigned f, union sto
     case 'b':
         return type == BSON_TYPE_ARRAY ? read_binaries(keep, it, &ret->binary) : 0;
     case 'd':
-        ret->date = type == BSON_TYPE_DATE_TIME ? bson_iter_date_time(it) * 1000 : 0;
+        ret->date = type == BSON_TYPE_DATE_TIME ? us_of(bson_iter_date_time(it)) : 0;
         return type == BSON_TYPE_DATE_TIME;
     case 'j':
         if (type == BSON_TYPE_DOCUMENT)
@@ -369,7 +378,7 @@ int mongo_read(struct keep **keep, const bson_t *doc, struct store_record *ret)
             ret->set |= STORE_FIELD(f);
     }
     refine_dates(doc, ret);
-    return 0;
+    return store_is_null(ret, F_msg_id) ? ERSA_ENOENT : 0;
 }
 
 void mongo_projection(bson_t *opts, uint32_t fields)

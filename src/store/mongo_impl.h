@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the MongoDB store: query_bson.c (queries), mongo_docs.c (records and
- * documents), mongo_queue.c (what waits), mongo_writer.c (the thread that writes),
- * mongo_drop.c and mongo_limits.c (what is dropped), store_mongo.c (the seam). */
+ * documents), mongo_get.c (reading), mongo_queue.c (what waits), mongo_writer.c (the thread
+ * that writes) and mongo_write.c (how), mongo_drop.c and mongo_limits.c (what is dropped),
+ * store_mongo.c (the seam). */
 #ifndef ERSA_STORE_MONGO_IMPL_H
 #define ERSA_STORE_MONGO_IMPL_H
 
@@ -43,11 +44,13 @@ bool query_bson(bson_t *ret, const struct store_query *q);
 struct mongo_change {
     bson_t *selector, *update; /* owned */
     bool creates;
+    bool is_open; /* mongo_write.c: not taken yet */
 };
 /* False: out of memory, or too large. */
 bool mongo_change(struct mongo_change *ret, const struct pending_entry *e);
 void mongo_change_free(struct mongo_change *c);
-/* Reads a document; everything is kept in `keep`. 0 or ERSA_ENOMEM. */
+/* Reads a document; everything is kept in `keep`. 0, ERSA_ENOENT (it has no id, so it is no
+ * record) or ERSA_ENOMEM. */
 int mongo_read(struct keep **keep, const bson_t *doc, struct store_record *ret);
 /* What is to be read for these fields: {"projection": {...}}. */
 void mongo_projection(bson_t *opts, uint32_t fields);
@@ -68,8 +71,42 @@ size_t mongo_queue_end(struct mongo_store *s);
 /* False: nothing waited for that id. */
 bool mongo_queue_drop(struct mongo_store *s, struct slice id);
 
+/* mongo_write.c */
+
+struct mongo_target {
+    mongoc_client_t *client; /* all owned by the writer */
+    mongoc_collection_t *collection;
+    char *database;
+    unsigned tries; /* of a batch that the server answers and does not take */
+};
+/* How many of the changes were refused for good, or found no record any more; -1: the server
+ * has not answered, or is out of order, and the whole batch is to be tried again. */
+int64_t mongo_write(struct mongo_target *to, struct mongo_change *batch, size_t n,
+                    bson_error_t *error);
+
 /* mongo_writer.c: changes go in batches to a thread of their own, which tries until the server
  * has taken them; limits are kept there too. */
+
+/* mongo_get.c */
+
+/* As store_ops has them; mongo_fetch() asks the server in any case. */
+int mongo_get(struct store *st, struct slice msg_id, uint32_t fields, struct store_record *ret,
+              struct ersa_error *err);
+int mongo_get_many(struct store *st, const struct slice *ids, size_t n, uint32_t fields,
+                   int (*fn)(void *ctx, const struct store_record *r), void *ctx,
+                   struct ersa_error *err);
+int mongo_fetch(struct mongo_store *s, struct slice id, uint32_t fields,
+                struct store_record *ret, struct ersa_error *err);
+/* The next of these ids, as many as one command takes, as {"msg_id": {"$in": [...]}}; returns
+ * how many. */
+size_t mongo_ids(bson_t *filter, const struct slice *ids, size_t n);
+/* Records of the documents that the filter finds and the query (NULL: every one) matches, as
+ * long as fn returns 0. */
+int mongo_walk(struct mongo_store *s, const bson_t *filter, const bson_t *opts, uint32_t fields,
+               const struct store_query *q, int (*fn)(void *ctx, const struct store_record *r),
+               void *ctx, struct ersa_error *err);
+/* Frees it; `rc`, or what went wrong with the server. */
+int mongo_end_cursor(mongoc_cursor_t *cursor, int rc, struct ersa_error *err);
 
 /* mongo_drop.c */
 int mongo_drop(struct store *st, struct slice msg_id, struct ersa_error *err);

@@ -287,6 +287,14 @@ void pending_strip(struct store_record *r)
 
 /* Writing */
 
+void pending_forget_rows(struct pending *p)
+{
+    struct list *const lists[] = {&p->open, &p->done, &p->written};
+    for (int i = 0; i < 3; i++)
+        list_for_each (lists[i], it)
+            container_of(it, struct pending_entry, all)->row = 0;
+}
+
 bool pending_is_dirty(const struct pending_entry *e)
 {
     return e->dirty || e->streams[0].len > e->stream_written[0] ||

@@ -67,6 +67,8 @@ struct pending_entry *pending_oldest(const struct pending *p);
 /* How many from `first` on are due and new records, at most `max`; they stay where they are. */
 unsigned pending_new(const struct pending *p, struct pending_entry *first, int64_t now_ms,
                      bool all, struct pending_entry **ret, unsigned max);
+/* The rows are those of another database now. */
+void pending_forget_rows(struct pending *p);
 bool pending_is_dirty(const struct pending_entry *e);
 struct slice pending_suffix(const struct pending_entry *e, int stream);
 void pending_wrote(struct pending *p, struct pending_entry *e);

@@ -132,7 +132,7 @@ bool backlog_suits(const struct pending_entry *e)
 /* The batch that is made is full, or old enough. */
 static int store_batch(struct backlog *b)
 {
-    uint32_t slot;
+    uint32_t slot = 0;
     struct batch *batch = backlog_batch(b, b->making);
     int rc = backlog_make_file(b);
     if (rc == 0)

@@ -54,6 +54,7 @@ struct backlog {
     int fd;
     int64_t retry_ms; /* after a failure */
     bool is_spoiled;  /* a batch is */
+    bool is_damaged;  /* some of the file could not be read, and it was said */
 };
 
 /* NULL: there is none of this number, or none any more. */

@@ -283,6 +283,31 @@ static void test_no_room_for_the_last(void **state)
     assert_int_equal(n_files(), 0);
 }
 
+/* What is in a damaged file is lost, and said; nobody waits for it, and the rest is there. */
+static void test_damaged_file(void **state)
+{
+    static char octets[(size_t)8 << 20];
+    char path[512];
+    struct store *st = open_new(NULL);
+    put_many(st, 0, MANY);
+    finish(st, 1);
+    assert_true(files(path, sizeof(path)) == 1);
+    int fd = open(path, O_WRONLY);
+    off_t size = lseek(fd, 0, SEEK_END);
+    assert_in_range(size, 1, sizeof(octets));
+    memset(octets, '?', sizeof(octets));
+    assert_int_equal(pwrite(fd, octets, (size_t)size, 0), size);
+    close(fd);
+    size_t n = count(st);
+    assert_in_range(n, 1, MANY - 1);
+    assert_in_range(st->counts.lost, MANY - n - 1, MANY - n + 1);
+    put_many(st, MANY, MANY + 10);
+    assert_int_equal(count(st), n + 10);
+    assert_int_equal(st->ops->drop(st, s("t8003"), NULL), 0);
+    st->ops->close(st);
+    assert_int_equal(n_files(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_not_straight_aside),
         cmocka_unit_test(test_dropped_at_once),
         cmocka_unit_test(test_no_room_for_the_last),
+        cmocka_unit_test(test_damaged_file),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A thread that carries the write-ahead log over into the database, on a connection of its own:
  * waiting for the disk is its business alone. Under steady writing it may never quite catch up;
- * then the log grows to LOG_MAX, and the writer does it once itself, which starts the log anew.
- */
+ * then the log grows to SQLITE_LOG_MAX, and the writer does it once itself, which starts the
+ * log anew. It keeps that size (journal_size_limit, the same): fresh pages of a file cost more
+ * than those that are written again. When it can't be done (the database's disk fails, not the
+ * log's) nothing is lost, but the log grows: that is said once. */
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "store/sqlite_impl.h"
 #include "util/err.h"
+#include "util/log.h"
 
 #define START_BYTES ((int64_t)16 << 20)
-#define LOG_MAX ((int64_t)256 << 20)
 
 struct checkpointer {
     pthread_t thread;
@@ -18,12 +20,28 @@ struct checkpointer {
     pthread_cond_t changed;
     sqlite3 *db;
     bool wanted, stop; /* under the lock */
+    bool has_said;     /* the thread's own */
     int64_t page_bytes;
 };
+
+static void say(struct checkpointer *c, int code)
+{
+    bool is_wrong = code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED;
+    const char *path = sqlite3_db_filename(c->db, "main");
+    if (is_wrong && !c->has_said)
+        log_error(
+            "records::%s: the write-ahead log beside it is not carried over: %s; it grows "
+            "until it can be",
+            path, sqlite3_errstr(code));
+    else if (!is_wrong && c->has_said)
+        log_info("records::%s: the write-ahead log is carried over again", path);
+    c->has_said = is_wrong;
+}
 
 static void *run(void *arg)
 {
     struct checkpointer *c = arg;
+    pthread_setname_np(pthread_self(), "checkpoint");
     pthread_mutex_lock(&c->lock);
     while (!c->stop) {
         if (!c->wanted) {
@@ -32,7 +50,7 @@ static void *run(void *arg)
         }
         c->wanted = false;
         pthread_mutex_unlock(&c->lock);
-        sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        say(c, sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
         pthread_mutex_lock(&c->lock);
     }
     pthread_mutex_unlock(&c->lock);
@@ -44,9 +62,9 @@ static int on_commit(void *ctx, sqlite3 *db, const char *name, int pages)
 {
     struct checkpointer *c = ctx;
     int64_t bytes = pages * c->page_bytes;
-    if (bytes > LOG_MAX)
+    if (bytes > SQLITE_LOG_MAX)
         sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-    if (bytes < START_BYTES || bytes > LOG_MAX)
+    if (bytes < START_BYTES || bytes > SQLITE_LOG_MAX)
         return SQLITE_OK;
     pthread_mutex_lock(&c->lock);
     c->wanted = true;

@@ -5,7 +5,8 @@
  * When writing fails (the disk is full) the transaction is rolled back, its changes wait again,
  * and it is tried once a second; while somebody else holds the lock, at each tick. From
  * PENDING_FULL on the store says that it is full, so that nobody makes more; beyond
- * PENDING_LOSE the oldest are lost, and counted. */
+ * PENDING_LOSE the oldest are lost, and counted; beyond PENDING_FULL where it is broken, so
+ * that waiting would not help (sqlite_broken.c). */
 #include "store/sqlite_impl.h"
 #include "util/clock.h"
 #include "util/err.h"
@@ -28,6 +29,7 @@ int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *wha
 {
     int code = s->db ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
     int rc = code == SQLITE_NOMEM ? ERSA_ENOMEM : code == SQLITE_FULL ? ERSA_EFULL : ERSA_EIO;
+    s->failure = s->db ? sqlite3_extended_errcode(s->db) : code;
     return err_set(err, rc, "%s: %s", what, s->db ? sqlite3_errmsg(s->db) : "out of memory");
 }
 
@@ -44,11 +46,15 @@ int sqlite_begin(struct sqlite_store *s, struct ersa_error *err)
 {
     if (s->in_transaction)
         return 0;
+    if (!s->db)
+        return sqlite_fail_broken(s, err);
     int rc = sqlite_run(s, "BEGIN IMMEDIATE", err);
     s->in_transaction = rc == 0;
     bool is_locked = rc < 0 && (sqlite3_errcode(s->db) & 0xff) == SQLITE_BUSY;
     if (!is_locked) {
         s->locked_ms = 0;
+        if (rc < 0)
+            sqlite_roll_back(s);
         return rc;
     }
     int64_t now = clock_mono_ms();
@@ -67,6 +73,8 @@ static bool is_locked_for_long(const struct sqlite_store *s)
 void sqlite_be_patient(struct sqlite_store *s, bool is_asked)
 {
     bool waits = !s->has_log || (is_asked && !is_locked_for_long(s));
+    if (!s->db)
+        return;
     sqlite3_busy_timeout(s->db, waits ? ASKED_MS : LOCK_MS);
     if (is_asked && waits && s->locked_ms)
         s->retry_ms = 0;
@@ -104,6 +112,7 @@ void sqlite_on_row(void *ctx, int op, const char *database, const char *table,
 
 void sqlite_roll_back(struct sqlite_store *s)
 {
+    sqlite_look_for_damage(s);
     if (!sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     s->in_transaction = false;
@@ -129,7 +138,9 @@ int sqlite_commit(struct sqlite_store *s, struct ersa_error *err)
     pending_committed(&s->pending);
     ended_committed(s);
     backlog_committed(s);
-    if (s->has_said)
+    if (s->base.is_broken)
+        sqlite_mended(s);
+    else if (s->has_said)
         log_info("records::task records are written again");
     s->is_failing = s->has_said = false;
     return 0;
@@ -239,7 +250,7 @@ static int write_some(struct sqlite_store *s, bool all, bool rows_only, struct e
     struct pending_entry *e;
     int64_t now = clock_mono_ms();
     int rc = 0;
-    if (s->is_failing && now < s->retry_ms)
+    if (!s->db || (s->is_failing && now < s->retry_ms))
         return ERSA_EAGAIN;
     rc = ended_write(s, err);
     while (rc == 0 && (e = pending_due(&s->pending, now, all))) {
@@ -263,10 +274,10 @@ int sqlite_write_rows(struct sqlite_store *s, struct ersa_error *err)
     return write_some(s, true, true, err);
 }
 
-static void lose_oldest(struct sqlite_store *s)
+static void lose_oldest(struct sqlite_store *s, size_t most)
 {
     struct pending_entry *e;
-    while (s->pending.bytes > PENDING_MAX && (e = pending_due(&s->pending, 0, true))) {
+    while (s->pending.bytes > most && (e = pending_due(&s->pending, 0, true))) {
         pending_drop(&s->pending, e);
         s->base.counts.lost++;
     }
@@ -274,7 +285,7 @@ static void lose_oldest(struct sqlite_store *s)
 
 void sqlite_look_for_room(struct sqlite_store *s)
 {
-    s->base.is_full = s->is_failing && s->pending.bytes > PENDING_FULL;
+    s->base.is_full = s->is_failing && !s->base.is_broken && s->pending.bytes > PENDING_FULL;
 }
 
 /* What is in fast memory is set aside cheaply, and its memory used again. */
@@ -302,8 +313,10 @@ int sqlite_bound(struct sqlite_store *s, struct ersa_error *err)
         if (rc == 0)
             rc = sqlite_commit(s, err);
     }
-    if (s->pending.bytes > PENDING_LOSE)
-        lose_oldest(s);
+    if (s->base.is_broken)
+        lose_oldest(s, PENDING_FULL);
+    else if (s->pending.bytes > PENDING_LOSE)
+        lose_oldest(s, PENDING_MAX);
     sqlite_look_for_room(s);
-    return rc == ERSA_EAGAIN ? 0 : rc;
+    return rc == ERSA_EAGAIN || s->base.is_broken ? 0 : rc;
 }

@@ -177,7 +177,7 @@ static const sqlite3_module module = {
 };
 
 /* The statement is made when it is needed first, since the table is not chosen yet. */
-int feed_open(struct sqlite_feed **ret, struct sqlite_store *s)
+int feed_open(struct sqlite_feed **ret)
 {
     struct sqlite_feed *feed = calloc(1, sizeof(*feed));
     if (!feed)
@@ -185,14 +185,27 @@ int feed_open(struct sqlite_feed **ret, struct sqlite_store *s)
     for (int i = 0; i < 2; i++)
         buf_init(&feed->blobs[i], BLOB_MAX);
     *ret = feed;
-    return sqlite3_create_module(s->db, "ersa_rows", &module, feed) == SQLITE_OK ? 0 : ERSA_EIO;
+    return 0;
+}
+
+int feed_attach(struct sqlite_feed *feed, sqlite3 *db)
+{
+    return sqlite3_create_module(db, "ersa_rows", &module, feed) == SQLITE_OK ? 0 : ERSA_ENOMEM;
+}
+
+void feed_detach(struct sqlite_feed *feed)
+{
+    if (!feed)
+        return;
+    sqlite3_finalize(feed->stmt);
+    feed->stmt = NULL;
 }
 
 void feed_close(struct sqlite_feed *feed)
 {
     if (!feed)
         return;
-    sqlite3_finalize(feed->stmt);
+    feed_detach(feed);
     buf_fini(&feed->blobs[0]);
     buf_fini(&feed->blobs[1]);
     pack_items_fini(&feed->items);

@@ -90,6 +90,8 @@ int sqlite_get(struct store *st, struct slice msg_id, uint32_t fields, struct st
         give_entry(e, ret);
         return 0;
     }
+    if (!s->db)
+        return sqlite_fail_broken(s, err);
     fields |= STORE_FIELD(F_msg_id);
     sqlite3_stmt *stmt = sqlite_select_one(s, msg_id, fields);
     int code = stmt ? sqlite3_step(stmt) : SQLITE_ERROR;

@@ -3,9 +3,12 @@
  * rows in and out), sqlite_due.c (transactions), sqlite_limits.c (what is dropped),
  * sqlite_feed.c (many new rows at once), sqlite_backlog.c, sqlite_slots.c and sqlite_settle.c
  * (requests that wait for long), sqlite_ended.c (their results), sqlite_checkpoint.c (the log),
- * sqlite_get.c (one record), store_sqlite.c (the seam). */
+ * sqlite_broken.c (a file that takes no more), sqlite_get.c (one record), store_sqlite.c (the
+ * seam). */
 #ifndef ERSA_STORE_SQLITE_IMPL_H
 #define ERSA_STORE_SQLITE_IMPL_H
+
+#include <sys/types.h>
 
 #include <sqlite3.h>
 
@@ -16,6 +19,7 @@
 #include "store/store.h"
 #include "wire/seen.h"
 
+#define SQLITE_LOG_MAX 67108864 /* octets; what the log keeps when it begins anew */
 #define STATEMENTS_MAX 32
 #define SQL_MAX ((size_t)64 << 10)
 #define SQL_ALL (STORE_FIELD(STORE_COLUMNS) - 1)
@@ -57,12 +61,14 @@ struct ended {
 
 struct sqlite_store {
     struct store base;
-    sqlite3 *db;
-    char *path;   /* owned */
-    char *table;  /* quoted */
-    bool has_log; /* a write-ahead log */
+    sqlite3 *db;                    /* NULL while it is broken */
+    struct store_sqlite_config cfg; /* its texts are owned */
+    char *table;                    /* quoted */
+    bool has_log;                   /* a write-ahead log */
+    dev_t dev;                      /* the file that was opened, */
+    ino_t ino;
     struct checkpointer *checkpointer;
-    struct store_limits limits;
+    struct store_limits limits; /* those of cfg */
     struct pending pending;
     struct seen known; /* ids that this life has written: they need not be looked up */
     bool in_transaction;
@@ -81,6 +87,12 @@ struct sqlite_store {
     unsigned n_changes;        /* since the last tick */
     unsigned n_quiet;          /* ticks with hardly any, one after the other */
     size_t aside_bytes;        /* when so much waits, requests are set aside */
+    int failure;               /* SQLite's last one */
+    bool is_open;              /* it was opened once, so failures are told by who writes */
+    bool is_spoiled;           /* `db` has failed, and is to be closed */
+    bool needs_other;          /* what is damaged is the file, so it must be another one */
+    int64_t mend_ms;           /* when to try again */
+    struct ersa_error broken;  /* why, and what to do */
 };
 
 int sqlite_error(struct sqlite_store *s, struct ersa_error *err, const char *what);
@@ -117,10 +129,23 @@ void sqlite_count_rows(struct sqlite_store *s);
 int sqlite_keep_limits(struct sqlite_store *s, struct ersa_error *err);
 
 /* sqlite_open.c */
-int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *cfg,
-                     struct ersa_error *err);
-int sqlite_open_table(struct sqlite_store *s, const char *path, const char *table,
-                      struct ersa_error *err);
+
+/* File and table of s->cfg, and everything that belongs to a connection. After a failure
+ * nothing is open. */
+int sqlite_connect(struct sqlite_store *s, struct ersa_error *err);
+void sqlite_disconnect(struct sqlite_store *s);
+/* What can be done about a result of SQLite, when opening, or while it runs; NULL: nothing. */
+const char *sqlite_advice(int code, bool is_open);
+
+/* sqlite_broken.c */
+
+/* Writing has failed: whether for a reason that waiting does not mend. */
+void sqlite_look_for_damage(struct sqlite_store *s);
+/* At a tick: a broken database, or one that is not where it was, is opened anew. */
+void sqlite_mend(struct sqlite_store *s);
+/* A transaction is committed, so it is not broken (any more). */
+void sqlite_mended(struct sqlite_store *s);
+int sqlite_fail_broken(const struct sqlite_store *s, struct ersa_error *err);
 
 /* sqlite_checkpoint.c; for a database with a write-ahead log. */
 struct checkpointer;
@@ -159,8 +184,11 @@ int sqlite_get(struct store *st, struct slice msg_id, uint32_t fields, struct st
 
 /* sqlite_feed.c */
 
-int feed_open(struct sqlite_feed **ret, struct sqlite_store *s);
+int feed_open(struct sqlite_feed **ret);
 void feed_close(struct sqlite_feed *feed); /* accepts NULL */
+/* To the connection, and before it is closed. */
+int feed_attach(struct sqlite_feed *feed, sqlite3 *db);
+void feed_detach(struct sqlite_feed *feed); /* accepts NULL */
 /* Writes the feed's entries; the result is SQLite's. After a failure none is written. */
 int feed_write(struct sqlite_store *s);
 /* Writes `n` records, one behind the other; is_in[0] is of the first. */
@@ -186,7 +214,7 @@ bool backlog_add(struct sqlite_store *s, const struct store_record *r);
 int backlog_store_due(struct sqlite_store *s, struct ersa_error *err);
 /* One of a batch is written as a row (0: of none); the transaction is committed, or rolled
  * back. */
-void backlog_wrote(struct sqlite_store *s, uint32_t batch);
+void backlog_wrote(struct sqlite_store *s, uint32_t number);
 void backlog_committed(struct sqlite_store *s);
 void backlog_rolled_back(struct sqlite_store *s);
 

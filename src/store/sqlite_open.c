@@ -7,6 +7,7 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -16,7 +17,10 @@
 #include "util/err.h"
 #include "util/log.h"
 
+#define TEXT(x) #x
+#define TEXT_OF(x) TEXT(x)
 #define BUSY_MS 10000 /* for a lock that somebody else holds, while it is opened */
+#define AGAIN_MS 20   /* the same, when it is tried again and again */
 #define TABLES_MAX 1000
 
 /* Where locks and shared memory can't be relied on. */
@@ -38,11 +42,18 @@ static bool is_network(const char *path)
 }
 
 /* The file is private from the first octet. */
-static int make_file(const char *path, struct ersa_error *err)
+static int make_file(struct sqlite_store *s, struct ersa_error *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_errno(err, ERSA_EIO, "%s", path);
+    struct stat sb = {.st_ino = 0};
+    int fd = open(s->cfg.path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || fstat(fd, &sb) < 0) {
+        int rc = err_errno(err, ERSA_EIO, "%s", s->cfg.path);
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    s->dev = sb.st_dev;
+    s->ino = sb.st_ino;
     close(fd);
     return 0;
 }
@@ -75,50 +86,63 @@ static int set_journal(struct sqlite_store *s, const char *path, struct ersa_err
     return sqlite_run(s, "PRAGMA journal_mode=TRUNCATE", err);
 }
 
-/* Adds whose fault it is, and what can be done. */
-static int tell_unusable(struct sqlite_store *s, const char *path, int rc,
-                         struct ersa_error *err)
+#define MOVE_AWAY "move it away, or name another file by SQLiteDB.filename"
+#define MOVE_NOW                                                                           \
+    "move it away and a new one is begun, or put a sound one in its place; no restart is " \
+    "needed"
+#define MAKE_WRITABLE "file and folder must be writable"
+
+const char *sqlite_advice(int code, bool is_open)
 {
     static const struct {
         int code;
-        const char *advice;
+        const char *at_start, *later;
     } rows[] = {
-        {SQLITE_BUSY, "another program holds a lock on it and must end first"},
-        {SQLITE_NOTADB, "move it away, or name another file by SQLiteDB.filename"},
-        {SQLITE_CORRUPT, "move it away, or name another file by SQLiteDB.filename"},
-        {SQLITE_READONLY, "file and folder must be writable"},
-        {SQLITE_CANTOPEN, "file and folder must be writable"},
+        {SQLITE_BUSY, "another program holds a lock on it and must end first", NULL},
+        {SQLITE_NOTADB, MOVE_AWAY, MOVE_NOW},
+        {SQLITE_CORRUPT, MOVE_AWAY, MOVE_NOW},
+        {SQLITE_READONLY, MAKE_WRITABLE, MAKE_WRITABLE},
+        {SQLITE_CANTOPEN, MAKE_WRITABLE, MAKE_WRITABLE},
+        {SQLITE_IOERR, NULL, "see to the disk"},
     };
-    int code = s->db ? sqlite3_errcode(s->db) & 0xff : SQLITE_OK;
-    char why[sizeof(err->text)];
-    snprintf(why, sizeof(why), "%s", err ? err->text : "");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (rows[i].code == code)
-            return err_set(err, rc, "%s: %s: %s", path, why, rows[i].advice);
-    return err_set(err, rc, "%s: %s", path, why);
+        if (rows[i].code == (code & 0xff))
+            return is_open ? rows[i].later : rows[i].at_start;
+    return NULL;
 }
 
-int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *cfg,
-                     struct ersa_error *err)
+/* Adds whose fault it is, and what can be done. */
+static int tell_unusable(struct sqlite_store *s, int rc, struct ersa_error *err)
 {
-    int rc = make_file(cfg->path, err);
+    const char *advice = sqlite_advice(s->db ? sqlite3_errcode(s->db) : SQLITE_OK, false);
+    char why[sizeof(err->text)];
+    snprintf(why, sizeof(why), "%s", err ? err->text : "");
+    return err_set(err, rc, "%s: %s%s%s", s->cfg.path, why, advice ? ": " : "",
+                   advice ? advice : "");
+}
+
+static int open_file(struct sqlite_store *s, struct ersa_error *err)
+{
+    const struct store_sqlite_config *cfg = &s->cfg;
+    int rc = make_file(s, err);
     if (rc < 0)
         return rc;
     if (sqlite3_open_v2(cfg->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK)
         return sqlite_error(s, err, cfg->path);
-    sqlite3_busy_timeout(s->db, BUSY_MS);
+    sqlite3_busy_timeout(s->db, s->is_open ? AGAIN_MS : BUSY_MS);
     /* Large pages: fewer system calls; of a new file only. */
     rc = sqlite_run(s, "PRAGMA page_size=32768", err);
     if (rc == 0)
         rc = set_journal(s, cfg->path, err);
     if (rc == 0)
         /* Freed octets are not overwritten: who may read the file may read the records. */
-        rc = sqlite_run(s,
-                        "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF; "
-                        "PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-32768;"
-                        "PRAGMA temp_store=MEMORY",
-                        err);
+        rc = sqlite_run(
+            s,
+            "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF; "
+            "PRAGMA journal_size_limit=" TEXT_OF(SQLITE_LOG_MAX) "; PRAGMA cache_size=-32768;"
+                                                                 "PRAGMA temp_store=MEMORY",
+            err);
     char number[32];
     if (rc == 0 && cfg->max_pages) {
         snprintf(number, sizeof(number), "%llu", (unsigned long long)cfg->max_pages);
@@ -128,7 +152,7 @@ int sqlite_open_file(struct sqlite_store *s, const struct store_sqlite_config *c
     }
     if (rc == 0 && read_text(s, "PRAGMA page_size", number, sizeof(number)) == SQLITE_OK)
         s->page_bytes = atoll(number);
-    return rc < 0 ? tell_unusable(s, cfg->path, rc, err) : 0;
+    return rc < 0 ? tell_unusable(s, rc, err) : 0;
 }
 
 /* Tables */
@@ -237,9 +261,9 @@ static int try_table(struct sqlite_store *s, const char *name, struct ersa_error
     return rc < 0 ? rc : adopt_table(s, name, err);
 }
 
-int sqlite_open_table(struct sqlite_store *s, const char *path, const char *table,
-                      struct ersa_error *err)
+static int open_table(struct sqlite_store *s, struct ersa_error *err)
 {
+    const char *table = s->cfg.table;
     int rc = try_table(s, table, err);
     for (int i = 1; i < TABLES_MAX && rc == ERSA_EEXIST; i++) {
         char *name = sqlite3_mprintf("%s_%d", table, i);
@@ -249,7 +273,39 @@ int sqlite_open_table(struct sqlite_store *s, const char *path, const char *tabl
         sqlite3_free(name);
     }
     if (rc == ERSA_EEXIST)
-        return err_set(err, rc, "%s: no table %s, %s_1, ... has our columns", path, table,
-                       table);
-    return rc < 0 ? tell_unusable(s, path, rc, err) : 0;
+        return err_set(err, rc, "%s: no table %s, %s_1, ... has our columns", s->cfg.path,
+                       table, table);
+    return rc < 0 ? tell_unusable(s, rc, err) : 0;
+}
+
+/* Connections */
+
+void sqlite_disconnect(struct sqlite_store *s)
+{
+    sqlite_finalize(s);
+    feed_detach(s->feed);
+    checkpointer_stop(s->checkpointer);
+    s->checkpointer = NULL;
+    sqlite3_close(s->db);
+    s->db = NULL;
+}
+
+int sqlite_connect(struct sqlite_store *s, struct ersa_error *err)
+{
+    int rc = open_file(s, err);
+    if (rc == 0)
+        rc = open_table(s, err);
+    if (rc == 0 && feed_attach(s->feed, s->db) < 0)
+        rc = err_set(err, ERSA_ENOMEM, "out of memory");
+    if (rc == 0 && s->has_log)
+        rc = checkpointer_start(&s->checkpointer, s, s->cfg.path, err);
+    if (rc < 0) {
+        sqlite_disconnect(s);
+        return rc;
+    }
+    if (s->limits.records)
+        sqlite_count_rows(s);
+    sqlite3_update_hook(s->db, sqlite_on_row, s);
+    sqlite_be_patient(s, false);
+    return 0;
 }

@@ -27,8 +27,10 @@
 
 void sqlite_finalize(struct sqlite_store *s)
 {
-    for (int i = 0; i < STATEMENTS_MAX; i++)
+    for (int i = 0; i < STATEMENTS_MAX; i++) {
         sqlite3_finalize(s->statements[i].stmt);
+        s->statements[i] = (struct statement){.key = 0};
+    }
 }
 
 static sqlite3_stmt *prepare(struct sqlite_store *s, uint64_t key, struct buf *sql)

@@ -45,6 +45,24 @@ static int take_all(struct sqlite_store *s, uint32_t number, struct ersa_error *
     return rc;
 }
 
+/* What can't be read will not be later: the rest of the batch is lost, and nobody waits for it.
+ */
+static int take_sound(struct sqlite_store *s, uint32_t number, struct ersa_error *err)
+{
+    struct backlog *b = s->backlog;
+    size_t before = map_size(&s->pending.by_id);
+    unsigned open = backlog_batch(b, number)->open;
+    int rc = take_all(s, number, err);
+    if (rc != ERSA_EPARSE && rc != ERSA_EIO)
+        return rc;
+    size_t taken = map_size(&s->pending.by_id) - before;
+    s->base.counts.lost += open > taken ? open - taken : 0;
+    if (!b->is_damaged)
+        log_error("records::%s, and lost (others are only counted)", err ? err->text : b->path);
+    b->is_damaged = true;
+    return 0;
+}
+
 int backlog_unmake(struct sqlite_store *s, struct ersa_error *err)
 {
     int rc = take_all(s, s->backlog->making, err);
@@ -82,7 +100,7 @@ static int settle(struct sqlite_store *s, uint32_t max, bool spoiled_only,
     for (; number != end && n < max && rc == 0; number++) {
         if (!is_wanted(b, number, spoiled_only))
             continue;
-        rc = take_all(s, number, err);
+        rc = take_sound(s, number, err);
         if (rc < 0 || ++n % SETTLE_BATCHES)
             continue;
         rc = end_batches(s, from, number + 1, spoiled_only, err);

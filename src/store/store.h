@@ -98,6 +98,11 @@ struct store_ops {
      * with ERSA_EUNSUPPORTED. */
     int (*get)(struct store *st, struct slice msg_id, uint32_t fields, struct store_record *ret,
                struct ersa_error *err);
+    /* Many at once: calls fn for each that is there, in the order of `ids`, which ascend, as
+     * find() does. NULL: get() one by one does as well. */
+    int (*get_many)(struct store *st, const struct slice *ids, size_t n, uint32_t fields,
+                    int (*fn)(void *ctx, const struct store_record *r), void *ctx,
+                    struct ersa_error *err);
     int (*drop)(struct store *st, struct slice msg_id, struct ersa_error *err);
     /* Many at once; those that are not there are no failure. NULL: drop() does as well. */
     int (*drop_many)(struct store *st, const struct slice *ids, size_t n,
@@ -133,6 +138,8 @@ struct store {
     const struct pending *pending; /* borrowed: changes not written yet; NULL: there are none */
     size_t n_accounts, account_bytes; /* records that wait without their payload (accounts.h) */
     bool is_full; /* further changes would be lost: none is to be made until ticks made room */
+    bool is_broken; /* and waiting would not help: changes are taken, kept while there is room
+                       in memory, and then lost; errors say what is to be done */
 };
 
 /* Dropped is what is done first (and what was never requested: output of a broadcast), then

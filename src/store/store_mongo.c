@@ -44,30 +44,6 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
 
 /* Reading */
 
-static int fetch(struct mongo_store *s, struct slice id, uint32_t fields,
-                 struct store_record *ret, struct ersa_error *err)
-{
-    bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER;
-    const bson_t *doc;
-    bson_error_t error;
-    if (mongo_queue_write(s, err) < 0)
-        return ERSA_ETIMEDOUT;
-    bson_append_utf8(&filter, "msg_id", -1, id.data, (int)id.len);
-    bson_append_int64(&opts, "limit", -1, 1);
-    mongo_projection(&opts, fields);
-    mongoc_cursor_t *cursor =
-        mongoc_collection_find_with_opts(s->collection, &filter, &opts, NULL);
-    int rc = mongoc_cursor_next(cursor, &doc) ? mongo_read(&s->kept, doc, ret) : ERSA_ENOENT;
-    if (rc == ERSA_ENOENT)
-        rc = mongoc_cursor_error(cursor, &error)
-                 ? err_set(err, ERSA_EIO, "MongoDB: %s", error.message)
-                 : err_set(err, ERSA_ENOENT, "no such record");
-    mongoc_cursor_destroy(cursor);
-    bson_destroy(&filter);
-    bson_destroy(&opts);
-    return rc;
-}
-
 /* There is such a record, written or not. */
 static int find_record(struct mongo_store *s, struct slice id, struct ersa_error *err)
 {
@@ -76,7 +52,7 @@ static int find_record(struct mongo_store *s, struct slice id, struct ersa_error
     if (seen_get(&s->known, id) != SEEN_NEVER || pending_find(&s->pending, id) ||
         accounts_find(&s->accounts, id))
         return 0;
-    int rc = fetch(s, id, 0, &rec, err);
+    int rc = mongo_fetch(s, id, 0, &rec, err);
     if (rc == 0)
         seen_set(&s->known, id, SEEN_OPEN);
     return rc;
@@ -95,7 +71,7 @@ static int fetch_streams(struct mongo_store *s, struct slice id, struct pending_
 {
     uint32_t streams = STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
     struct store_record rec = {.set = 0};
-    int rc = fetch(s, id, streams, &rec, err);
+    int rc = mongo_fetch(s, id, streams, &rec, err);
     if (rc < 0)
         return rc;
     *ret = pending_entry(&s->pending, id, false);
@@ -129,32 +105,6 @@ static int on_append(struct store *st, struct slice msg_id, enum store_field f,
     return 0;
 }
 
-static int on_get(struct store *st, struct slice msg_id, uint32_t fields,
-                  struct store_record *ret, struct ersa_error *err)
-{
-    struct mongo_store *s = mongo_of(st);
-    const struct pending_entry *e = pending_find(&s->pending, msg_id);
-    uint32_t streams = STORE_FIELD(F_stdout) | STORE_FIELD(F_stderr);
-    if (e && !(fields & streams) && !(fields & ~e->rec.set)) {
-        *ret = e->rec;
-        return 0;
-    }
-    if (fields == 0 && seen_get(&s->known, msg_id) != SEEN_NEVER) {
-        *ret = (struct store_record){.set = 0};
-        return 0;
-    }
-    return fetch(s, msg_id, fields, ret, err);
-}
-
-static int end_cursor(mongoc_cursor_t *cursor, int rc, struct ersa_error *err)
-{
-    bson_error_t error;
-    if (rc == 0 && mongoc_cursor_error(cursor, &error))
-        rc = err_set(err, ERSA_EIO, "MongoDB: %s", error.message);
-    mongoc_cursor_destroy(cursor);
-    return rc;
-}
-
 static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_id), void *ctx,
                       struct ersa_error *err)
 {
@@ -178,7 +128,7 @@ static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_i
     }
     bson_destroy(filter);
     bson_destroy(opts);
-    return end_cursor(cursor, 0, err);
+    return mongo_end_cursor(cursor, 0, err);
 }
 
 static int on_find(struct store *st, const struct store_query *q, uint32_t fields,
@@ -187,8 +137,6 @@ static int on_find(struct store *st, const struct store_query *q, uint32_t field
 {
     struct mongo_store *s = mongo_of(st);
     bson_t filter = BSON_INITIALIZER, *opts;
-    const bson_t *doc;
-    struct store_record rec;
     int rc = mongo_queue_write(s, err);
     if (rc == 0 && !query_bson(&filter, q))
         rc = err_set(err, ERSA_EFULL, "the query is too large");
@@ -198,20 +146,10 @@ static int on_find(struct store *st, const struct store_query *q, uint32_t field
     }
     opts = BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}");
     mongo_projection(opts, fields | store_query_fields(q));
-    mongoc_cursor_t *cursor =
-        mongoc_collection_find_with_opts(s->collection, &filter, opts, NULL);
-    while (rc == 0 && mongoc_cursor_next(cursor, &doc)) {
-        struct keep *row = NULL, **keep = fields & STORE_BUFFERS ? &s->kept : &row;
-        rc = mongo_read(keep, doc, &rec);
-        if (rc < 0)
-            err_set(err, rc, "out of memory");
-        else if (store_query_matches(q, &rec))
-            rc = fn(ctx, &rec);
-        keep_free(&row);
-    }
+    rc = mongo_walk(s, &filter, opts, fields, q, fn, ctx, err);
     bson_destroy(&filter);
     bson_destroy(opts);
-    return end_cursor(cursor, rc, err);
+    return rc;
 }
 
 /* Opening and closing */
@@ -243,7 +181,8 @@ static const struct store_ops ops = {
     .put = on_put,
     .update = on_update,
     .append = on_append,
-    .get = on_get,
+    .get = mongo_get,
+    .get_many = mongo_get_many,
     .drop = mongo_drop,
     .drop_many = mongo_drop_many,
     .history = on_history,

@@ -26,6 +26,7 @@ static struct sqlite_store *sqlite_of(struct store *st)
 static int on_tick(struct store *st, struct ersa_error *err)
 {
     struct sqlite_store *s = sqlite_of(st);
+    sqlite_mend(s);
     s->n_quiet = s->n_changes < QUIET_CHANGES ? s->n_quiet + 1 : 0;
     s->n_changes = 0;
     int rc = sqlite_write_due(s, err);
@@ -35,6 +36,8 @@ static int on_tick(struct store *st, struct ersa_error *err)
         rc = backlog_settle(s, QUIET_BATCHES, err);
     sqlite_look_for_room(s);
     int more = rc == 0 ? sqlite_keep_limits(s, err) : rc;
+    if (s->base.is_broken)
+        return 1; /* which has been said */
     if (more == ERSA_EAGAIN)
         more = sqlite_say_locked(s, err);
     return more < 0 ? more : more || map_size(&s->pending.by_id) || !backlog_is_empty(s);
@@ -70,6 +73,8 @@ static int on_put(struct store *st, const struct store_record *r, struct ersa_er
  * outside of one each look takes and drops locks. */
 static int64_t find_row(struct sqlite_store *s, struct slice id, struct ersa_error *err)
 {
+    if (!s->db || s->is_spoiled)
+        return ROW_UNKNOWN;
     if (!s->is_failing)
         (void)sqlite_begin(s, NULL);
     sqlite3_stmt *stmt = sqlite_select_row(s, id);
@@ -141,6 +146,8 @@ static int on_drop(struct store *st, struct slice msg_id, struct ersa_error *err
     struct sqlite_store *s = sqlite_of(st);
     sqlite3_stmt *stmt = NULL;
     keep_free(&s->kept);
+    if (!s->db)
+        return sqlite_fail_broken(s, err);
     backlog_spoil(s, msg_id);
     sqlite_be_patient(s, true);
     int rc = ended_write(s, err);
@@ -183,11 +190,15 @@ static int prepare_text(struct sqlite_store *s, struct buf *sql, sqlite3_stmt **
 /* Before a search, which would miss what waits: better none than one that looks complete. */
 static int write_all(struct sqlite_store *s, struct ersa_error *err)
 {
+    if (!s->db)
+        return sqlite_fail_broken(s, err);
     sqlite_be_patient(s, true);
     int rc = map_size(&s->pending.by_id) || !ended_is_empty(s) ? sqlite_write_rows(s, err) : 0;
     if (rc == 0)
         rc = backlog_settle(s, BACKLOG_ALL, err);
     sqlite_be_patient(s, false);
+    if (rc < 0 && s->base.is_broken)
+        return sqlite_fail_broken(s, err);
     if (rc != ERSA_EAGAIN)
         return rc;
     return err_set(err, rc, "task records wait to be written, and would be missing%s",
@@ -205,9 +216,10 @@ static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_i
         return rc;
     buf_init(&sql, SQL_MAX);
     int code = SQLITE_ERROR;
-    if (buf_printf(
-            &sql, "SELECT msg_id FROM %s WHERE submitted IS NOT NULL ORDER BY submitted, rowid",
-            s->table) == 0 &&
+    if (buf_printf(&sql,
+                   "SELECT msg_id FROM %s WHERE submitted IS NOT NULL AND msg_id IS NOT NULL"
+                   " ORDER BY submitted, rowid",
+                   s->table) == 0 &&
         prepare_text(s, &sql, &stmt) == 0)
         while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
             fn(ctx, (struct slice){(const char *)sqlite3_column_text(stmt, 0),
@@ -218,6 +230,7 @@ static int on_history(struct store *st, void (*fn)(void *ctx, struct slice msg_i
     return rc;
 }
 
+/* A row without an id, which others may have written, is no record. */
 static int find_rows(struct sqlite_store *s, sqlite3_stmt *stmt, const struct store_query *q,
                      uint32_t fields, int (*fn)(void *ctx, const struct store_record *r),
                      void *ctx, struct ersa_error *err)
@@ -228,7 +241,7 @@ static int find_rows(struct sqlite_store *s, sqlite3_stmt *stmt, const struct st
         rc = sqlite_read(s, stmt, fields, false, &rec);
         if (rc < 0)
             return err_set(err, rc, "task records are not read: %s", ersa_strerror(rc));
-        if (store_query_matches(q, &rec))
+        if (!store_is_null(&rec, F_msg_id) && store_query_matches(q, &rec))
             rc = fn(ctx, &rec);
     }
     if (rc == 0 && code != SQLITE_DONE)
@@ -274,13 +287,12 @@ static void free_store(struct sqlite_store *s)
     pending_fini(&s->pending);
     ended_fini(&s->ended);
     seen_fini(&s->known);
-    sqlite_finalize(s);
+    sqlite_disconnect(s);
     feed_close(s->feed);
     backlog_close(s->backlog);
-    checkpointer_stop(s->checkpointer);
-    sqlite3_close(s->db);
     sqlite3_free(s->table);
-    sqlite3_free(s->path);
+    sqlite3_free((char *)s->cfg.path);
+    sqlite3_free((char *)s->cfg.table);
     buf_fini(&s->blobs[0]);
     buf_fini(&s->blobs[1]);
     free(s);
@@ -291,8 +303,10 @@ static void on_close(struct store *st)
     struct sqlite_store *s = sqlite_of(st);
     struct ersa_error err = {0};
     s->is_failing = false;
-    s->locked_ms = 0;
-    sqlite3_busy_timeout(s->db, LAST_MS);
+    s->locked_ms = s->mend_ms = 0;
+    sqlite_mend(s);
+    if (s->db)
+        sqlite3_busy_timeout(s->db, LAST_MS);
     int rc = sqlite_write_rows(s, &err);
     if (rc == 0)
         rc = backlog_settle(s, BACKLOG_ALL, &err);
@@ -300,7 +314,7 @@ static void on_close(struct store *st)
         rc = sqlite_commit(s, &err);
     if (rc < 0)
         log_error("records::%zu task records are lost: %s", map_size(&s->pending.by_id),
-                  err.text);
+                  s->db ? err.text : s->broken.text);
     free_store(s);
 }
 
@@ -329,33 +343,25 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock for each allocation saved */
     s->base.ops = &ops;
     s->base.pending = &s->pending;
+    s->cfg = *cfg;
+    s->cfg.path = sqlite3_mprintf("%s", cfg->path);
+    s->cfg.table = sqlite3_mprintf("%s", cfg->table);
     s->limits = cfg->limits;
     pending_init(&s->pending);
     seen_init(&s->known);
     buf_init(&s->blobs[0], BLOB_MAX);
     buf_init(&s->blobs[1], BLOB_MAX);
-    int rc = sqlite_open_file(s, cfg, err);
-    if (rc == 0)
-        rc = sqlite_open_table(s, cfg->path, cfg->table, err);
-    if (rc == 0 && feed_open(&s->feed, s) < 0)
-        rc = err_set(err, ERSA_ENOMEM, "out of memory");
-    s->path = sqlite3_mprintf("%s", cfg->path);
-    if (rc == 0 &&
-        (!s->path || backlog_open(&s->backlog, s->path) < 0 || backlog_recover(s, s->path) < 0))
+    int rc = s->cfg.path && s->cfg.table && feed_open(&s->feed) == 0 &&
+                     backlog_open(&s->backlog, s->cfg.path) == 0
+                 ? sqlite_connect(s, err)
+                 : err_set(err, ERSA_ENOMEM, "out of memory");
+    if (rc == 0 && backlog_recover(s, s->cfg.path) < 0)
         rc = err_set(err, ERSA_ENOMEM, "out of memory");
     if (rc < 0) {
         free_store(s);
         return rc;
     }
-    if (s->limits.records)
-        sqlite_count_rows(s);
-    rc = s->has_log ? checkpointer_start(&s->checkpointer, s, cfg->path, err) : 0;
-    if (rc < 0) {
-        free_store(s);
-        return rc;
-    }
-    sqlite3_update_hook(s->db, sqlite_on_row, s);
-    sqlite_be_patient(s, false);
+    s->is_open = true;
     *ret = &s->base;
     return 0;
 }
