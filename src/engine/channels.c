@@ -42,7 +42,7 @@ void channels_close(struct channels *c)
             port_close(c->ports[i], 0);
         c->ports[i] = NULL;
     }
-    c->attached = NULL;
+    c->attached = c->asked = NULL;
     free(c->vec);
     c->vec = NULL;
     c->vec_cap = 0;
@@ -55,7 +55,13 @@ bool channels_is_one(const struct channels *c)
 
 const char *channels_own_end(const struct channels *c)
 {
-    return c->attached ? peer_own_address(c->attached) : "";
+    const struct peer *p = c->attached ? c->attached : c->asked;
+    return p ? peer_own_address(p) : "";
+}
+
+const char *channels_task_end(const struct channels *c)
+{
+    return c->set->task_end ? c->set->task_end(c) : NULL;
 }
 
 bool channels_is_served(const struct channels *c)

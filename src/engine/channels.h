@@ -50,6 +50,7 @@ struct channels {
     void *ctx;
     struct port *ports[SP_MAX]; /* `attach` uses the first one only */
     struct peer *attached;      /* `attach`: the connection while it is up */
+    struct peer *asked;         /* stock: the query connection while it is up */
     unsigned n_up, n_wanted;    /* stock: connections, once channels_serve() was called */
     struct frame *vec;          /* owned: a message with its route in front */
     unsigned vec_cap;
@@ -69,8 +70,10 @@ void channels_close(struct channels *c);
 
 /* `attach`: its end is the engine's end for the controller. */
 bool channels_is_one(const struct channels *c);
-/* `attach`: our end of the connection, which is up; valid until the next call. */
+/* Our end of the connection that we register by, which is up; valid until the next call. */
 const char *channels_own_end(const struct channels *c);
+/* The same of the connection for tasks, where that is another one; else NULL. */
+const char *channels_task_end(const struct channels *c);
 bool channels_is_served(const struct channels *c); /* likewise ops.served */
 
 /* These fill in or use frames[0]. What can't be sent is dropped: its receiver is gone. */

@@ -19,6 +19,7 @@ struct channel_set {
     int (*write_out)(struct channels *c, enum channel ch, const struct frame *route);
     bool (*is_full)(const struct channels *c);
     bool (*is_task)(const struct frame *route);
+    const char *(*task_end)(const struct channels *c); /* may be NULL */
     int (*query_port)(const struct connection_info *conn);
 };
 

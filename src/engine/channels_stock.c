@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "util/log.h"
+
 /* Connections are counted; which one it was does not matter. */
 static void on_up(void *ctx, struct peer *p)
 {
@@ -24,6 +26,7 @@ static void on_down(void *ctx, struct peer *p, enum peer_down why)
 static void on_query_up(void *ctx, struct peer *p)
 {
     struct channels *c = ctx;
+    c->asked = p;
     on_up(c, p);
     c->ops->up(c->ctx);
 }
@@ -31,6 +34,7 @@ static void on_query_up(void *ctx, struct peer *p)
 static void on_query_down(void *ctx, struct peer *p, enum peer_down why)
 {
     struct channels *c = ctx;
+    c->asked = NULL;
     on_down(c, p, why);
     if (c->conn->is_ersa)
         c->ops->down(c->ctx);
@@ -162,24 +166,25 @@ static void query(struct channels *c, struct frame *frames, unsigned n)
         port_send(c->ports[SP_QUERY], frames + 1, n - 1);
 }
 
-static struct peer *find_peer(const struct channels *c, enum channel ch,
-                              const struct frame *route)
+static struct port *port_of(const struct channels *c, enum channel ch)
 {
-    const struct port *port = c->ports[ch == CHAN_CONTROL ? SP_CONTROL : SP_SHELL];
-    return port ? port_find(port, route->data, route->len) : NULL;
+    return c->ports[ch == CHAN_CONTROL ? SP_CONTROL : SP_SHELL];
 }
 
 static int write_out(struct channels *c, enum channel ch, const struct frame *route)
 {
-    struct peer *p = find_peer(c, ch, route);
+    const struct port *port = port_of(c, ch);
+    struct peer *p = port ? port_find(port, route->data, route->len) : NULL;
     return p ? peer_write_out(p) : ERSA_ECLOSED;
 }
 
 static void reply(struct channels *c, enum channel ch, struct frame *frames, unsigned n)
 {
-    struct peer *p = find_peer(c, ch, &frames[0]);
-    if (p)
-        peer_send(p, frames + 1, n - 1);
+    struct port *port = port_of(c, ch);
+    struct slice to = frame_slice(&frames[0]);
+    if (port && port_send_to(port, to, frames + 1, n - 1) < 0)
+        log_warn("engine::a reply is lost: no connection to %.*s, or too much waits for it",
+                 SLICE_FMT(to));
 }
 
 static void publish(struct channels *c, struct frame *frames, unsigned n)
@@ -203,9 +208,18 @@ static bool is_full(const struct channels *c)
     return is_any_full(c->ports[SP_IOPUB]) || is_any_full(c->ports[SP_SHELL]);
 }
 
+#define TASK_ROUTE "task_out"
+
 static bool is_task(const struct frame *route)
 {
-    return slice_is(frame_slice(route), "task_out");
+    return slice_is(frame_slice(route), TASK_ROUTE);
+}
+
+static const char *task_end(const struct channels *c)
+{
+    const struct port *port = port_of(c, CHAN_SHELL);
+    const struct peer *p = port ? port_find(port, TASK_ROUTE, strlen(TASK_ROUTE)) : NULL;
+    return p ? peer_own_address(p) : NULL;
 }
 
 static int query_port(const struct connection_info *conn)
@@ -223,5 +237,6 @@ const struct channel_set channels_stock = {
     .write_out = write_out,
     .is_full = is_full,
     .is_task = is_task,
+    .task_end = task_end,
     .query_port = query_port,
 };

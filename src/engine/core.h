@@ -50,6 +50,7 @@ struct engine {
 
     struct buf scratch, metadata, text; /* engine_send_*() */
     struct buf last_begun;              /* the id of the last task said to begin */
+    struct buf tell_free_to;            /* recall.c: who wants to know; empty: nobody */
     struct frame *vec;
     unsigned vec_cap;
 };

@@ -222,6 +222,7 @@ void dispatch_next(struct engine *e)
             continue;
         request_free(r);
     }
+    recall_tell_free(e);
 }
 
 void dispatch_written(struct engine *e)

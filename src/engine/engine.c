@@ -243,6 +243,7 @@ static void init(struct engine *e, const struct engine_config *cfg)
     buf_init(&e->metadata, TEXT_MAX);
     buf_init(&e->text, TEXT_MAX);
     buf_init(&e->last_begun, TEXT_MAX);
+    buf_init(&e->tell_free_to, TEXT_MAX);
     e->tidy.fn = on_tidy;
     registration_init(e);
     life_init(e);
@@ -269,6 +270,7 @@ static void fini(struct engine *e)
     buf_fini(&e->metadata);
     buf_fini(&e->text);
     buf_fini(&e->last_begun);
+    buf_fini(&e->tell_free_to);
     free(e->vec);
     if (e->wire)
         wire_free(e->wire);

@@ -6,7 +6,7 @@
 static void test_heartbeat_while_busy(void **state)
 {
     struct fixture *f = *state;
-    ask(f, "mux", "wait");
+    ask_to_wait(f, "mux");
     send_frames(f, (const struct frame[]){FRAME_LIT("hb"), FRAME_LIT("12.5")}, 2);
     int64_t deadline = clock_mono_ms() + WAIT_MS;
     bool found = false;
@@ -75,17 +75,27 @@ static void test_garbage_of_the_runtime(void **state)
 static void test_shutdown_while_busy(void **state)
 {
     struct fixture *f = *state;
-    struct asked a = ask(f, "mux", "wait");
-    expect(f, "iopub", "status");
+    struct asked a = ask_to_wait(f, "mux");
     ask_control(f, "shutdown_request", "{\"restart\": false}");
     struct got g = expect(f, "control", "shutdown_reply");
     assert_true(has(g.parts.content, "\"restart\": false"));
     g = expect(f, "iopub", "shutdown_reply");
     assert_true(slice_is(frame_slice(&g.held->frames[1]), "engine.3.shutdown"));
     assert_true(has(g.parts.header, "\"session\": \"" UUID "\""));
+    assert_true(has(g.parts.metadata, "\"begun\":[]"));
     expect_reply(f, "mux", a); /* interrupted */
     assert_int_equal(wait_end(f), 0);
     assert_int_equal(count(f, "query", "unregistration_request"), 0);
+}
+
+static void test_shutdown_names_the_last_task_begun(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = ask_to_wait(f, "task");
+    ask_control(f, "shutdown_request", "{}");
+    struct got g = expect(f, "iopub", "shutdown_reply");
+    assert_true(has(g.parts.metadata, a.id));
+    assert_int_equal(wait_end(f), 0);
 }
 
 static void test_exit_of_user_code(void **state)
@@ -108,8 +118,7 @@ static void test_sigterm(void **state)
 static void test_lost_connection(void **state)
 {
     struct fixture *f = *state;
-    struct asked a = ask(f, "mux", "wait");
-    expect(f, "iopub", "status");
+    struct asked a = ask_to_wait(f, "mux");
     ask(f, "mux", "echo"); /* waits, and is given up with the connection */
     for (int i = 0; i < 20; i++)
         loop_turn(f->loop, 5);
@@ -202,6 +211,7 @@ int main(int argc, char **argv)
         TEST(test_channel_that_is_closed),
         TEST(test_garbage_of_the_runtime),
         TEST(test_shutdown_while_busy),
+        TEST(test_shutdown_names_the_last_task_begun),
         TEST(test_exit_of_user_code),
         TEST(test_sigterm),
         TEST(test_lost_connection),

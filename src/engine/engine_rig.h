@@ -191,6 +191,14 @@ static inline struct asked ask(struct fixture *f, const char *channel, const cha
     return ask_with(f, channel, "apply_request", "{\"label\": \"l\"}", "{}", word);
 }
 
+/* For what runs until it is interrupted; it is under way when this returns. */
+static inline struct asked ask_to_wait(struct fixture *f, const char *channel)
+{
+    struct asked a = ask(f, channel, "wait");
+    expect(f, "iopub", "status");
+    return a;
+}
+
 static inline void ask_control(struct fixture *f, const char *type, const char *content)
 {
     ask_with(f, "control", type, "{}", content, NULL);

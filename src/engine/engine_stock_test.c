@@ -77,7 +77,8 @@ static int setup_stock(void **state)
         run_engine(f);
     expect(f, "query", "registration_request");
     tell(f, "registration_reply", REGISTERED);
-    expect(f, "query", "ersa_ready");
+    struct got g = expect(f, "query", "ersa_ready");
+    assert_true(has(g.parts.content, "\"address\":\"tcp://127.0.0.1:"));
     return 0;
 }
 
@@ -129,6 +130,7 @@ static struct asked lose_hub(struct fixture *f)
     struct got g = expect(f, "query", "registration_request");
     assert_true(has(g.parts.content, "\"id\":3"));
     assert_true(has(g.parts.content, "\"begun\""));
+    assert_true(has(g.parts.content, "\"again\":true"));
     return b;
 }
 
@@ -178,6 +180,53 @@ static void test_given_up(void **state)
     assert_int_equal(count(f, "task", "ersa_begun"), 2);
 }
 
+/* What comes by other ways can't tell when the answer was read. */
+static void test_forgetting_is_told(void **state)
+{
+    struct fixture *f = *state;
+    lose_hub(f);
+    tell(f, "registration_reply",
+         "{\"status\": \"ok\", \"id\": 3, \"hb_period\": 3000, \"ersa\": {\"v\": 1, "
+         "\"caps\": [\"begun\"], \"again\": true}}");
+    expect(f, "query", "ersa_ready");
+    peer_close(f->engine);
+    f->engine = NULL;
+    expect(f, "query", "registration_request");
+    tell(f, "registration_reply",
+         "{\"status\": \"error\", \"ename\": \"KeyError\", \"evalue\": \"in use\"}");
+    expect(f, "query", "ersa_ready"); /* the first one may be lost */
+}
+
+static json_t *next_attempt(struct fixture *f)
+{
+    struct got g = expect(f, "query", "registration_request");
+    json_t *content = json_parse(g.parts.content, NULL);
+    json_t *name = json_incref(json_object_get(json_object_get(content, "ersa"), "attempt"));
+    json_decref(content);
+    assert_true(json_is_string(name));
+    return name;
+}
+
+/* One whose answer may be lost is made again under the same name. */
+static void test_attempts_have_names(void **state)
+{
+    struct fixture *f = *state;
+    json_t *names[3];
+    for (int i = 0; i < 3; i++) {
+        peer_close(f->engine);
+        f->engine = NULL;
+        names[i] = next_attempt(f);
+        if (i == 1) {
+            tell(f, "registration_reply", REGISTERED);
+            expect(f, "query", "ersa_ready");
+        }
+    }
+    assert_true(json_equal(names[0], names[1]));
+    assert_false(json_equal(names[1], names[2]));
+    for (int i = 0; i < 3; i++)
+        json_decref(names[i]);
+}
+
 /* The way of the tasks is back first, and brings one: it is kept for the answer. */
 static void test_tasks_before_the_answer(void **state)
 {
@@ -203,6 +252,8 @@ int main(int argc, char **argv)
         STOCK(test_still_registered),
         STOCK(test_known_of_an_earlier_run),
         STOCK(test_given_up),
+        STOCK(test_forgetting_is_told),
+        STOCK(test_attempts_have_names),
         STOCK(test_tasks_before_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

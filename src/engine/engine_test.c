@@ -99,7 +99,7 @@ static void test_abort(void **state)
 {
     struct fixture *f = *state;
     char content[64];
-    struct asked first = ask(f, "mux", "wait"), second = ask(f, "mux", "echo"),
+    struct asked first = ask_to_wait(f, "mux"), second = ask(f, "mux", "echo"),
                  third = ask(f, "mux", "echo");
     snprintf(content, sizeof(content), "{\"msg_ids\": [\"%s\"]}", second.id);
     ask_control(f, "abort_request", content);
@@ -120,7 +120,7 @@ static void test_recall(void **state)
 {
     struct fixture *f = *state;
     char content[128];
-    struct asked first = ask(f, "task", "wait"), direct = ask(f, "mux", "echo"),
+    struct asked first = ask_to_wait(f, "task"), direct = ask(f, "mux", "echo"),
                  second = ask(f, "task", "echo");
     struct letter third;
     letter_write(f, &third, "task", "client",
@@ -149,12 +149,34 @@ static void test_recall(void **state)
     letter_fini(&third);
 }
 
+/* Who is asked to says when there is nothing to do any more, once. */
+static void test_recall_that_asks_to_tell(void **state)
+{
+    static const char wish[] = "{\"msg_ids\": [], \"tell_free\": true}";
+    struct fixture *f = *state;
+    struct asked direct = ask_to_wait(f, "mux"), behind = ask(f, "mux", "echo");
+    recall(f, "task", wish);
+    struct got g = expect(f, "task", "ersa_recalled");
+    assert_int_equal(count(f, "task", "ersa_free"), 0);
+    ask_control(f, "interrupt_request", "{}");
+    expect_reply(f, "mux", direct);
+    expect_reply(f, "mux", behind);
+    g = expect(f, "task", "ersa_free");
+    assert_int_equal(g.parts.n_idents, 1);
+    expect_reply(f, "mux", ask(f, "mux", "echo"));
+    recall(f, "task", "{\"msg_ids\": [], \"tell_free\": 1}");
+    expect(f, "task", "ersa_recalled");
+    assert_int_equal(count(f, "task", "ersa_free"), 1);
+    recall(f, "task", wish);
+    expect(f, "task", "ersa_free");
+}
+
 /* Only the scheduler may ask: not a client's message that came as a task or directly. */
 static void test_recalls_of_others(void **state)
 {
     struct fixture *f = *state;
     char content[128];
-    struct asked first = ask(f, "task", "wait"), second = ask(f, "task", "echo");
+    struct asked first = ask_to_wait(f, "task"), second = ask(f, "task", "echo");
     snprintf(content, sizeof(content), "{\"msg_ids\": [\"%s\"]}", second.id);
     ask_with(f, "task", "ersa_recall", "{}", content, NULL);
     recall(f, "mux", content);
@@ -169,7 +191,7 @@ static void test_recalls_of_others(void **state)
 static void test_error_aborts_executes_that_wait(void **state)
 {
     struct fixture *f = *state;
-    ask(f, "mux", "wait");
+    ask_to_wait(f, "mux");
     ask_with(f, "mux", "execute_request", "{}", "{}", "abort others");
     ask_with(f, "mux", "execute_request", "{}", "{}", "echo");
     struct asked apply = ask(f, "mux", "echo");
@@ -195,7 +217,7 @@ static void test_null_abort_is_answered(void **state)
 static void test_clear_is_answered_at_once(void **state)
 {
     struct fixture *f = *state;
-    struct asked a = ask(f, "mux", "wait");
+    struct asked a = ask_to_wait(f, "mux");
     ask_control(f, "clear_request", "{}");
     expect(f, "control", "clear_reply");
     ask_control(f, "interrupt_request", "{}");
@@ -256,6 +278,7 @@ int main(int argc, char **argv)
         TEST(test_forged_and_replayed),
         TEST(test_abort),
         TEST(test_recall),
+        TEST(test_recall_that_asks_to_tell),
         TEST(test_recalls_of_others),
         TEST(test_error_aborts_executes_that_wait),
         TEST(test_null_abort_is_answered),

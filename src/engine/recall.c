@@ -64,6 +64,39 @@ static int send_given(struct engine *e, const struct request *r, const struct li
     return 0;
 }
 
+/* Nothing runs, and nothing is about to. */
+static bool is_free(const struct engine *e)
+{
+    return !e->current && !e->next && e->queue.n == 0 && life_is_serving(e) &&
+           runtime_is_free(e);
+}
+
+void recall_tell_free(struct engine *e)
+{
+    if (e->tell_free_to.len == 0 || !is_free(e))
+        return;
+    struct frame *vec = engine_vec(e, 1 + SESSION_FRAMES);
+    struct outgoing o = {.msg_type = "ersa_free"};
+    if (!vec || session_frames(e->session, &o, &e->scratch, vec + 1) < 0) {
+        log_error("out of memory: an ersa_free message is lost");
+    } else {
+        vec[0] = (struct frame){e->tell_free_to.data, e->tell_free_to.len, NULL};
+        channels_reply(&e->channels, CHAN_SHELL, vec, 1 + SESSION_FRAMES);
+    }
+    buf_reset(&e->tell_free_to);
+}
+
+/* The controller wants to know. Who asked is known by its connection. */
+static void note_wish(struct engine *e, const struct request *r, const json_t *content)
+{
+    const struct frame *to = &r->parts.idents[0];
+    if (!json_is_true(json_object_get(content, "tell_free")))
+        return;
+    buf_reset(&e->tell_free_to);
+    if (buf_append(&e->tell_free_to, to->data, to->len) < 0)
+        log_error("out of memory: a wish for an ersa_free message is lost");
+}
+
 /* What can't be told to be given back is kept. */
 static void let_go(struct engine *e, struct list *given, bool is_told)
 {
@@ -93,6 +126,8 @@ void on_recall(struct engine *e, struct request *r)
     if (rc < 0)
         log_error("a recall was not answered: %s", ersa_strerror(rc));
     let_go(e, &given, rc == 0);
+    note_wish(e, r, content);
+    recall_tell_free(e);
     map_fini(&ids);
     json_decref(content);
 }

@@ -7,5 +7,7 @@ struct engine;
 struct request;
 
 void on_recall(struct engine *e, struct request *r);
+/* Tells that there is nothing to do any more, if a recall asked for that. */
+void recall_tell_free(struct engine *e);
 
 #endif

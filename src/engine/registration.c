@@ -32,6 +32,14 @@ static int64_t wish(const struct engine *e)
     return e->id >= 0 ? e->id : e->cfg.wish;
 }
 
+json_t *registration_begun(const struct engine *e)
+{
+    json_t *ids = json_array();
+    if (e->last_begun.len)
+        json_array_append_new(ids, json_lossy(buf_slice(&e->last_begun)));
+    return ids;
+}
+
 void registration_send(struct engine *e)
 {
     json_t *content = json_pack("{s:s}", "uuid", session_id(e->session));
@@ -39,11 +47,11 @@ void registration_send(struct engine *e)
         json_object_set_new(content, "id", json_integer(wish(e)));
     if (e->cfg.conn->is_ersa) {
         json_t *ersa = caps_json(e->cfg.caps);
-        if (e->last_begun.len) /* which the connection that was lost may not have told */
-            json_object_set_new(ersa, "begun",
-                                json_pack("[o]", json_lossy(buf_slice(&e->last_begun))));
-        if (channels_is_one(&e->channels))
-            json_object_set_new(ersa, "address", json_string(channels_own_end(&e->channels)));
+        json_object_set_new(ersa, "attempt", json_string(e->registration.attempt));
+        if (e->id >= 0 && !channels_is_one(&e->channels))
+            json_object_set_new(ersa, "again", json_true());
+        json_object_set_new(ersa, "begun", registration_begun(e));
+        json_object_set_new(ersa, "address", json_string(channels_own_end(&e->channels)));
         json_object_set_new(content, "ersa", ersa);
     }
     send_json(e, "registration_request", content);
@@ -72,6 +80,7 @@ void registration_init(struct engine *e)
 {
     e->registration.timeout.fn = on_timeout;
     e->registration.again.fn = on_again;
+    rand_session_id(e->registration.attempt);
 }
 
 void registration_start(struct engine *e)
@@ -107,10 +116,18 @@ static int take_id(struct engine *e, int64_t id)
     return runtime_hello(e);
 }
 
-/* One that has the engine from an earlier run's file may have sent it something already. */
-static bool is_known(const json_t *content)
+/* It is known what the attempt has led to. */
+static void begin_anew(struct engine *e)
 {
-    return json_is_true(json_object_get(json_object_get(content, "ersa"), "known"));
+    rand_session_id(e->registration.attempt);
+    e->registration.has_told_ready = false;
+}
+
+/* `known`: one that has the engine from an earlier run's file may have sent it something
+ * already. `again`: it sends nothing before it hears that the engine has forgotten. */
+static bool is_true(const json_t *content, const char *key)
+{
+    return json_is_true(json_object_get(json_object_get(content, "ersa"), key));
 }
 
 static void on_accepted(struct engine *e, const json_t *content)
@@ -120,13 +137,14 @@ static void on_accepted(struct engine *e, const json_t *content)
     int64_t period = json_integer_value(json_object_get(content, "hb_period"));
     bool is_first = e->id < 0;
     e->registration.hb_period_ms = period > 0 && period < HB_PERIOD_MAX ? period : HB_PERIOD_MS;
-    e->registration.has_told_ready = false;
+    begin_anew(e);
+    e->registration.has_to_tell = is_true(content, "again");
     e->caps = e->cfg.caps & caps_read(content);
     loop_cancel(e->loop, &e->registration.timeout);
     if (!is_first && id != e->id)
         log_warn("registered again, but with id %" PRId64 ": user code still knows the old one",
                  id);
-    if (!is_first && !is_known(content))
+    if (!is_first && !is_true(content, "known"))
         life_lose_place(e);
     int rc = is_first ? take_id(e, id) : 0;
     if (rc < 0)
@@ -156,7 +174,7 @@ static void on_refused(struct engine *e, const json_t *content)
     const char *ename = json_str(content, "ename"), *evalue = json_str(content, "evalue");
     if (is_kept(e, ename)) {
         log_info("connected again, still registered with id %" PRId64, e->id);
-        e->registration.has_told_ready = false;
+        begin_anew(e);
         life_event(e, EV_KEPT);
         return;
     }
@@ -203,12 +221,14 @@ void registration_on_message(struct engine *e, const struct frame *frames, unsig
 
 void registration_ready(struct engine *e)
 {
-    if (!(e->caps & CAP_ready) || e->registration.has_told_ready ||
-        e->life.state != LIFE_SERVING || !e->runtime.is_ready ||
-        !channels_is_served(&e->channels))
+    if (!(e->caps & CAP_ready || e->registration.has_to_tell) ||
+        e->registration.has_told_ready || e->life.state != LIFE_SERVING ||
+        !e->runtime.is_ready || !channels_is_served(&e->channels))
         return;
     e->registration.has_told_ready = true;
-    send_json(e, "ersa_ready", json_pack("{s:I}", "id", (json_int_t)e->id));
+    send_json(e, "ersa_ready",
+              json_pack("{s:I, s:s*}", "id", (json_int_t)e->id, "address",
+                        channels_task_end(&e->channels)));
 }
 
 void registration_leave(struct engine *e, const char *cause)
@@ -218,13 +238,13 @@ void registration_leave(struct engine *e, const char *cause)
     e->life.is_unregistered = true;
     json_t *id = wish(e) >= 0 ? json_integer(wish(e)) : json_null();
     json_t *content = json_pack("{s:o}", "id", id);
-    if (e->caps & CAP_death_cause) {
-        json_t *begun = json_array();
-        const struct request *r = e->current;
-        if (r && channels_is_task(&e->channels, &r->parts.idents[0]))
-            json_array_append_new(begun, json_lossy(r->msg_id));
-        json_object_set_new(content, "ersa",
-                            json_pack("{s:s*, s:o}", "cause", cause, "begun", begun));
-    }
+    json_t *ersa = json_object();
+    if (e->caps & CAP_death_cause && cause)
+        json_object_set_new(ersa, "cause", json_lossy((struct slice){cause, strlen(cause)}));
+    if (e->caps & CAP_begun)
+        json_object_set_new(ersa, "begun", registration_begun(e));
+    if (json_object_size(ersa))
+        json_object_set(content, "ersa", ersa);
+    json_decref(ersa);
     send_json(e, "unregistration_request", content);
 }

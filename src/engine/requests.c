@@ -10,6 +10,7 @@
 
 #include "engine/core.h"
 #include "engine/usage.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 #include "wire/json.h"
 #include "wire/reply.h"
@@ -47,7 +48,20 @@ void on_clear_request(struct engine *e, struct request *r)
     dispatch_first(e, r);
 }
 
-/* The hub takes the engine out when it sees the answer on iopub. */
+/* That takes the engine out at the hub, and may get there before the last notes. */
+static void publish_shutdown(struct engine *e, const struct request *r, struct slice answer)
+{
+    json_t *metadata = json_pack("{s:s}", "engine", session_id(e->session));
+    if (e->caps & CAP_begun)
+        json_object_set_new(metadata, "ersa",
+                            json_pack("{s:o}", "begun", registration_begun(e)));
+    CLEANUP(free_ptr) char *text = metadata ? json_text(metadata) : NULL;
+    publish_message(e, "shutdown_reply", buf_slice(&e->publish.topics[TOPIC_SHUTDOWN]),
+                    r->parts.header, answer, (struct slice){text, text ? strlen(text) : 0},
+                    NULL, 0);
+    json_decref(metadata);
+}
+
 void on_shutdown_request(struct engine *e, struct request *r)
 {
     json_t *content = json_parse(r->parts.content, NULL);
@@ -57,8 +71,7 @@ void on_shutdown_request(struct engine *e, struct request *r)
                                : "{\"status\": \"ok\", \"restart\": false}";
     struct slice answer = {text, strlen(text)};
     engine_send_reply(e, r, SLICE_LIT("ok"), false, answer, NULL, 0);
-    publish_message(e, "shutdown_reply", buf_slice(&e->publish.topics[TOPIC_SHUTDOWN]),
-                    r->parts.header, answer, (struct slice){0}, NULL, 0);
+    publish_shutdown(e, r, answer);
     log_info("shutdown requested");
     e->life.is_unregistered = true;
     life_stop(e, STOP_SHUTDOWN);

@@ -4,6 +4,7 @@
 #define ERSA_RECORDS_CORE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "records/records.h"
 #include "util/buf.h"
@@ -14,13 +15,22 @@
 
 #define ID_MAX 512 /* octets of ids, types and dates in a header */
 
+/* A file that could not be written (file.c). */
+struct unwritten {
+    char *path; /* owned; NULL: there is none */
+    uint8_t *data;
+    size_t len;
+    struct timer again;
+};
+
 struct records {
     pthread_t thread;
     struct loop *loop;             /* owned */
     struct store *st;              /* owned */
     struct ring *in, *aside, *out; /* borrowed */
     bool keeps;                    /* the store does keep something */
-    bool stopping;                 /* answers have no reader any more */
+    atomic_bool is_ending;         /* answers have no reader any more */
+    bool stopping;                 /* what is left in the ring is read, and that is all */
     bool is_held;          /* the store is full: the ring is not read until it has room */
     size_t n_looked;       /* while held: mails in the ring that were looked through */
     struct ersa_error why; /* what the store said last when it could not write */
@@ -40,6 +50,7 @@ struct records {
     struct buf text;     /* scratch: decoded strings, texts made here */
     bool has_complained; /* that something could not be stored: once, then it is counted */
     uint64_t unstored;
+    struct unwritten unwritten;
     struct stats_desk *stats; /* borrowed; NULL: none */
     uint64_t n_heard;
 };
@@ -51,6 +62,8 @@ void tasks_on_result(struct records *r, const struct mail *m);
 void tasks_on_engine_lost(struct records *r, const struct mail *m);
 void output_on_iopub(struct records *r, const struct mail *m);
 void file_on_mail(struct records *r, const struct mail *m);
+/* The last try. */
+void file_stop(struct records *r);
 
 /* report.c: fills a sheet. */
 void report_fill(void *ctx, struct stats_sheet *s);

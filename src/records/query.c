@@ -74,6 +74,8 @@ int query_fail_store(struct query *q, int rc, const struct ersa_error *err)
             "keys, for fewer of their fields";
     if (rc == ERSA_ENOENT)
         return query_fail_key(q, text);
+    if (rc == ERSA_EIO && q->r->st->is_broken)
+        return query_fail(q, "StoreBroken", text);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (names[i].code == rc)
             return query_fail(q, names[i].ename, text);
@@ -256,6 +258,8 @@ void query_on_mail(struct records *r, const struct mail *m)
     struct jfield f = {.key = "msg_type"};
     char buf[ID_MAX];
     struct slice type;
+    if (atomic_load(&r->is_ending)) /* the end waits for nothing that nobody reads */
+        return;
     if (!m->msg || parts_split(m->msg->frames, m->msg->n, &q.parts) < 0 ||
         jscan(q.parts.header, &f, 1) < 0 || jscan_string(&f, buf, sizeof(buf), &type) < 0)
         return; /* the router has seen to it that there is a header */

@@ -135,43 +135,90 @@ static int find_status(struct query *q, struct slice id, bool *ret_pending)
     return state == SEEN_NEVER ? fail_unknown(q, id) : 0;
 }
 
-/* What is not open and has no record is unknown, also if it was done once: it was purged, or
- * dropped for room. */
-static int find_record(struct query *q, struct slice id, bool *ret_pending,
-                       struct store_record *ret)
+/* Records that were asked for, as they come. */
+struct found {
+    struct query *q;
+    const struct ids *ids;
+    bool *is_pending; /* borrowed; of each id */
+    size_t next;
+};
+
+/* What is open is so in any case. What is not, and has no record, is unknown, also if it was
+ * done once: it was purged, or dropped for room. */
+static int pass_over(struct found *f, const struct slice *until)
 {
-    struct ersa_error err = {0};
-    int rc = q->r->st->ops->get(q->r->st, id, STORE_FIELD(F_completed), ret, &err);
-    bool is_open = seen_get(&q->r->seen, id) == SEEN_OPEN;
-    if (rc == ERSA_ENOENT && !is_open)
-        return fail_unknown(q, id);
-    if (rc < 0 && rc != ERSA_ENOENT)
-        return query_fail_store(q, rc, &err);
-    *ret_pending = is_open || store_is_null(ret, F_completed);
+    const struct ids *ids = f->ids;
+    for (; f->next < ids->n && !(until && slice_eq(ids->items[f->next], *until)); f->next++)
+        if (!f->is_pending[f->next])
+            return fail_unknown(f->q, ids->items[f->next]);
     return 0;
+}
+
+static int on_record(void *ctx, const struct store_record *rec)
+{
+    struct found *f = ctx;
+    int rc = pass_over(f, &rec->v[F_msg_id].text);
+    if (rc < 0 || f->next == f->ids->n)
+        return rc;
+    bool *is_pending = &f->is_pending[f->next++];
+    *is_pending = store_is_null(rec, F_completed);
+    return *is_pending ? 0 : put_body(f->q, rec);
+}
+
+static int get_each(struct store *st, const struct ids *wanted, struct found *f,
+                    struct ersa_error *err)
+{
+    struct store_record rec;
+    int rc = 0;
+    if (st->ops->get_many)
+        return st->ops->get_many(st, wanted->items, wanted->n, STORE_ALL, on_record, f, err);
+    for (size_t i = 0; i < wanted->n && rc == 0; i++) {
+        rc = st->ops->get(st, wanted->items[i], STORE_ALL, &rec, err);
+        if (rc == 0)
+            rc = on_record(f, &rec);
+        else if (rc == ERSA_ENOENT)
+            rc = fail_unknown(f->q, wanted->items[i]);
+    }
+    return rc;
+}
+
+static int put_records(struct query *q, const struct ids *ids, bool *is_pending)
+{
+    struct found f = {.q = q, .ids = ids, .is_pending = is_pending};
+    struct ids wanted = {calloc(ids->n + 1, sizeof(*wanted.items)), 0};
+    struct ersa_error err = {0};
+    if (!wanted.items)
+        return ERSA_ENOMEM;
+    for (size_t i = 0; i < ids->n; i++) {
+        is_pending[i] = q->r->keeps && seen_get(&q->r->seen, ids->items[i]) == SEEN_OPEN;
+        if (!is_pending[i])
+            wanted.items[wanted.n++] = ids->items[i];
+    }
+    int rc = get_each(q->r->st, &wanted, &f, &err);
+    free(wanted.items);
+    if (rc == 0)
+        rc = pass_over(&f, NULL);
+    return rc < 0 && !q->error ? query_fail_store(q, rc, &err) : rc;
+}
+
+static int put_states(struct query *q, const struct ids *ids, bool *is_pending)
+{
+    int rc = 0;
+    for (size_t i = 0; i < ids->n && rc == 0; i++)
+        rc = find_status(q, ids->items[i], &is_pending[i]);
+    return rc;
 }
 
 static int answer(struct query *q, const struct ids *ids, bool *is_pending)
 {
-    bool status_only = json_truth(q->content, "status_only");
-    struct store_record rec;
-    int rc = 0;
-    for (size_t i = 0; i < ids->n && rc == 0; i++)
-        rc = status_only ? find_status(q, ids->items[i], &is_pending[i])
-                         : find_record(q, ids->items[i], &is_pending[i], &rec);
+    int rc = buf_puts(&q->body, "{\"status\": \"ok\"");
     if (rc == 0)
-        rc = buf_puts(&q->body, "{\"status\": \"ok\"");
+        rc = json_truth(q->content, "status_only") ? put_states(q, ids, is_pending)
+                                                   : put_records(q, ids, is_pending);
     if (rc == 0)
         rc = put_list(&q->body, "pending", ids, is_pending, true);
     if (rc == 0)
         rc = put_list(&q->body, "completed", ids, is_pending, false);
-    for (size_t i = 0; i < ids->n && rc == 0 && !status_only; i++) {
-        if (is_pending[i])
-            continue;
-        rc = q->r->st->ops->get(q->r->st, ids->items[i], STORE_ALL, &rec, NULL);
-        if (rc == 0)
-            rc = put_body(q, &rec);
-    }
     return rc < 0 ? rc : buf_putc(&q->body, '}');
 }
 

@@ -95,10 +95,12 @@ static void *run(void *arg)
 {
     struct records *r = arg;
     struct mail *m;
+    pthread_setname_np(pthread_self(), "records");
     loop_run(r->loop);
     r->stopping = true;
     while ((m = ring_pop(r->in)) || (m = ring_pop(r->aside)))
         on_mail(r, m);
+    file_stop(r);
     return NULL;
 }
 
@@ -176,6 +178,7 @@ void records_stop(struct records *r)
     uint64_t one = 1;
     if (!r)
         return;
+    atomic_store(&r->is_ending, true);
     if (write(r->stop_fd, &one, sizeof(one)) < 0)
         log_error("records::the thread was not told to stop");
     pthread_join(r->thread, NULL);

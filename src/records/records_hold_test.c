@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who asks while the store is full gets an answer at once, and a true one. */
+/* Who asks while the store is full gets an answer at once, and a true one; files are written.
+ */
 #include <stdatomic.h>
+#include <unistd.h>
 
+#include "records/core.h"
 #include "records/records_rig.h"
 
 static atomic_bool is_full;
@@ -126,6 +129,50 @@ static void test_end_while_full(void **state)
     close_seat(&s);
 }
 
+static bool has_file(const char *path, const char *content)
+{
+    char octets[64];
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(octets, 1, sizeof(octets), f) : 0;
+    if (f)
+        fclose(f);
+    return n == strlen(content) && memcmp(octets, content, n) == 0;
+}
+
+static void write_file(struct seat *s, const char *path, const char *content)
+{
+    struct frame f = frame_of(content);
+    struct letter l = {.type = MAIL_FILE, .peer = text(path), .frames = &f, .n = 1};
+    post(s, mail_new(NULL, &l));
+    int64_t until = clock_mono_ms() + DEADLINE_MS;
+    while (!has_file(path, content)) {
+        assert_true(clock_mono_ms() < until);
+        nap();
+    }
+}
+
+/* It may be on another disk, or the database in another house. */
+static void test_files_while_full(void **state)
+{
+    char path[] = "/tmp/ersa-hold-XXXXXX";
+    struct seat s;
+    struct store_ops ops;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    open_full(&s, &ops);
+    become(&s, true);
+    request(&s, 't', "b", NULL, NULL);
+    write_file(&s, path, "one");
+    write_file(&s, path, "two");
+    become(&s, false);
+    ask(&s, "history_request", "{}", "history_reply",
+        "{\"history\":[\"nudge\",\"b\"],\"status\":\"ok\"}");
+    assert_true(has_file(path, "two"));
+    close_seat(&s);
+    unlink(path);
+}
+
 static int fail_to_drop(struct store *st, struct slice msg_id, struct ersa_error *err)
 {
     *err = (struct ersa_error){.code = ERSA_EIO, .text = "no luck"};
@@ -152,13 +199,47 @@ static void test_purge_that_fails(void **state)
     close_seat(&s);
 }
 
+static struct records *slow_ones;
+static atomic_int n_histories;
+
+/* Takes until the end. */
+static int slow_history(struct store *st, void (*fn)(void *ctx, struct slice msg_id), void *ctx,
+                        struct ersa_error *err)
+{
+    int64_t until = clock_mono_ms() + DEADLINE_MS;
+    if (atomic_fetch_add(&n_histories, 1) == 0)
+        while (!atomic_load(&slow_ones->is_ending) && clock_mono_ms() < until)
+            nap();
+    return 0;
+}
+
+/* A database that is slow, or has a lock on it, and a crowd that has asked: the end does not
+ * wait for answers that nobody reads. */
+static void test_end_while_many_ask(void **state)
+{
+    struct seat s;
+    struct store_ops ops;
+    open_full(&s, &ops);
+    ops.history = slow_history;
+    slow_ones = s.records;
+    atomic_store(&n_histories, 0);
+    for (int i = 0; i < 30; i++)
+        ask_with_engines(&s, "history_request", "{}", "");
+    int64_t until = clock_mono_ms() + DEADLINE_MS;
+    while (atomic_load(&n_histories) == 0) {
+        assert_true(clock_mono_ms() < until);
+        nap();
+    }
+    close_seat(&s);
+    assert_int_equal(atomic_load(&n_histories), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers_while_full),
-        cmocka_unit_test(test_aside_is_never_sure),
-        cmocka_unit_test(test_end_while_full),
-        cmocka_unit_test(test_purge_that_fails),
+        cmocka_unit_test(test_answers_while_full), cmocka_unit_test(test_aside_is_never_sure),
+        cmocka_unit_test(test_files_while_full),   cmocka_unit_test(test_end_while_full),
+        cmocka_unit_test(test_purge_that_fails),   cmocka_unit_test(test_end_while_many_ask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ void report_fill(void *ctx, struct stats_sheet *s)
               (double)((p ? p->bytes : 0) + r->st->account_bytes));
     stats_put(s, STATS_STORE_ACCOUNTS, (double)r->st->n_accounts);
     stats_put(s, STATS_STORE_FULL, r->st->is_full);
+    stats_put(s, STATS_STORE_BROKEN, r->st->is_broken);
     stats_put(s, STATS_STORE_FAILED, (double)r->unstored);
     stats_put(s, STATS_STORE_LOST, (double)r->st->counts.lost);
     stats_put(s, STATS_STORE_STRIPPED, (double)r->st->counts.stripped);

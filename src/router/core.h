@@ -5,6 +5,8 @@
 #define ERSA_ROUTER_CORE_H
 
 #include "wire/caps.h"
+#include "loop/complaints.h"
+#include "router/control.h"
 #include "router/heart.h"
 #include "router/hub.h"
 #include "router/idle.h"
@@ -28,10 +30,12 @@ struct router {
     struct session *session;   /* borrowed */
     struct ring *from_records; /* borrowed */
     struct wire *wire;
+    struct complaints complaints; /* about what peers send */
     struct ports ports;
     struct registry registry;
     struct heart heart;
     struct ledger ledger;
+    struct control control;
     struct mailer mailer;
     struct hub hub;
     struct state state;

@@ -22,7 +22,14 @@ void direct_to_engine(struct engine *e, enum channel ch, const struct frame *fra
                       struct link *source);
 /* A connection of the engine came up: what waited goes out. */
 void direct_on_connected(struct engine *e);
-/* It is gone: what waited vanishes, or fails if nobody will be told otherwise. */
+/* It is gone: what waited vanishes, or fails if nobody will be told otherwise; tasks stay. */
 void direct_on_gone(struct router *r, struct engine *e, bool was_alive);
+/* The router ends: what waited vanishes. */
+void direct_forget(struct router *r, struct engine *e);
+/* Behind direct_on_gone() and sched_engine_gone(): the scheduler gets the tasks back that
+ * waited. */
+void direct_give_back(struct router *r, struct engine *e);
+/* Nothing more is expected of it: control requests that it has not answered are. */
+void direct_on_strand(struct router *r, struct engine *e);
 
 #endif

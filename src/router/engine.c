@@ -22,7 +22,6 @@
 #include <string.h>
 
 #include "router/ledger.h"
-#include "wire/caps.h"
 #include "util/log.h"
 
 struct transition {
@@ -116,6 +115,7 @@ static void retire(struct engine *e, enum engine_event ev)
     e->is_silent = ev == EV_HEART_FAILED;
     e->is_cut = e->is_cut && ev == EV_DISCONNECTED;
     e->reported = !e->is_silent && !e->is_cut;
+    e->is_over = ev == EV_UNREGISTER;
     int64_t ms = e->is_silent ? e->env->linger_lost_ms
                  : e->is_cut  ? e->env->linger_cut_ms
                               : e->env->linger_reported_ms;
@@ -175,6 +175,7 @@ static void on_settle(struct timer *t)
 static void on_lost(struct timer *t)
 {
     struct engine *e = container_of(t, struct engine, lost);
+    e->is_cut = e->is_relayed; /* only the tunnel may have ended */
     engine_end(e, EV_DISCONNECTED, "its connections are closed");
 }
 
@@ -228,6 +229,7 @@ struct engine *engine_new(struct engine_env *env, struct slice uuid, int64_t id)
     e->linger.fn = on_linger;
     list_init(&e->waiting);
     list_init(&e->queue);
+    list_init(&e->control);
     list_init(&e->broadcasts);
     list_init(&e->link);
     list_init(&e->beat);
@@ -244,6 +246,7 @@ void engine_free(struct engine *e)
     list_remove(&e->beat);
     ledger_forget(e);
     free(e->cause);
+    free(e->task_end);
     free(e);
 }
 
@@ -273,7 +276,7 @@ bool engine_event(struct engine *e, enum engine_event ev)
 void engine_beat(struct engine *e)
 {
     e->heard = true;
-    if (e->state != ENGINE_PENDING || (e->caps & CAP_ready))
+    if (e->state != ENGINE_PENDING || engine_says_ready(e))
         return;
     e->has_beaten = true;
     settle_registration(e);

@@ -13,6 +13,7 @@
 #include "util/buf.h"
 #include "util/list.h"
 #include "util/str.h"
+#include "wire/caps.h"
 
 #define ENGINE_STATES(X) X(ABSENT) X(PENDING) X(ALIVE) X(PROBATION) X(GONE)
 #define ENGINE_EVENTS(X)                                                                      \
@@ -62,6 +63,8 @@ struct engine_ops {
     void (*absent)(void *ctx, struct engine *e);
 };
 
+#define ENGINE_ATTEMPT_MAX 63
+
 struct engine_env { /* the same for all engines of a router */
     struct loop *loop;
     const struct engine_ops *ops;
@@ -79,8 +82,6 @@ struct engine_env { /* the same for all engines of a router */
     uint64_t unlisted_events;          /* pairs that the table does not have */
 };
 
-#define ENGINE_UUID_MAX 255 /* octets: it is a ZMTP identity */
-
 struct engine {
     struct sched_engine task; /* the scheduler's */
     struct engine_env *env;   /* borrowed */
@@ -94,15 +95,22 @@ struct engine {
     struct link *links[CH_MAX]; /* borrowed; NULL while there is no such connection */
     struct link *attach;        /* borrowed; stands for all of them */
 
+    char attempt[ENGINE_ATTEMPT_MAX + 1]; /* to register, that was accepted; empty: unnamed */
+    bool was_restored;                    /* then */
+    bool is_back;                         /* it was registered before, and may have to forget */
+
     bool restored;   /* of an earlier run's state file, and not registered since */
     bool is_revived; /* its heart had stopped, and its clients had been told */
     bool heard;      /* a message came since the heart last looked */
     uint64_t moved;  /* by its connections, when the heart last looked */
     bool has_beaten; /* ever: first beat, or `ready` */
     unsigned misses; /* looks of the heart in a row */
-    bool reported;   /* end known from itself or its supervisor, not guessed */
+    bool reported;   /* end known from itself, its supervisor or its connections, not guessed */
+    bool is_over;    /* the same, but for its connections: its process may live */
     bool is_cut;     /* its connection broke, or was replaced: it may be back soon */
     bool is_silent;  /* its heartbeat stopped */
+    bool is_relayed; /* somebody stands between us: on the query connection or that for tasks */
+    char *task_end;  /* owned; its end of that for tasks, NULL: unknown */
     char *cause;     /* owned; why it ended, NULL: unknown */
 
     struct list beat; /* heart.c: who is looked at */
@@ -122,6 +130,7 @@ struct engine {
     size_t n_queue;
     struct buf completed; /* ledger.c: ids answered, newest last, bounded */
     uint64_t n_completed;
+    struct list control; /* control.c: requests that it has not answered */
 
     bool task_closed; /* the scheduler has let go */
     bool mux_closed;  /* direct requests are settled */
@@ -158,6 +167,12 @@ void engine_close_mux(struct engine *e);
 static inline bool engine_is_live(const struct engine *e)
 {
     return e->state == ENGINE_ALIVE || e->state == ENGINE_PROBATION;
+}
+
+/* What its heart tells comes by another way than what it has read. */
+static inline bool engine_says_ready(const struct engine *e)
+{
+    return e->caps & CAP_ready || e->is_back;
 }
 
 /* Is connected for that channel, in one way or the other; NULL when not. */

@@ -22,7 +22,7 @@ static int read_target(struct target *ret, const struct jfield *pair, char **roo
     size_t pos = 0;
     if (pair->type != J_ARRAY || !jscan_next(pair, &pos, &uuid) ||
         jscan_string(&uuid, *room, (size_t)(end - *room), &ret->uuid) < 0 ||
-        ret->uuid.len == 0 || ret->uuid.len > FANOUT_UUID_MAX)
+        ret->uuid.len == 0 || ret->uuid.len > ENGINE_UUID_MAX)
         return ERSA_EPARSE;
     if (ret->uuid.data == *room)
         *room += ret->uuid.len;

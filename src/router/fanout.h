@@ -6,6 +6,7 @@
 #ifndef ERSA_ROUTER_FANOUT_H
 #define ERSA_ROUTER_FANOUT_H
 
+#include "router/sched_task.h"
 #include "util/buf.h"
 #include "util/map.h"
 #include "wire/jscan.h"
@@ -13,8 +14,7 @@
 
 #define FANOUT_TARGETS_MAX 131072
 #define FANOUT_ORIGINAL_MAX 768 /* octets of a client's message id */
-#define FANOUT_UUID_MAX 255
-#define FANOUT_ID_MAX (FANOUT_ORIGINAL_MAX + 1 + FANOUT_UUID_MAX)
+#define FANOUT_ID_MAX (FANOUT_ORIGINAL_MAX + 1 + ENGINE_UUID_MAX)
 
 struct target {
     struct slice uuid;    /* decoded */

@@ -30,6 +30,7 @@ struct former *formers_add(struct formers *f, const struct sched_engine *e)
     if (!n)
         return NULL;
     n->number = e->number;
+    n->is_away = false;
     n->uuid = (struct slice){n->text, e->uuid.len};
     memcpy(n->text, e->uuid.data, e->uuid.len);
     list_init(&n->seats);

@@ -6,6 +6,7 @@
 #ifndef ERSA_ROUTER_FORMER_H
 #define ERSA_ROUTER_FORMER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct sched_engine;
 struct former {
     struct list link; /* oldest first */
     uint32_t number;
+    bool is_away;      /* what it had begun was given up, and it has not answered since */
     struct list seats; /* seats.c: of tasks that name it and have not started */
     struct slice uuid; /* in `text` */
     char text[];

@@ -112,7 +112,7 @@ static void on_look(struct timer *t)
 /* One that takes longer than it may is pinged as others are. */
 static bool waits_for_beat(const struct engine *e)
 {
-    return !e->has_beaten && !(e->caps & CAP_ready) && timer_is_set(&e->stall);
+    return !e->has_beaten && !engine_says_ready(e) && timer_is_set(&e->stall);
 }
 
 /* Nobody knows which subscription is whose. */

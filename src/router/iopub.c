@@ -9,6 +9,7 @@
 
 #include "router/core.h"
 #include "router/fanout.h"
+#include "router/registration.h"
 #include "util/log.h"
 #include "wire/jscan.h"
 
@@ -138,5 +139,5 @@ void iopub_from_engine(struct link *l, const struct msg *m)
         record_output(r, e, &p, l);
     publish(r, m, &p);
     if (e && slice_is(type, "shutdown_reply"))
-        engine_end(e, EV_UNREGISTER, "shut down on request");
+        registration_on_shutdown(r, e, p.metadata);
 }

@@ -42,7 +42,8 @@ static void on_stuck(struct timer *t)
     watch_stuck(l);
     if (loop_now_ns(l->router->loop) - l->stuck_since_ns < MS_TO_NS(LINK_STUCK_MS))
         return;
-    log_warn("%s::client %s does not read, %zu octets wait for it: dropped", l->gate->row->key,
+    complain(&l->router->complaints, COMPLAINT_READER,
+             "%s::client %s does not read, %zu octets wait for it: dropped", l->gate->row->key,
              peer_address(l->peer), peer_queued_bytes(l->peer));
     l->router->rejects[REJECT_UNREAD]++;
     peer_close(l->peer);
@@ -136,6 +137,15 @@ void link_drop_full(struct engine *e)
             peer_close(links[i]->peer);
 }
 
+void link_find_relay(struct link *l, const char *own)
+{
+    const char *here = peer_address(l->peer);
+    l->is_relayed = own && strstr(here, "://") && strcmp(own, here) != 0;
+    if (l->is_relayed)
+        log_debug("registration::%.*s is %s there and %s here", SLICE_FMT(link_identity(l)),
+                  own, here);
+}
+
 int link_send(struct link *to, const struct frame *frames, unsigned n, struct link *source)
 {
     int rc = peer_send(to->peer, frames, n);
@@ -189,7 +199,8 @@ void link_reject(struct link *l, enum reject why)
     if (l->complained)
         return;
     l->complained = true;
-    log_warn("%s::dropped from %s: %s (further ones are only counted)", l->gate->row->key,
+    complain(&l->router->complaints, COMPLAINT_MESSAGE,
+             "%s::dropped from %s: %s (further ones are only counted)", l->gate->row->key,
              peer_address(l->peer), reject_texts[why]);
 }
 

@@ -88,4 +88,10 @@ void link_reject(struct link *l, enum reject why);
 /* The same by what a scheduler returned; 0 and what has no reason of its own is none. */
 void link_reject_error(struct link *l, int rc);
 
+/* A tunnel acknowledges for the engine what it has not read, and may keep back what the engine
+ * has written. Then the two ends have different names for the connection (so they have with
+ * address translation). Of a connection that has ended meanwhile there is no address here.
+ * `own`: the engine's name of its end, NULL: it tells none. */
+void link_find_relay(struct link *l, const char *own);
+
 #endif

@@ -34,9 +34,9 @@ void pacer_init(struct pacer *p)
         list_init(&p->by_work[i]);
 }
 
-void pace_init(struct pace *p, bool adapts)
+void pace_init(struct pace *p)
 {
-    *p = (struct pace){.adapts = adapts};
+    *p = (struct pace){0};
     window_init(&p->window);
     list_init(&p->by_age);
     list_init(&p->by_work);
@@ -53,7 +53,9 @@ bool pace_is_full(const struct sched_engine *e)
 
 unsigned pace_keeps(const struct sched_engine *e)
 {
-    return e->is_taken && e->pace.delay == PACE_STUCK ? 0 : 1;
+    if (e->pace.delay != PACE_STUCK || list_is_empty(&e->sent))
+        return 1;
+    return container_of(e->sent.next, struct task, link)->begun;
 }
 
 /* Late engines */
@@ -89,25 +91,39 @@ static void on_timer(struct timer *t)
     loop_hear_out(s->loop, &s->pacer.heard);
 }
 
+static void note_late(struct sched *s, struct sched_engine *e)
+{
+    e->pace.delay = PACE_LATE;
+    list_remove(&e->pace.by_age);
+    list_push_back(&s->pacer.late, &e->pace.by_age);
+    if (e->pace.adapts)
+        sched_load_changed(s, e);
+}
+
+static void note_stuck(struct sched *s, struct sched_engine *e)
+{
+    e->pace.delay = PACE_STUCK;
+    list_remove(&e->pace.by_age);
+    file_by_work(s, e);
+    bool has_begun = pace_keeps(e);
+    if (!has_begun && !e->is_taken) {
+        e->is_away = true;
+        sched_load_changed(s, e);
+    }
+    if (e->pace.adapts && e->load > 1 && s->n_live > 1)
+        recall_from(s, e);
+    if (!has_begun && !e->pace.is_asked)
+        recall_for_next(s);
+}
+
 static void on_heard(struct defer *d)
 {
     struct sched *s = container_of(d, struct sched, pacer.heard);
     struct sched_engine *e;
-    while ((e = overdue(s, &s->pacer.on_time, PACE_LATE_NS))) {
-        e->pace.delay = PACE_LATE;
-        list_remove(&e->pace.by_age);
-        list_push_back(&s->pacer.late, &e->pace.by_age);
-        sched_load_changed(s, e);
-    }
-    while ((e = overdue(s, &s->pacer.late, PACE_STUCK_NS))) {
-        e->pace.delay = PACE_STUCK;
-        list_remove(&e->pace.by_age);
-        file_by_work(s, e);
-        if (e->load > 1 && s->n_live > 1)
-            recall_from(s, e);
-        else if (e->is_taken)
-            recall_for_next(s);
-    }
+    while ((e = overdue(s, &s->pacer.on_time, PACE_LATE_NS)))
+        note_late(s, e);
+    while ((e = overdue(s, &s->pacer.late, PACE_STUCK_NS)))
+        note_stuck(s, e);
     set_timer(s);
 }
 
@@ -123,12 +139,14 @@ static void stand_last(struct sched *s, struct sched_engine *e)
 
 /* Work for others */
 
-/* Those of which nobody knows when they end come first. */
+/* Those of which nobody knows when they end come first. With a number for hwm what stands
+ * behind a task that has begun stays there. */
 static void file_by_work(struct sched *s, struct sched_engine *e)
 {
     struct pace *p = &e->pace;
     list_remove(&p->by_work);
-    if (e->load <= pace_keeps(e) || p->is_asked)
+    unsigned keeps = pace_keeps(e);
+    if (e->load <= keeps || p->is_asked || (keeps && !p->adapts))
         return;
     int64_t work = p->delay == PACE_ON_TIME ? window_work_ns(&p->window, e->load - 1)
                                             : PACE_WORTH_NS << PACE_SIZES;
@@ -192,7 +210,8 @@ struct sched_engine *pace_same_again(const struct sched *s)
         return NULL;
     const struct pace *p = &e->pace;
     bool has_room = p->adapts && p->delay == PACE_ON_TIME && !p->is_asked && !p->is_giving &&
-                    !e->is_taken && e->load < PACE_TOGETHER && p->bytes < PACE_TOGETHER_BYTES;
+                    !sched_engine_is_elsewhere(e) && e->load < PACE_TOGETHER &&
+                    p->bytes < PACE_TOGETHER_BYTES;
     bool is_done_soon = window_work_ns(&p->window, e->load + 1) <= PACE_WORTH_NS;
     return has_room && is_done_soon ? e : NULL;
 }
@@ -215,22 +234,29 @@ static int64_t read_length(const struct parts *reply)
     return to - from < WINDOW_NS / 1000 ? (to - from) * 1000 : WINDOW_NS;
 }
 
+static void adapt(struct sched *s, struct pace *p, const struct parts *reply)
+{
+    int64_t now = loop_now_ns(s->loop);
+    int64_t said = window_is_vague(&p->window, now) ? read_length(reply) : WINDOW_NOT_SAID;
+    window_answer(&p->window, now, said);
+    note_length(s, p, said);
+}
+
 void pace_answered(struct sched *s, struct sched_engine *e, const struct parts *reply)
 {
-    if (!e->pace.adapts || !e->live)
+    if (!e->pace.is_watched || !e->live)
         return;
-    struct window *w = &e->pace.window;
-    int64_t now = loop_now_ns(s->loop);
-    int64_t said = window_is_vague(w, now) ? read_length(reply) : WINDOW_NOT_SAID;
-    window_answer(w, now, said);
-    note_length(s, &e->pace, said);
+    if (e->pace.adapts)
+        adapt(s, &e->pace, reply);
+    else
+        window_start(&e->pace.window, loop_now_ns(s->loop));
     stand_last(s, e);
 }
 
 void pace_load_changed(struct sched *s, struct sched_engine *e)
 {
     struct pace *p = &e->pace;
-    if (!p->adapts)
+    if (!p->is_watched)
         return;
     if (e->load == 0) {
         list_remove(&p->by_age);

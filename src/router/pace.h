@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* With hwm=auto: how much each engine holds (its window), which engine is late with its present
- * task, which holds the most work that somebody else could do, and whether tasks are so short
- * that several go to one engine though others are idle. Everything is O(1) a task: engines
- * stand in order of their last reply anyway, and work is told in powers of two. */
+/* Which engine is late with its present task, or does not begin it. With hwm=auto also: how
+ * much each engine holds (its window), which holds the most work that somebody else could do,
+ * and whether tasks are so short that several go to one engine though others are idle.
+ * Everything is O(1) a task: engines stand in order of their last reply anyway, and work is
+ * told in powers of two. */
 #ifndef ERSA_ROUTER_PACE_H
 #define ERSA_ROUTER_PACE_H
 
@@ -28,13 +29,15 @@ struct sched_engine;
 #define PACE_SPREAD 16u /* engines that get one task each before that, a turn of the loop */
 #define PACE_TOGETHER_BYTES ((size_t)64 << 10) /* what an engine holds then */
 
-struct pace {    /* an engine's */
-    bool adapts; /* it tells `begun` and has `recall`: else it holds one task */
+struct pace {        /* an engine's */
+    bool is_watched; /* it tells `begun` and has `recall`; */
+    bool adapts;     /* and with hwm=auto it may hold more than one task for that */
     enum { PACE_ON_TIME, PACE_LATE, PACE_STUCK } delay;
-    bool is_asked;  /* a recall is under way; */
-    bool ask_again; /* another one is wanted behind it */
-    bool is_giving; /* the tasks that it gave back look for other engines */
-    size_t bytes;   /* of the requests that it holds */
+    bool is_asked;    /* a recall is under way; */
+    bool names_tasks; /* not only to be told when it is free */
+    bool ask_again;   /* another one is wanted behind it */
+    bool is_giving;   /* the tasks that it gave back look for other engines */
+    size_t bytes;     /* of the requests that it holds */
     struct window window;
     struct list by_age;  /* has work: in pacer.on_time or pacer.late */
     struct list by_work; /* has work for others: in pacer.by_work */
@@ -55,10 +58,10 @@ struct pacer {                       /* the scheduler's */
 };
 
 void pacer_init(struct pacer *p);
-void pace_init(struct pace *p, bool adapts);
+void pace_init(struct pace *p);
 bool pace_is_full(const struct sched_engine *e);
 /* Of its tasks, how many nobody else may have: the one that it is at, or none where it is stuck
- * in direct work. */
+ * and has not begun that: it is at something else. */
 unsigned pace_keeps(const struct sched_engine *e);
 
 /* A task of the engine was answered; it is off its load afterwards. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "util/map.h"
+#include "util/zeroed.h"
 
 #define NUMBER_BITS 24
 #define NUMBER_MASK (((uint64_t)1 << NUMBER_BITS) - 1)
@@ -30,7 +31,7 @@ static uint64_t hash_of(struct slice id)
 static bool grow(struct generation *g)
 {
     struct generation bigger = {.n = g->n, .n_slots = g->n_slots ? 2 * g->n_slots : SLOTS_MIN};
-    bigger.slots = calloc(bigger.n_slots, sizeof(*bigger.slots));
+    bigger.slots = zeroed(bigger.n_slots, sizeof(*bigger.slots));
     if (!bigger.slots)
         return false;
     for (size_t i = 0; i < g->n_slots; i++) {

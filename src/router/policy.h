@@ -3,9 +3,9 @@
  * task gets it. A scheme is a file policy_<name>.c with one struct policy_ops, and a row in
  * policy.c.
  *
- * The scheduler keeps `load`, `is_taken`, `turn` and `full` of struct sched_engine, and says so
- * after each change; `node` is the policy's own. None of the calls but open() and add() may
- * need memory.
+ * The scheduler keeps `load`, `is_taken`, `is_away`, `turn` and `full` of struct sched_engine,
+ * and says so after each change; `node` is the policy's own. None of the calls but open() and
+ * add() may need memory.
  */
 #ifndef ERSA_ROUTER_POLICY_H
 #define ERSA_ROUTER_POLICY_H
@@ -24,7 +24,7 @@ struct policy_ops {
     /* Engines as they come and go. 0 or ERSA_ENOMEM. */
     int (*add)(struct policy *p, struct sched_engine *e);
     void (*remove)(struct policy *p, struct sched_engine *e);
-    /* `load`, `is_taken`, `turn` or `full` of the engine is another one now. */
+    /* One of these is another one now. */
     void (*changed)(struct policy *p, struct sched_engine *e);
     /* The engine for a task that any may take, among those not full; NULL when all are. O(log
      * n). */
@@ -34,10 +34,10 @@ struct policy_ops {
                                          size_t n);
 };
 
-/* What an engine has to do: its tasks, and one more for all direct work. */
+/* What an engine has to do: its tasks, and one more for all that is not from here. */
 static inline unsigned policy_load(const struct sched_engine *e)
 {
-    return e->load + e->is_taken;
+    return e->load + sched_engine_is_elsewhere(e);
 }
 
 struct policy {

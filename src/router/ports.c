@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "router/announce.h"
 #include "router/attach.h"
 #include "router/broadcasts.h"
+#include "router/comeback.h"
 #include "router/core.h"
 #include "router/direct.h"
 #include "router/iopub.h"
 #include "router/numbers.h"
-#include "router/registration.h"
 #include "router/tasks.h"
 #include "util/cleanup.h"
 #include "util/err.h"
@@ -46,7 +47,7 @@ static const struct gate_row rows[RT_MAX] = {
     [RT_IOPUB_CLIENT] = {"iopub", NULL, PORT_PUB, SIDE_CLIENT, LOOP_BULK, CH_MAX,
                          .tx_cap_bytes = IOPUB_CAP_BYTES, .subscribed = recent_on_subscribed},
     [RT_NOTIFY] = {"notification", NULL, PORT_PUB, SIDE_CLIENT, LOOP_NORMAL, CH_MAX,
-                   .tx_cap_bytes = IOPUB_CAP_BYTES, .subscribed = registration_on_subscribed},
+                   .tx_cap_bytes = IOPUB_CAP_BYTES, .subscribed = announce_on_subscribed},
     [RT_BROADCAST_ROOT] = {"broadcast", "sub_scheduler_0", PORT_ROUTER, SIDE_CLIENT,
                            LOOP_NORMAL, CH_MAX, .up = recent_on_client,
                            .down = broadcasts_client_gone, .message = broadcasts_from_client},
@@ -78,31 +79,51 @@ static void on_peer_up(void *ctx, struct peer *p)
         g->row->up(l);
 }
 
+/* Who has said that it ends has told what it has begun. */
+static bool has_told_all(const struct engine *e)
+{
+    return e->state == ENGINE_GONE && e->reported;
+}
+
+/* Whether notes of what an attached engine has begun may be lost with its connection: a tunnel
+ * keeps some, and those behind what we have closed it for are read by nobody. */
+static bool may_lose_notes(const struct link *l, enum peer_down why)
+{
+    if (!l->engine || !link_is_attached(l) || has_told_all(l->engine))
+        return false;
+    return l->is_relayed || (why != DOWN_EOF && why != DOWN_BROKEN);
+}
+
 static void on_peer_down(void *ctx, struct peer *p, enum peer_down why)
 {
     struct link *l = peer_user(p);
     if (!l)
         return;
     struct engine *e = l->engine;
-    bool attached = link_is_attached(l);
+    bool attached = link_is_attached(l), is_cut = why != DOWN_EOF || l->is_relayed;
+    if (may_lose_notes(l, why))
+        comeback_unsure(&e->task);
     if (l->gate->row->down)
         l->gate->row->down(l);
     link_unbind(l);
     peer_set_user(p, NULL);
     link_free(l);
     if (e)
-        engine_disconnected(e, attached, why == DOWN_BROKEN);
+        engine_disconnected(e, attached, is_cut);
 }
 
-/* An attached engine that connects anew has lost its former connection, and with it its place:
- * it registers again (extensions.md 2). Stock peers just go on. */
+/* An attached engine that connects anew has lost its former connection, and with it its place
+ * and maybe its last notes: it registers again (extensions.md 2). Stock peers just go on. */
 static void on_taken_over(void *ctx, struct peer *p)
 {
     struct link *l = peer_user(p);
     if (!l || !l->engine || !link_is_attached(l))
         return;
-    l->engine->is_cut = true;
-    engine_end(l->engine, EV_DISCONNECTED, "its connection was replaced");
+    struct engine *e = l->engine;
+    if (!has_told_all(e))
+        comeback_unsure(&e->task);
+    e->is_cut = true;
+    engine_end(e, EV_DISCONNECTED, "its connection was replaced");
     link_unbind(l);
 }
 

@@ -15,15 +15,15 @@ static bool is_movable(const struct task *t)
     return !places || places->n > 1;
 }
 
-static struct task *task_at(struct list *it)
+static struct task *task_at(const struct list *it)
 {
     return container_of(it, struct task, link);
 }
 
-/* The oldest of the youngest `n` movable ones behind those that it keeps. */
-static struct list *find_start(const struct sched_engine *e, unsigned n)
+/* The oldest of the youngest `n` movable ones; not the oldest of all if it `keeps` that. */
+static struct list *find_start(const struct sched_engine *e, unsigned n, bool keeps)
 {
-    const struct list *last = pace_keeps(e) ? e->sent.next : &e->sent;
+    const struct list *last = keeps ? e->sent.next : &e->sent;
     struct list *start = NULL;
     for (struct list *it = e->sent.prev; n > 0 && it != &e->sent && it != last; it = it->prev)
         if (is_movable(task_at(it))) {
@@ -33,13 +33,13 @@ static struct list *find_start(const struct sched_engine *e, unsigned n)
     return start;
 }
 
-/* {"msg_ids": [...]}, by age. */
-static int write_ids(struct buf *b, const struct sched_engine *e, struct list *start)
+/* {"msg_ids": [...]}, by age; from one that is away also when it is back. */
+static int write_content(struct buf *b, const struct sched_engine *e, const struct list *start)
 {
-    const char *before = "{\"msg_ids\": [";
-    int rc = 0;
+    const char *before = "";
     buf_reset(b);
-    for (struct list *it = start; it != &e->sent && rc == 0; it = it->next) {
+    int rc = buf_puts(b, "{\"msg_ids\": [");
+    for (const struct list *it = start; it != &e->sent && rc == 0; it = it->next) {
         const struct task *t = task_at(it);
         if (!is_movable(t))
             continue;
@@ -48,25 +48,36 @@ static int write_ids(struct buf *b, const struct sched_engine *e, struct list *s
             rc = buf_put_json(b, t->msg_id.data, t->msg_id.len);
         before = ", ";
     }
-    return rc < 0 ? rc : buf_puts(b, "]}");
+    return rc < 0 ? rc : buf_puts(b, e->is_away ? "], \"tell_free\": true}" : "]}");
 }
 
-/* False: nothing of it can go elsewhere. */
-static bool ask(struct sched *s, struct sched_engine *e, unsigned n)
+static bool send_recall(struct sched *s, struct sched_engine *e, const struct list *start)
 {
-    struct list *start = find_start(e, n);
     struct frame frames[SESSION_FRAMES];
-    if (!start || write_ids(&s->recall_text, e, start) < 0)
+    if (write_content(&s->recall_text, e, start) < 0)
         return false;
     struct outgoing o = {.msg_type = "ersa_recall",
                          .content = {(const char *)s->recall_text.data, s->recall_text.len}};
     if (session_frames(s->session, &o, &s->scratch, frames) < 0)
         return false;
     e->pace.is_asked = true;
+    e->pace.names_tasks = start != &e->sent;
     pace_hide(e);
     s->counts.recalls++;
     s->ops->to_engine(s->ctx, e, frames, SESSION_FRAMES);
     return true;
+}
+
+/* False: nothing of it can go elsewhere. */
+static bool ask(struct sched *s, struct sched_engine *e, unsigned n, bool keeps)
+{
+    const struct list *start = find_start(e, n, keeps);
+    return start && send_recall(s, e, start);
+}
+
+void recall_nothing(struct sched *s, struct sched_engine *e)
+{
+    send_recall(s, e, &e->sent);
 }
 
 void recall_from(struct sched *s, struct sched_engine *e)
@@ -74,7 +85,14 @@ void recall_from(struct sched *s, struct sched_engine *e)
     if (e->pace.is_asked)
         e->pace.ask_again = true;
     else
-        ask(s, e, e->load - 1);
+        ask(s, e, e->load - 1, true);
+}
+
+/* All that one that is stuck does not keep, else half. */
+static unsigned how_many(const struct sched_engine *e, unsigned room)
+{
+    unsigned half = e->load / 2;
+    return e->pace.delay == PACE_STUCK ? e->load - pace_keeps(e) : half < room ? half : room;
 }
 
 void recall_for_idle(struct sched *s, const struct sched_engine *idle)
@@ -82,11 +100,7 @@ void recall_for_idle(struct sched *s, const struct sched_engine *idle)
     unsigned room = idle->pace.adapts ? idle->pace.window.size : 1;
     struct sched_engine *e;
     while ((e = pace_richest(s))) {
-        unsigned half = e->load / 2;
-        if (ask(s, e,
-                e->pace.delay == PACE_STUCK ? e->load - pace_keeps(e)
-                : half < room               ? half
-                                            : room))
+        if (ask(s, e, how_many(e, room), pace_keeps(e)))
             return;
         pace_hide(e);
     }
@@ -105,21 +119,33 @@ static void set_giving(struct sched *s, struct sched_engine *e, bool on)
     sched_load_changed(s, e);
 }
 
+/* How many of them it had. */
+static unsigned take_all(struct sched *s, struct sched_engine *e, const struct slice *msg_ids,
+                         unsigned n)
+{
+    unsigned n_taken = 0;
+    set_giving(s, e, true);
+    for (unsigned i = 0; i < n; i++) {
+        struct task *t = map_get(&s->tasks, msg_ids[i].data, msg_ids[i].len);
+        if (!task_is_at(t, e) || t->begun)
+            continue; /* its engine was given up before the answer came */
+        n_taken++;
+        task_event(s, t, TE_RECALLED, NULL);
+    }
+    s->counts.recalled += n_taken;
+    sched_settle(s);
+    set_giving(s, e, false);
+    return n_taken;
+}
+
 void sched_recalled(struct sched *s, struct sched_engine *e, const struct slice *msg_ids,
                     unsigned n)
 {
     bool ask_again = e->pace.ask_again && e->live && s->n_live > 1;
     e->pace.is_asked = e->pace.ask_again = false;
-    set_giving(s, e, true);
-    for (unsigned i = 0; i < n; i++) {
-        struct task *t = map_get(&s->tasks, msg_ids[i].data, msg_ids[i].len);
-        if (!t || t->where != AT_ENGINE || t->engine != e || t->begun)
-            continue; /* its engine was given up before the answer came */
-        s->counts.recalled++;
-        task_event(s, t, TE_RECALLED, NULL);
-    }
-    sched_settle(s);
-    set_giving(s, e, false);
+    unsigned n_taken = take_all(s, e, msg_ids, n);
+    if (n_taken == 0 && e->pace.names_tasks && e->pace.delay == PACE_STUCK)
+        pace_hide(e); /* what it keeps now it would keep if it were asked again */
     if (ask_again && e->load > 1)
         recall_from(s, e);
     sched_engine_eased(s, e);

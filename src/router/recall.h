@@ -2,7 +2,8 @@
 /* Calls tasks back that an engine holds and has not begun (extensions.md 7), so that one long
  * task delays nobody and no engine is idle while another has a queue. The engine decides: a
  * task goes elsewhere only when its engine says that it has given it back. The oldest task is
- * not asked for: it runs, or is the next to, unless the engine is stuck in direct work. */
+ * asked for only when the engine does not begin it, with whatever hwm: it is away then, at
+ * something that nobody gave it here (direct work, or what was given up). */
 #ifndef ERSA_ROUTER_RECALL_H
 #define ERSA_ROUTER_RECALL_H
 
@@ -10,6 +11,8 @@
 
 #define RECALL_TEXT_MAX ((size_t)1 << 20)
 
+/* One that is away is to say when it is back. */
+void recall_nothing(struct sched *s, struct sched_engine *e);
 /* All that stands behind the engine's present task. */
 void recall_from(struct sched *s, struct sched_engine *e);
 /* `idle` has nothing to do, and nothing waits for it: half of what the engine that has the most

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Registration, unregistration, announcement. Order matters: the scheduler knows an engine
- * before any client does, and clients hear of its end before the scheduler judges its tasks. */
+/* An engine that registers is made known to all that serve it at once, and to clients when it
+ * can be reached (announce.h). */
 #include "router/registration.h"
 
 #include <inttypes.h>
@@ -13,7 +13,6 @@
 #include "router/comeback.h"
 #include "router/core.h"
 #include "router/direct.h"
-#include "router/notify.h"
 #include "wire/reply.h"
 #include "util/clock.h"
 #include "util/err.h"
@@ -21,134 +20,6 @@
 #include "wire/json.h"
 
 #define CAUSE_MAX 400
-#define RECENT_MS 10000 /* a client subscribes within that time of asking */
-
-/* What is announced */
-
-static json_t *id_content(int64_t id, struct slice uuid)
-{
-    return json_pack("{s:I, s:s%}", "id", (json_int_t)id, "uuid", uuid.data, uuid.len);
-}
-
-static void on_alive(void *ctx, struct engine *e)
-{
-    struct router *r = ctx;
-    e->announced_ns = loop_now_ns(r->loop);
-    int64_t ms = (e->announced_ns - e->registered_ns) / 1000000;
-    log_info("registration::finished registering engine %" PRId64 ":%.*s in %" PRId64 "ms",
-             e->id, SLICE_FMT(e->uuid), ms);
-    if (sched_engine_add(r->sched, &e->task) < 0)
-        log_error("engine::%" PRId64 " gets no tasks: out of memory", e->id);
-    heart_watch(r, e);
-    notify(r, "registration_notification", (struct slice){NULL, 0}, id_content(e->id, e->uuid));
-    state_changed(r);
-    log_info("engine::Engine Connected: %" PRId64, e->id);
-}
-
-static void tell_of_end(void *ctx, int64_t id, struct slice uuid)
-{
-    notify_one(ctx, "unregistration_notification", id_content(id, uuid));
-}
-
-/* A client asks who is there on one connection and subscribes on another: who was announced, or
- * ended, between the answer and the subscription would stay unknown to it, or there, for ever.
- * Hearing twice of an engine does no harm, nor does the end of one that was never heard of;
- * ends come first, since an id may have gone on to another. With the scheme pure stock clients
- * send no tasks any more after any end, and are spared that. */
-void registration_on_subscribed(struct link *l)
-{
-    struct router *r = l->router;
-    int64_t since_ns = loop_now_ns(r->loop) - MS_TO_NS(RECENT_MS);
-    const struct list *live = &r->registry.live;
-    if (strcmp(r->cfg.sched.scheme, "pure") != 0)
-        registry_walk_ended(&r->registry, since_ns, tell_of_end, l);
-    for (const struct list *it = live->prev; it != live; it = it->prev) {
-        const struct engine *e = container_of(it, struct engine, link);
-        if (e->announced_ns < since_ns)
-            break;
-        notify_one(l, "registration_notification", id_content(e->id, e->uuid));
-    }
-}
-
-static void on_tasks_closed(void *ctx, struct sched_engine *e)
-{
-    engine_close_tasks(container_of(e, struct engine, task));
-}
-
-static void on_gone(void *ctx, struct engine *e, bool was_alive)
-{
-    struct router *r = ctx;
-    log_info("registration::unregister_engine(%" PRId64 ")%s%s", e->id, e->cause ? ": " : "",
-             e->cause ? e->cause : "");
-    heart_unwatch(r, e);
-    direct_on_gone(r, e, was_alive);
-    broadcast_engine_gone(r->broadcast, e, was_alive);
-    link_drop_full(e);
-    if (!was_alive && !e->restored)
-        return;
-    const char *cause = r->cfg.caps & CAP_death_cause ? e->cause : NULL;
-    json_t *content = id_content(e->id, e->uuid);
-    if (cause)
-        json_object_set_new(content, "ersa", json_pack("{s:s}", "cause", cause));
-    notify(r, "unregistration_notification", (struct slice){NULL, 0}, content);
-    state_changed(r);
-    if (was_alive)
-        sched_engine_gone(r->sched, &e->task, e->reported, cause, on_tasks_closed);
-}
-
-/* The client has failed this request itself when it heard of the end: it is closed for the
- * records. */
-static void strand_request(void *ctx, struct engine *e, struct slice msg_id)
-{
-    struct router *r = ctx;
-    char id[24];
-    int len = snprintf(id, sizeof(id), "%lld", (long long)e->id);
-    struct letter letter = {.type = MAIL_ENGINE_LOST,
-                            .queue = 'm',
-                            .msg_id = msg_id,
-                            .engine = e->uuid,
-                            .peer = {id, (size_t)len}};
-    mailer_post(r, &letter, NULL);
-}
-
-/* What an engine that is silent has not begun goes to others. So it must not begin it when it
- * wakes up: it writes a note before (extensions.md 4), and can't any more when its connection
- * is reset. On stock sockets it can, and where its host does not acknowledge what is sent, or
- * somebody in between does, nobody knows what it has written. */
-static void take_tasks_away(struct engine *e)
-{
-    bool is_unsure = !(e->caps & CAP_attach);
-    if (e->attach) {
-        struct peer *p = e->attach->peer;
-        is_unsure = e->attach->is_relayed || peer_unacknowledged(p) > 0;
-        peer_reset(p);
-    }
-    if (is_unsure)
-        comeback_unsure(&e->task);
-}
-
-static void on_strand(void *ctx, struct engine *e)
-{
-    struct router *r = ctx;
-    if (e->is_silent)
-        take_tasks_away(e);
-    ledger_close(&r->ledger, e, strand_request, r);
-}
-
-static void on_absent(void *ctx, struct engine *e)
-{
-    on_strand(ctx, e);
-    link_unbind_all(e);
-}
-
-const struct engine_ops registration_ops = {
-    .alive = on_alive,
-    .gone = on_gone,
-    .strand = on_strand,
-    .absent = on_absent,
-};
-
-/* Requests */
 
 static bool is_identity(const char *uuid, size_t len)
 {
@@ -217,80 +88,113 @@ int registration_restore(struct router *r, struct slice uuid, int64_t id,
     return rc;
 }
 
-/* Of an engine that was registered before: the last task that it began. */
-static struct slice last_begun(const json_t *content)
+/* The last task that an engine began. */
+static struct slice last_of(const json_t *ids)
 {
-    const json_t *ids = json_object_get(json_object_get(content, "ersa"), "begun");
     const json_t *id = json_array_get(ids, json_array_size(ids) - 1);
     return json_is_string(id) ? (struct slice){json_string_value(id), json_string_length(id)}
                               : SLICE_LIT("");
 }
 
-/* A tunnel acknowledges for the engine what it has not read, and may keep back what the engine
- * has written. Then the two ends have different names for the connection (so they have with
- * address translation). */
-static void find_relay(struct link *l, const json_t *content)
+/* The same, of one that was registered before. */
+static struct slice last_begun(const json_t *content)
 {
-    const char *own =
-        json_string_value(json_object_get(json_object_get(content, "ersa"), "address"));
-    const char *here = peer_address(l->peer);
-    l->is_relayed = own && link_is_attached(l) && strcmp(own, here) != 0;
-    if (l->is_relayed)
-        log_debug("registration::%.*s is %s there and %s here", SLICE_FMT(link_identity(l)),
-                  own, here);
+    return last_of(json_object_get(json_object_get(content, "ersa"), "begun"));
+}
+
+/* The name of its attempt to register; it tries again under the same one while it hears no
+ * answer. Empty: it has none. */
+static const char *attempt_of(const json_t *content)
+{
+    const char *name = json_str(json_object_get(content, "ersa"), "attempt");
+    return name && strlen(name) <= ENGINE_ATTEMPT_MAX ? name : "";
+}
+
+/* Was the engine accepted by that very attempt? Then the answer was lost. */
+static bool is_repeated(const struct engine *e, const json_t *content)
+{
+    return e->attempt[0] && strcmp(e->attempt, attempt_of(content)) == 0;
+}
+
+static bool is_back(const json_t *content)
+{
+    return json_is_true(json_object_get(json_object_get(content, "ersa"), "again"));
+}
+
+static json_t *accepted(const struct router *r, const struct engine *e, const json_t *request)
+{
+    json_t *content =
+        json_pack("{s:I, s:s, s:I, s:o}", "id", (json_int_t)e->id, "status", "ok", "hb_period",
+                  (json_int_t)r->cfg.heart_period_ms, "connection_info", connection_info(r));
+    if (json_object_get(request, "ersa")) {
+        json_t *ersa = caps_json(e->caps);
+        if (e->was_restored)
+            json_object_set_new(ersa, "known", json_true());
+        if (e->is_back)
+            json_object_set_new(ersa, "again", json_true());
+        json_object_set_new(content, "ersa", ersa);
+    }
+    return content;
+}
+
+static void decline(struct query *q, struct slice uuid, int rc, const struct ersa_error *err)
+{
+    log_error("registration::registration of %.*s failed: %s", SLICE_FMT(uuid), err->text);
+    if (rc == ERSA_EEXIST && q->link->engine) /* it is there still, by another way maybe */
+        q->link->engine->is_relayed |= q->link->is_relayed;
+    hub_reply_orphan(q, "registration_reply",
+                     rc == ERSA_EEXIST ? error_content_key(err->text)
+                                       : error_content("RuntimeError", err->text));
+}
+
+static void enter(struct query *q, struct slice uuid, int64_t wish)
+{
+    struct router *r = q->r;
+    unsigned caps = r->cfg.caps & caps_read(q->content);
+    if (!link_is_attached(q->link))
+        caps &= ~(unsigned)CAP_attach; /* it could, but it is not */
+    bool is_known = registry_by_uuid(&r->registry, uuid);
+    struct engine *e;
+    struct ersa_error err = {0};
+    int rc = start_engine(r, uuid, wish, caps, &e, &err);
+    if (rc == ERSA_EEXIST && is_repeated(e, q->content)) {
+        log_info("registration::registration %" PRId64 ":%.*s asks again", e->id,
+                 SLICE_FMT(uuid));
+    } else if (rc < 0) {
+        decline(q, uuid, rc, &err);
+        return;
+    } else {
+        log_info("registration::accepting registration %" PRId64 ":%.*s", e->id,
+                 SLICE_FMT(uuid));
+        snprintf(e->attempt, sizeof(e->attempt), "%s", attempt_of(q->content));
+        e->was_restored = is_known;
+        e->is_back = is_back(q->content);
+    }
+    e->is_relayed |= q->link->is_relayed;
+    hub_reply_orphan(q, "registration_reply", accepted(r, e, q->content));
+    direct_on_connected(e);
+    if (!engine_says_ready(e))
+        heart_hurry(r);
 }
 
 void registration_on_request(struct query *q)
 {
-    struct router *r = q->r;
     const json_t *uuid = json_object_get(q->content, "uuid");
     int64_t wish;
     if (!uuid) {
         log_error("registration::queue not specified");
-        return;
-    }
-    if (!json_is_string(uuid)) {
+    } else if (!json_is_string(uuid)) {
         hub_error(q, "TypeError", "uuid must be a string");
-        return;
-    }
-    if (!is_identity(json_string_value(uuid), json_string_length(uuid))) {
+    } else if (!is_identity(json_string_value(uuid), json_string_length(uuid))) {
         hub_error(q, "ValueError", "uuid must be 1 to 255 octets and an identity");
-        return;
-    }
-    if (read_wish(q->content, &wish) < 0) {
+    } else if (read_wish(q->content, &wish) < 0) {
         hub_error(q, "TypeError", "id must be an integer");
-        return;
+    } else {
+        struct slice id = {json_string_value(uuid), json_string_length(uuid)};
+        comeback_tells(q->r->sched, id, last_begun(q->content));
+        link_find_relay(q->link, json_str(json_object_get(q->content, "ersa"), "address"));
+        enter(q, id, wish);
     }
-
-    struct slice id = {json_string_value(uuid), json_string_length(uuid)};
-    comeback_tells(r->sched, id, last_begun(q->content));
-    unsigned caps = r->cfg.caps & caps_read(q->content);
-    bool is_known = registry_by_uuid(&r->registry, id);
-    struct engine *e;
-    struct ersa_error err = {0};
-    int rc = start_engine(r, id, wish, caps, &e, &err);
-    if (rc < 0) {
-        log_error("registration::registration of %.*s failed: %s", SLICE_FMT(id), err.text);
-        hub_reply_orphan(q, "registration_reply",
-                         rc == ERSA_EEXIST ? error_content_key(err.text)
-                                           : error_content("RuntimeError", err.text));
-        return;
-    }
-    log_info("registration::accepting registration %" PRId64 ":%.*s", e->id, SLICE_FMT(id));
-    find_relay(q->link, q->content);
-    json_t *content =
-        json_pack("{s:I, s:s, s:I, s:o}", "id", (json_int_t)e->id, "status", "ok", "hb_period",
-                  (json_int_t)r->cfg.heart_period_ms, "connection_info", connection_info(r));
-    if (json_object_get(q->content, "ersa")) {
-        json_t *ersa = caps_json(caps);
-        if (is_known)
-            json_object_set_new(ersa, "known", json_true());
-        json_object_set_new(content, "ersa", ersa);
-    }
-    hub_reply_orphan(q, "registration_reply", content);
-    direct_on_connected(e);
-    if (!(caps & CAP_ready))
-        heart_hurry(r);
 }
 
 /* Who sent it decides, where it has an identity of its own, as engines do: the id may be a mere
@@ -313,7 +217,7 @@ static struct engine *find_leaver(const struct query *q)
     return registry_by_id(&q->r->registry, json_integer_value(id));
 }
 
-/* Tasks under way when it ended, whose `ersa_begun` may not have arrived. */
+/* Tasks under way when it ended, whose `ersa_begun` may not have arrived; and those before. */
 static void note_begun(struct router *r, struct engine *e, const json_t *ids)
 {
     for (size_t i = 0; i < json_array_size(ids); i++) {
@@ -322,16 +226,20 @@ static void note_begun(struct router *r, struct engine *e, const json_t *ids)
             sched_begun(r->sched, &e->task,
                         (struct slice){json_string_value(id), json_string_length(id)});
     }
+    comeback_tells(r->sched, e->uuid, last_of(ids));
 }
 
 void registration_on_unregister(struct query *q)
 {
     struct engine *e = find_leaver(q);
+    const json_t *ersa = json_object_get(q->content, "ersa");
+    const json_t *begun = json_object_get(ersa, "begun");
+    if (e && begun)
+        note_begun(q->r, e, begun);
+    if (!e && begun) /* it came back for these words only */
+        comeback_tells(q->r->sched, link_identity(q->link), last_of(begun));
     if (!e)
         return;
-    const json_t *ersa = json_object_get(q->content, "ersa");
-    if (engine_is_live(e))
-        note_begun(q->r, e, json_object_get(ersa, "begun"));
     const char *cause = json_str(ersa, "cause");
     char text[CAUSE_MAX];
     if (cause)
@@ -339,13 +247,27 @@ void registration_on_unregister(struct query *q)
     engine_end(e, EV_UNREGISTER, cause ? text : NULL);
 }
 
+void registration_on_shutdown(struct router *r, struct engine *e, struct slice metadata)
+{
+    json_t *words = json_parse(metadata, NULL);
+    const json_t *begun = json_object_get(json_object_get(words, "ersa"), "begun");
+    if (begun)
+        note_begun(r, e, begun);
+    json_decref(words);
+    engine_end(e, EV_UNREGISTER, "shut down on request");
+}
+
 void registration_on_ready(struct query *q)
 {
     struct engine *e = q->link->engine;
-    if (e && e->caps & CAP_ready)
-        engine_ready(e);
-    else
+    if (!e || !engine_says_ready(e)) {
         link_reject(q->link, REJECT_STRANGER);
+        return;
+    }
+    const char *own = json_str(q->content, "address");
+    free(e->task_end);
+    e->task_end = own ? str_dup(own) : NULL;
+    engine_ready(e);
 }
 
 void registration_on_connection_request(struct query *q)
@@ -361,6 +283,18 @@ void registration_on_connection_request(struct query *q)
               json_pack("{s:s, s:o}", "status", "ok", "engines", engines));
 }
 
+/* One that can't be reached is not announced, and what it had stays its own in the meantime. */
+static bool is_reachable(const struct router *r, struct slice uuid)
+{
+    static const enum route routes[] = {RT_MUX_ENGINE, RT_TASK_ENGINE, RT_CONTROL_ENGINE};
+    if (ports_find(r, RT_ATTACH, uuid))
+        return true;
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+        if (!ports_find(r, routes[i], uuid))
+            return false;
+    return true;
+}
+
 void registration_revive(struct link *l)
 {
     struct router *r = l->router;
@@ -371,12 +305,15 @@ void registration_revive(struct link *l)
     if (link_is_attached(l) && !l->engine)
         return; /* a new connection: it registers anew */
     if (registry_by_uuid(&r->registry, uuid) ||
-        !registry_lost_heart(&r->registry, uuid, &id, &caps))
+        !registry_lost_heart(&r->registry, uuid, &id, &caps) || !is_reachable(r, uuid))
         return;
     if (start_engine(r, uuid, id, caps, &e, NULL) < 0)
         return;
     log_warn("heartbeat::the heart of engine %" PRId64 ":%.*s beats again", e->id,
              SLICE_FMT(uuid));
     e->is_revived = true;
+    const struct link *asked = e->attach ? e->attach : e->links[CH_QUERY];
+    const struct link *tasks = e->links[CH_TASK];
+    e->is_relayed = (asked && asked->is_relayed) || (tasks && tasks->is_relayed);
     engine_ready(e);
 }

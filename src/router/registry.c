@@ -258,6 +258,11 @@ struct engine *registry_by_id(const struct registry *r, int64_t id)
     return map_get(&r->by_id, &id, sizeof(id));
 }
 
+bool registry_has_ended(const struct registry *r, struct slice uuid)
+{
+    return map_get(&r->past, uuid.data, uuid.len) && !registry_by_uuid(r, uuid);
+}
+
 void registry_walk_ended(const struct registry *r, int64_t since_ns,
                          void (*fn)(void *ctx, int64_t id, struct slice uuid), void *ctx)
 {

@@ -57,6 +57,9 @@ int registry_restore(struct registry *r, struct slice uuid, int64_t id, struct e
 int registry_add(struct registry *r, struct slice uuid, int64_t wish, unsigned caps,
                  struct engine **ret, struct ersa_error *err);
 
+/* It was here, has ended, and is not back. */
+bool registry_has_ended(const struct registry *r, struct slice uuid);
+
 /* Registered and not GONE; NULL when there is none. */
 struct engine *registry_by_uuid(const struct registry *r, struct slice uuid);
 struct engine *registry_by_id(const struct registry *r, int64_t id);

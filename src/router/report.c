@@ -98,6 +98,8 @@ static void put_wire(struct stats_sheet *s, const struct router *r)
         {STATS_ACCEPTED, w->accepted},
         {STATS_HANDSHAKES_FAILED, w->handshake_failed},
         {STATS_PROTOCOL_ERRORS, w->protocol_errors},
+        {STATS_HELD_UP, w->held_up},
+        {STATS_STALLED, w->stalled},
         {STATS_TAKEOVERS, w->takeovers},
         {STATS_MESSAGES_IN, w->msgs_in},
         {STATS_MESSAGES_OUT, w->msgs_out},

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "router/announce.h"
 #include "router/broadcasts.h"
 #include "router/core.h"
 #include "router/direct.h"
-#include "router/registration.h"
 #include "router/report.h"
 #include "router/tasks.h"
 #include "util/err.h"
@@ -92,8 +92,10 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
         .registration_timeout_ms = registration_timeout_ms(cfg),
         .restore_ms = cfg->heart_period_ms * ((int64_t)cfg->heart_misses_max + 1),
     };
-    registry_init(&r->registry, l, &limits, &registration_ops, r);
+    registry_init(&r->registry, l, &limits, &announce_ops, r);
+    complaints_init(&r->complaints, l);
     ledger_init(&r->ledger);
+    control_init(&r->control);
     recent_init(&r->recent);
     mailer_start(r, to_records, cfg->aside);
     rc = hub_start(r, err);
@@ -107,8 +109,12 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
         rc = state_start(r, err);
     if (rc == 0) {
         r->wire = wire_new(l, cfg->pool);
-        rc = r->wire ? ports_open(r, err) : err_set(err, ERSA_ENOMEM, "out of memory");
+        rc = r->wire ? 0 : err_set(err, ERSA_ENOMEM, "out of memory");
     }
+    if (rc == 0 && cfg->sched.client_limit)
+        wire_bound_unfinished(r->wire, cfg->sched.client_limit);
+    if (rc == 0)
+        rc = ports_open(r, err);
     if (rc == 0)
         rc = ring_watch(from_records, l, hub_on_answer, r, ANSWERS_A_TURN);
     if (rc == 0)
@@ -127,7 +133,7 @@ int router_new(struct router **ret, struct loop *l, struct session *s, struct ri
 static void drop_waiting(struct router *r, struct list *engines)
 {
     list_for_each (engines, it)
-        direct_on_gone(r, container_of(it, struct engine, link), true);
+        direct_forget(r, container_of(it, struct engine, link));
 }
 
 void router_free(struct router *r)
@@ -147,11 +153,13 @@ void router_free(struct router *r)
     sched_free(r->sched);
     broadcast_free(r->broadcast);
     ledger_fini(&r->ledger);
+    control_fini(&r->control);
     recent_fini(r);
     registry_fini(&r->registry);
     hub_stop(r);
     mailer_stop(r);
     wire_free(r->wire);
+    complaints_fini(&r->complaints);
     buf_fini(&r->scratch);
     free(r->vec);
     free(r);

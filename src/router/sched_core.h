@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The scheduler's inside, shared by its own files: sched_task.c (messages), task.c (a task's
  * life), task_memory.c, line.c (who waits), assign.c (who gets what), untold.c (who is told
- * of it), pace.c and recall.c (hwm=auto), terms.c and depend.c (who may run where and when),
- * task_reply.c (answers made here). */
+ * of it), pace.c and recall.c (who is late, and what others do of its tasks), terms.c and
+ * depend.c (who may run where and when), task_reply.c (answers made here). */
 #ifndef ERSA_ROUTER_SCHED_CORE_H
 #define ERSA_ROUTER_SCHED_CORE_H
 
@@ -38,6 +38,7 @@ struct sched {
 
     struct map tasks;    /* owned, by id: all that are not ended */
     struct map accounts; /* owned, by the client's identity */
+    uint64_t held_bytes; /* on all accounts */
     struct list waiting; /* tasks whose dependencies are open */
     struct line line;    /* tasks that may start */
     uint64_t next_seq;
@@ -81,6 +82,12 @@ void sched_settle(struct sched *s);
 void sched_settle_soon(struct sched *s); /* at the end of this turn */
 void sched_settle_rest(struct defer *d);
 /* There is a rest for the next turn. */
+/* The task, which may be NULL, was sent to that engine and is unanswered. */
+static inline bool task_is_at(const struct task *t, const struct sched_engine *e)
+{
+    return t && t->where == AT_ENGINE && t->engine == e;
+}
+
 static inline bool sched_is_behind(const struct sched *s)
 {
     return !list_is_empty(&s->settle_rest.link);

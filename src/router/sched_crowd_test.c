@@ -98,7 +98,7 @@ static void all_leave(struct world *w, unsigned but)
 {
     for (unsigned i = 0; i < w->n_engines; i++)
         if (i != but) {
-            sched_engine_gone(w->s, &w->engines[i].e, true, NULL, on_done);
+            sched_engine_gone(w->s, &w->engines[i].e, END_OVER, NULL, on_done);
             loop_turn(w->loop, 0);
         }
 }
@@ -138,7 +138,7 @@ static void engines_sleep(struct world *w)
         submit(w, i, metadata);
     }
     for (unsigned i = 0; i < w->n_engines - 1; i++)
-        sched_engine_gone(w->s, &w->engines[i].e, false, NULL, on_done);
+        sched_engine_gone(w->s, &w->engines[i].e, END_LOST, NULL, on_done);
     pass_ms(w, 5001);
     for (unsigned i = 0; i < w->n_engines - 1; i++)
         wake_engine(w, i);

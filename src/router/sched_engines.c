@@ -5,6 +5,9 @@
 #include "router/sched_core.h"
 #include "router/seats.h"
 
+#define LATE_MS 500
+#define AGAIN_MS 1000
+
 static void let_go(struct sched *s, struct sched_engine *e)
 {
     loop_cancel(s->loop, &e->grace);
@@ -13,6 +16,14 @@ static void let_go(struct sched *s, struct sched_engine *e)
     list_remove(&e->link);
     if (e->done)
         e->done(s->ctx, e);
+}
+
+/* It is at that still, perhaps, when it is there again. */
+static void note_given_up(struct sched *s, const struct sched_engine *e)
+{
+    struct former *former = formers_by_uuid(&s->formers, e->uuid);
+    if (former)
+        former->is_away = true;
 }
 
 /* What it still owes. */
@@ -26,29 +37,38 @@ void sched_engine_judge(struct sched *s, struct sched_engine *e)
         enum task_event ev = !has_begun       ? TE_DEAD_FRESH
                              : is_tried_again ? TE_DEAD_RETRY
                                               : TE_DEAD;
+        if (has_begun)
+            note_given_up(s, e);
         task_event(s, t, ev, &v);
     }
     sched_settle(s);
     let_go(s, e);
 }
 
+/* When this process was stopped meanwhile, or starved, what an engine has to tell may be there
+ * and not read yet. */
 static void on_grace(struct timer *t)
 {
     struct sched_engine *e = container_of(t, struct sched_engine, grace);
-    sched_engine_judge(e->sched, e);
+    bool is_late = loop_now_ns(e->sched->loop) - t->due_ns > MS_TO_NS(LATE_MS);
+    if (!is_late || loop_after(e->sched->loop, t, MS_TO_NS(AGAIN_MS)) < 0)
+        sched_engine_judge(e->sched, e);
 }
 
-static bool may_adapt(const struct sched *s, bool tells_begun, bool has_recall)
+static void note_caps(const struct sched *s, struct sched_engine *e, bool tells_begun,
+                      bool has_recall)
 {
-    return s->cfg.hwm == HWM_AUTO && tells_begun && has_recall;
+    e->tells_begun = tells_begun;
+    e->pace.is_watched = tells_begun && has_recall && !s->policy->ops->is_relay;
+    e->pace.adapts = e->pace.is_watched && s->cfg.hwm == HWM_AUTO;
 }
 
 void sched_engine_init(struct sched *s, struct sched_engine *e, struct slice uuid,
                        bool tells_begun, bool has_recall)
 {
-    *e = (struct sched_engine){
-        .sched = s, .uuid = uuid, .tells_begun = tells_begun, .grace.fn = on_grace};
-    pace_init(&e->pace, may_adapt(s, tells_begun, has_recall));
+    *e = (struct sched_engine){.sched = s, .uuid = uuid, .grace.fn = on_grace};
+    pace_init(&e->pace);
+    note_caps(s, e, tells_begun, has_recall);
     list_init(&e->sent);
     list_init(&e->offers);
     list_init(&e->watchers);
@@ -58,10 +78,21 @@ void sched_engine_init(struct sched *s, struct sched_engine *e, struct slice uui
 void sched_engine_tells(struct sched *s, struct sched_engine *e, bool tells_begun,
                         bool has_recall)
 {
-    e->tells_begun = tells_begun;
-    e->pace.adapts = may_adapt(s, tells_begun, has_recall);
+    note_caps(s, e, tells_begun, has_recall);
     sched_load_changed(s, e);
     sched_engine_eased(s, e);
+}
+
+static void come_back(struct sched *s, struct sched_engine *e, struct former *former)
+{
+    seats_reopen(former, e);
+    e->is_away = former->is_away && e->pace.is_watched;
+    formers_forget(&s->formers, former);
+    if (!e->is_away)
+        return;
+    e->turn = ++s->back_turn;
+    sched_load_changed(s, e);
+    recall_nothing(s, e);
 }
 
 int sched_engine_add(struct sched *s, struct sched_engine *e)
@@ -87,15 +118,13 @@ int sched_engine_add(struct sched *s, struct sched_engine *e)
     e->live = true;
     if (leaving)
         comeback_adopt(s, leaving, e);
-    if (former) {
-        seats_reopen(former, e);
-        formers_forget(&s->formers, former);
-    }
+    if (former)
+        come_back(s, e, former);
     sched_engine_eased(s, e);
     return 0;
 }
 
-void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
+void sched_engine_gone(struct sched *s, struct sched_engine *e, enum sched_end end,
                        const char *cause, void (*done)(void *ctx, struct sched_engine *e))
 {
     e->done = done;
@@ -104,20 +133,31 @@ void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
         return;
     }
     e->live = false;
-    e->reported = reported;
+    e->end = end;
     e->cause = cause;
     s->n_live--;
     s->policy->ops->remove(s->policy, e);
     pace_leave(e);
     map_remove(&s->by_number, &e->number, sizeof(e->number));
-    seats_close(s, e, reported ? NULL : formers_add(&s->formers, e));
+    seats_close(s, e, end == END_OVER ? NULL : formers_add(&s->formers, e));
     line_review(s);
     sched_settle(s);
-    int64_t ms = reported ? s->cfg.grace_report_ms : s->cfg.grace_lost_ms;
+    int64_t ms = end == END_LOST ? s->cfg.grace_lost_ms : s->cfg.grace_report_ms;
     if (list_is_empty(&e->sent))
         let_go(s, e);
     else if (loop_after(s->loop, &e->grace, MS_TO_NS(ms)) < 0)
         sched_engine_judge(s, e);
+}
+
+void sched_unsent(struct sched *s, struct sched_engine *e, struct slice msg_id)
+{
+    struct task *t = map_get(&s->tasks, msg_id.data, msg_id.len);
+    struct verdict v = {.engine = e};
+    if (!task_is_at(t, e))
+        return;
+    task_event(s, t, TE_DEAD_FRESH, &v);
+    sched_settle(s);
+    sched_engine_eased(s, e);
 }
 
 void sched_engines_fini(struct sched *s)
@@ -152,6 +192,17 @@ void sched_engine_taken(struct sched_engine *e, bool is_taken)
         sched_engine_eased(e->sched, e);
 }
 
+void sched_engine_back(struct sched_engine *e)
+{
+    if (!e->is_away)
+        return;
+    e->is_away = false;
+    if (!e->live)
+        return;
+    sched_load_changed(e->sched, e);
+    sched_engine_eased(e->sched, e);
+}
+
 void sched_load_add(struct sched *s, struct sched_engine *e, size_t bytes)
 {
     e->load++;
@@ -171,7 +222,7 @@ void sched_engine_eased(struct sched *s, struct sched_engine *e)
 {
     if (e->live)
         assign_to(s, e);
-    if (e->live && e->load == 0 && !e->is_taken)
+    if (e->live && policy_load(e) == 0)
         recall_for_idle(s, e);
     else if (!e->live && list_is_empty(&e->sent) && timer_is_set(&e->grace))
         let_go(s, e);

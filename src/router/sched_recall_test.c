@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hwm=auto: windows, late engines, tasks called back, and what happens when an engine dies or
  * answers late meanwhile. Engines here begin a task when the test says so. */
-#include "router/sched_rig.h"
+#include "router/sched_recall_rig.h"
 #include "router/task.h"
 
 static const struct sched_config automatic = {
@@ -11,62 +11,6 @@ static int setup(void **state)
 {
     *state = rig_new(&automatic);
     return 0;
-}
-
-/* Engine `i` does `n` tasks of that length, alone; its window is then what they make it. */
-static void train(struct rig *r, int i, const char *name, unsigned n, int64_t each_ms)
-{
-    char id[32], metadata[64];
-    snprintf(metadata, sizeof(metadata), "{\"targets\": [\"U%d\"]}", i);
-    for (unsigned k = 0; k < n; k++) {
-        snprintf(id, sizeof(id), "%s_%u", name, k);
-        rig_give(r, i, id, metadata);
-        rig_begun(r, i, id);
-        rig_pass_ms(r, each_ms);
-        rig_answer(r, i, id, RIG_OK);
-    }
-    rig_expect_nothing(r);
-}
-
-static void submit(struct rig *r, const char *const *ids)
-{
-    for (; *ids; ids++)
-        rig_submit(r, *ids, "{}");
-}
-
-#define IDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-static void expect_sent(struct rig *r, int engine, const char *const *ids)
-{
-    for (; *ids; ids++)
-        rig_expect_sent(r, engine, *ids);
-}
-
-static void expect_recall(struct rig *r, int engine, const char *ids)
-{
-    char content[256];
-    snprintf(content, sizeof(content), "{\"msg_ids\": [%s]}", ids);
-    struct rig_note *n = rig_next(r);
-    assert_non_null(n);
-    assert_int_equal(n->kind, TO_ENGINE);
-    assert_string_equal(n->type, "ersa_recall");
-    assert_string_equal(n->content, content);
-    assert_int_equal(n->engine, engine);
-    assert_int_equal(n->n, 0);
-}
-
-static void give_back(struct rig *r, int engine, const char *const *ids)
-{
-    struct slice list[16];
-    unsigned n = 0;
-    for (; *ids; ids++)
-        list[n++] = (struct slice){*ids, strlen(*ids)};
-    sched_recalled(r->s, &r->engines[engine].e, list, n);
-}
-
-static void give_nothing(struct rig *r, int engine)
-{
-    sched_recalled(r->s, &r->engines[engine].e, NULL, 0);
 }
 
 static void test_begins_with_one_task(void **state)
@@ -345,6 +289,7 @@ static void test_tasks_bound_to_the_engine_stay(void **state)
     rig_submit(r, "a", "{}");
     rig_submit(r, "b", "{\"targets\": [\"U0\"]}");
     expect_sent(r, 0, IDS("a", "b"));
+    rig_begun(r, 0, "a");
     rig_add(r, 1);
     rig_pass_ms(r, 11);
     rig_pass_ms(r, 11);

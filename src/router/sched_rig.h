@@ -196,7 +196,7 @@ static inline void rig_begun(struct rig *r, int i, const char *id)
 
 static inline void rig_gone(struct rig *r, int i, bool reported, const char *cause)
 {
-    sched_engine_gone(r->s, &r->engines[i].e, reported, cause, rig_done);
+    sched_engine_gone(r->s, &r->engines[i].e, reported ? END_OVER : END_LOST, cause, rig_done);
 }
 
 /* From client `client`, under that id. */

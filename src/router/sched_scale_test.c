@@ -92,7 +92,7 @@ static void chain_head_dies_with_its_engine(struct world *w)
     add_engines(w, 2);
     submit(w, 0, "{}");
     submit_each(w, 1, w->n - 1, FOLLOW, 1);
-    sched_engine_gone(w->s, &w->engines[w->sent[0].engine].e, false, NULL, on_done);
+    sched_engine_gone(w->s, &w->engines[w->sent[0].engine].e, END_LOST, NULL, on_done);
     pass_ms(w, 5001);
     settle(w);
     assert_int_equal(w->died, 1);
@@ -182,7 +182,7 @@ static void fan_out_follows_a_dead_engine(struct world *w)
     snprintf(form, sizeof(form), "{\"targets\": [\"U%u\"]}", engine);
     submit(w, w->n, form);
     answer(w, OK);
-    sched_engine_gone(w->s, &w->engines[engine].e, true, NULL, on_done);
+    sched_engine_gone(w->s, &w->engines[engine].e, END_OVER, NULL, on_done);
     pass_ms(w, 201);
     settle(w);
     assert_int_equal(w->died + w->impossible, w->n - 1);

@@ -16,6 +16,8 @@
 
 #define ID_MAX 512       /* octets of a message id or a uuid */
 #define ANSWER_MAX 65536 /* header and signature of an answer made here */
+#define ALL_LIMITS 2     /* client limits that all clients share */
+#define REST_SHARE 4     /* of what is left of them one client may have so many times */
 
 struct frame *sched_vec(struct sched *s, struct frame first, const struct frame *frames,
                         unsigned n)
@@ -140,15 +142,24 @@ static bool read_msg_id(struct slice header, char buf[ID_MAX], struct slice *ret
            jscan_string(&f[0], buf, ID_MAX, ret) == 0;
 }
 
-static bool is_over_limit(const struct sched *s, struct slice client, const struct msg *m)
+/* The sentence for a client that has too much waiting, or NULL. Who connects anew is another
+ * client, so there is a bound for all of them, too: twice that for one. Each may have some
+ * times what is left of it, so whoever has little finds room. */
+static const char *read_limit(const struct sched *s, struct slice client, const struct msg *m)
 {
-    if (s->cfg.client_limit == 0)
-        return false;
+    uint64_t limit = s->cfg.client_limit, more = 0;
+    if (limit == 0)
+        return NULL;
     const struct account *a = map_get(&s->accounts, client.data, client.len);
-    uint64_t bytes = a ? a->bytes : 0;
     for (unsigned i = 0; i < m->n; i++)
-        bytes += m->frames[i].len;
-    return bytes > s->cfg.client_limit;
+        more += m->frames[i].len;
+    uint64_t own = (a ? a->bytes : 0) + more, all = s->held_bytes + more;
+    if (own > limit)
+        return "too much is queued and unanswered for this client (TaskScheduler.client_limit)";
+    if (all > ALL_LIMITS * limit || own > REST_SHARE * (ALL_LIMITS * limit - all))
+        return "too much is queued and unanswered for all clients together (twice "
+               "TaskScheduler.client_limit)";
+    return NULL;
 }
 
 /* A verified request on its way to become a task. */
@@ -208,7 +219,7 @@ int sched_submit(struct sched *s, struct slice client, const struct msg *m)
 {
     struct request q;
     char buf[ID_MAX];
-    const char *complaint = "metadata must be a JSON object";
+    const char *complaint = "metadata must be a JSON object", *full;
     int rc = admit(s, m, &q.parts);
     if (rc < 0)
         return rc;
@@ -229,11 +240,9 @@ int sched_submit(struct sched *s, struct slice client, const struct msg *m)
         refuse(s, &q, "NoScheduler",
                "this cluster has no task scheduler (TaskScheduler.scheme_name is none): use a "
                "direct view");
-    } else if (is_over_limit(s, client, m)) {
+    } else if ((full = read_limit(s, client, m))) {
         s->counts.refused_full++;
-        refuse(
-            s, &q, "QueueFull",
-            "too much is queued and unanswered for this client (TaskScheduler.client_limit)");
+        refuse(s, &q, "QueueFull", full);
     } else if (s->policy->ops->is_relay) {
         q.meta = (struct task_meta){.is_plain = true};
         start(s, &q);
@@ -262,9 +271,10 @@ static struct sched_engine *find_author(struct sched *s, struct sched_engine *e,
     if (e && slice_eq(e->uuid, uuid))
         return e;
     struct sched_engine *author = map_get(&s->by_uuid, uuid.data, uuid.len);
-    const struct former *former = author ? NULL : formers_by_uuid(&s->formers, uuid);
+    struct former *former = author ? NULL : formers_by_uuid(&s->formers, uuid);
     if (!former)
         return author;
+    former->is_away = false;
     sched_engine_init(s, room, former->uuid, false, false);
     room->number = former->number;
     return room;
@@ -306,6 +316,7 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
         s->counts.dropped_bad++;
         return author ? ERSA_EPARSE : ERSA_ENOENT;
     }
+    sched_engine_back(author);
     struct task *t = map_get(&s->tasks, id.data, id.len);
     if (!t) {
         s->counts.late_replies++;
@@ -315,7 +326,7 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
     enum task_event ev = read_outcome(p.metadata, t);
     if (ev == TE_UNMET && s->policy->ops->is_relay)
         ev = TE_ERROR;
-    bool is_its = t->where == AT_ENGINE && t->engine == author;
+    bool is_its = task_is_at(t, author);
     if (!is_its && (ev != TE_OK || t->state == TASK_SPENT || t->state == TASK_WAITING)) {
         s->counts.late_replies++;
         return 0;
@@ -329,16 +340,13 @@ int sched_reply(struct sched *s, struct sched_engine *e, const struct msg *m,
     return 0;
 }
 
-static bool is_at(const struct task *t, const struct sched_engine *e)
-{
-    return t && t->where == AT_ENGINE && t->engine == e;
-}
-
 void sched_begun(struct sched *s, struct sched_engine *e, struct slice msg_id)
 {
     struct task *t = map_get(&s->tasks, msg_id.data, msg_id.len);
-    if (is_at(t, e))
-        t->begun = true;
+    if (!task_is_at(t, e))
+        return;
+    t->begun = true;
+    sched_engine_back(e);
 }
 
 void sched_abort(struct sched *s, const struct slice *msg_ids, unsigned n)

@@ -18,6 +18,15 @@
 struct jfield;
 struct sched;
 
+#define ENGINE_UUID_MAX 255 /* octets: it is a ZMTP identity */
+
+/* How an engine ended. */
+enum sched_end {
+    END_LOST,   /* guessed from silence, or from a connection that broke */
+    END_CLOSED, /* its connections are closed; its process may be back */
+    END_OVER,   /* itself or its supervisor said so: it won't be back */
+};
+
 /* What the scheduler keeps per engine; embedded in struct engine as `task`. The fields are the
  * scheduler's alone, but for `load` and `uuid`, which anybody may read. */
 struct sched_engine {
@@ -28,19 +37,21 @@ struct sched_engine {
     unsigned load;         /* tasks sent there and unanswered */
     bool full;             /* takes no task at present */
     bool is_taken;         /* has direct work to do */
+    bool is_away;          /* is at something else that it was not given here */
     bool live;             /* takes new tasks at all */
     bool tells_begun;      /* announced `begun` */
-    struct pace pace;      /* with hwm=auto */
-    bool reported;         /* its end is known, not guessed from silence */
-    bool is_unsure;        /* it may still begin what it has */
-    uint32_t number;       /* of that uuid and of no other; 0: not added yet */
-    struct list sent;      /* those tasks, oldest first */
-    struct list offers;    /* seats.c: of tasks that may start, and may do so here ... */
-    struct list watchers;  /* ... and of those that can't start yet */
-    uint64_t cursor;       /* line.c: tasks in the row before it are not for this engine */
-    struct list link;      /* in sched.engines */
-    struct timer grace;    /* runs between its end and the verdict on `sent` */
-    const char *cause;     /* borrowed; of its end */
+    struct pace pace;
+    enum sched_end end;   /* when it is not live any more */
+    bool is_unsure;       /* it may still begin what it has */
+    bool is_torn;         /* some of `sent` it will never have */
+    uint32_t number;      /* of that uuid and of no other; 0: not added yet */
+    struct list sent;     /* those tasks, oldest first */
+    struct list offers;   /* seats.c: of tasks that may start, and may do so here ... */
+    struct list watchers; /* ... and of those that can't start yet */
+    uint64_t cursor;      /* line.c: tasks in the row before it are not for this engine */
+    struct list link;     /* in sched.engines */
+    struct timer grace;   /* runs between its end and the verdict on `sent` */
+    const char *cause;    /* borrowed; of its end */
     void (*done)(void *ctx, struct sched_engine *e);
 };
 
@@ -92,17 +103,25 @@ void sched_engine_tells(struct sched *s, struct sched_engine *e, bool tells_begu
 /* To the front of the line, with load 0; may get tasks before this returns. 0 or ERSA_ENOMEM.
  */
 int sched_engine_add(struct sched *s, struct sched_engine *e);
-/* No new tasks from now on; the verdict on its tasks falls after the grace (`reported`: its
- * supervisor said so, else its heart or connection was lost), with `cause` (borrowed until
- * done(); NULL: unknown) in the error. done() is called when the scheduler has let go of the
- * engine, perhaps before this returns. */
-void sched_engine_gone(struct sched *s, struct sched_engine *e, bool reported,
+/* No new tasks from now on; the verdict on its tasks falls after the grace, a longer one after
+ * END_LOST, with `cause` (borrowed until done(); NULL: unknown) in the error. done() is called
+ * when the scheduler has let go of the engine, perhaps before this returns. */
+void sched_engine_gone(struct sched *s, struct sched_engine *e, enum sched_end end,
                        const char *cause, void (*done)(void *ctx, struct sched_engine *e));
+/* After that: this task was never sent to it, so others may have it at once. */
+void sched_unsent(struct sched *s, struct sched_engine *e, struct slice msg_id);
 
 /* The engine has direct work to do, or has no more of it, which the scheduler neither sends nor
  * counts. With the least load that is one task more; and a task that stands behind it may go to
  * who is idle. Any engine, added or not. */
 void sched_engine_taken(struct sched_engine *e, bool is_taken);
+/* The engine was away, and is back: it says so, or begins or answers something. */
+void sched_engine_back(struct sched_engine *e);
+
+static inline bool sched_engine_is_elsewhere(const struct sched_engine *e)
+{
+    return e->is_taken || e->is_away;
+}
 
 /* What has not been told of tasks at engines is told now: somebody is about to ask. */
 void sched_tell(struct sched *s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Assignment, results, failures and deaths (schedulers.md 3 to 7), and the table of a task's
  * life. */
-#include "router/sched_rig.h"
+#include "router/sched_recall_rig.h"
 #include "router/task.h"
 
 static const struct sched_config hwm1 = {
@@ -327,6 +327,7 @@ static void test_revived_engine_stays_excluded(void **state)
     rig_gone(r, 0, false, NULL);
     rig_pass_ms(r, 5001);
     rig_add(r, 0);
+    expect_recall_of_away(r, 0, "");
     rig_expect_nothing(r);
     rig_add(r, 1);
     rig_expect_sent(r, 1, "a");
@@ -386,6 +387,32 @@ static void test_queue_full(void **state)
     rig_expect_nothing(r);
     assert_int_equal(sched_counts(r->s)->refused_full, 1);
     assert_int_equal(sched_counts(r->s)->waiting, 3);
+}
+
+/* Whoever connects anew is another client: what all have waiting is bounded, too, and there is
+ * always something left for one that has little. */
+static void test_queue_full_of_many_clients(void **state)
+{
+    struct rig *r = *state;
+    char client[2] = "A", id[8];
+    rig_add(r, 0);
+    rig_submit_from(r, "a", "first", "{}");
+    rig_expect_sent(r, 0, "first");
+    for (; client[0] <= 'Z'; client[0]++)
+        for (int i = 0; i < 3; i++) {
+            snprintf(id, sizeof(id), "%s%d", client, i);
+            rig_submit_from(r, client, id, "{}");
+        }
+    struct rig_note *n;
+    while ((n = rig_next(r)))
+        assert_non_null(strstr(n->content, "QueueFull"));
+    size_t waiting = sched_counts(r->s)->waiting;
+    assert_in_range(waiting, 4, 6); /* and one is running: twice three at most */
+    assert_int_equal(sched_counts(r->s)->refused_full, 26 * 3 - waiting);
+    rig_answer(r, 0, "first", RIG_OK);
+    rig_expect_sent(r, 0, "A0");
+    rig_submit_from(r, "b", "last", "{}");
+    assert_int_equal(sched_counts(r->s)->waiting, waiting);
 }
 
 static void test_bad_input(void **state)
@@ -551,6 +578,7 @@ int main(void)
         T(test_reply_over_another_connection),
         T(test_abort_answers_what_waits),
         T_WITH(test_queue_full, setup_limited),
+        T_WITH(test_queue_full_of_many_clients, setup_limited),
         T(test_bad_input),
         T(test_id_with_escapes),
         T(test_walk),

@@ -266,6 +266,7 @@ static void test_timeout_of_retries(void **state)
     rig_add(r, 0);
     rig_add(r, 1);
     rig_give(r, 1, "a", "{\"timeout\": 0.01, \"retries\": 1}");
+    rig_begun(r, 1, "a");
     rig_pass_ms(r, 250);
     rig_reply(r, 1, "a", RIG_ERROR);
     rig_expect_sent(r, 0, "a");

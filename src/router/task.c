@@ -152,10 +152,11 @@ static void send_to_engine(struct sched *s, struct task *t, const struct verdict
     s->ops->to_engine(s->ctx, e, task_frames(s, t), t->request.n);
 }
 
-/* Never to that engine again, unless it is known to have ended. */
+/* Never to that engine again, unless it is known to have ended: it would drop what it has had
+ * before. */
 static bool exclude_engine(struct sched *s, struct task *t)
 {
-    if (!t->engine->live && t->engine->reported)
+    if (!t->engine->live && t->engine->end == END_OVER)
         return true;
     struct terms *terms = terms_of(s, t);
     return terms && terms_exclude(terms, t->engine->number) == 0;

@@ -32,6 +32,7 @@ static void give_piece(struct sched *s, struct task *t)
 static void charge(struct account *a, struct task *t)
 {
     a->bytes += t->request.bytes;
+    a->sched->held_bytes += t->request.bytes;
     a->n++;
     t->account = a;
 }
@@ -42,6 +43,7 @@ static void discharge(struct sched *s, struct task *t)
     if (!a)
         return;
     a->bytes -= t->request.bytes;
+    s->held_bytes -= t->request.bytes;
     if (--a->n)
         return;
     map_remove(&s->accounts, a->identity, a->identity_len);

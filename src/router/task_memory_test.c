@@ -32,7 +32,7 @@ static size_t submit(struct rig *r, size_t number, size_t buffer_len)
 static void abort_all(struct rig *r, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        char id[32];
+        char id[40];
         snprintf(id, sizeof(id), "client-session_%zu", i);
         struct slice slice = {id, strlen(id)};
         sched_abort(r->s, &slice, 1);

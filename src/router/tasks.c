@@ -106,6 +106,12 @@ static bool on_recalled(struct link *l, const struct parts *p)
     return is_list;
 }
 
+static bool on_free(struct link *l, const struct parts *p)
+{
+    sched_engine_back(&l->engine->task);
+    return true;
+}
+
 static const struct note {
     const char *type;
     unsigned cap;
@@ -113,6 +119,7 @@ static const struct note {
 } notes[] = {
     {"ersa_begun", CAP_begun, on_begun},
     {"ersa_recalled", CAP_recall, on_recalled},
+    {"ersa_free", CAP_recall, on_free},
 };
 
 static const struct note *find_note(const struct jfield *msg_type)
