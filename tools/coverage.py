@@ -26,12 +26,17 @@ PARSERS = {
     "files": ["config/connection_file.c", "config/cluster_file.c", "config/config_file.c"],
     "registration": ["router/registration.c", "router/registry.c", "router/hub.c", "router/hub_queue.c"],
     "attach": ["router/attach.c", "router/link.c", "router/tasks.c", "router/direct.c", "router/iopub.c"],
+    "broadcast": ["router/fanout.c", "router/gather.c", "router/gather_reply.c", "router/sched_broadcast.c",
+                  "router/sched_broadcast_replies.c"],
     "options": ["config/options_argv.c", "config/options_json.c", "config/options_value.c"],
     "header": ["wire/session.c", "wire/json.c"],
     "jscan": ["wire/jscan.c", "wire/jvalue.c"],
     "zmtp": ["wire/zmtp.c", "wire/handshake.c", "wire/reading.c", "wire/mech_null.c"],
     "curve": ["wire/mech_curve.c", "wire/curve_box.c", "wire/sealed.c"],
     "rtchannel": ["engine/rtchannel.c"],
+    "engine": ["engine/dispatch.c", "engine/requests.c", "engine/recall.c", "engine/registration.c",
+               "engine/runtime_says.c", "engine/output.c", "engine/channels_attach.c", "engine/channels_stock.c"],
+    "rows": ["store/pickle.c", "store/pack.c", "store/mongo_docs.c"],
 }
 
 

@@ -19,6 +19,8 @@ found=build-fuzz/found/$target
 mkdir -p "$found"
 # What libFuzzer counts by default, and ASan keeps, costs more than these targets do.
 export ASAN_OPTIONS="${ASAN_OPTIONS-quarantine_size_mb=8:malloc_context_size=3}"
+# Without it what UBSan finds is a line among thousands, and the search goes on.
+export UBSAN_OPTIONS="${UBSAN_OPTIONS-halt_on_error=1:print_stacktrace=1}"
 set -- -entropic=0 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix=build-fuzz/ -print_final_stats=1
 [ -f "$dict" ] && set -- "$@" -dict="$dict"
 exec "build-fuzz/tests/fuzz/fuzz_$target" "$@" "$found" "$corpus"

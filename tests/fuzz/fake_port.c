@@ -136,6 +136,8 @@ void fake_set_deaf(struct peer *p, bool on)
     p->is_full = false;
     if (was_full && !p->is_closed && p->port->cfg.ops->drained)
         p->port->cfg.ops->drained(p->port->cfg.ctx, p);
+    if (was_full && !p->is_closed && p->port->cfg.ops->written)
+        p->port->cfg.ops->written(p->port->cfg.ctx, p);
 }
 
 unsigned fake_pauses(const struct peer *p)
@@ -153,6 +155,11 @@ static void on_sweep(struct defer *d)
         tell_gone(container_of(it, struct peer, closing), DOWN_CLOSED);
 }
 
+void wire_bound_unfinished(struct wire *w, size_t bytes)
+{
+    FUZZ_CHECK(w && bytes);
+}
+
 struct wire *wire_new(struct loop *l, struct block_pool *pool)
 {
     struct wire *w = calloc(1, sizeof(*w));
@@ -163,6 +170,8 @@ struct wire *wire_new(struct loop *l, struct block_pool *pool)
     list_init(&w->sweep.link);
     w->sweep.fn = on_sweep;
     next_number = 10000;
+    if (fake_hooks.opened)
+        fake_hooks.opened(l);
     return w;
 }
 
@@ -206,6 +215,13 @@ int port_bind(struct port *p, const char *endpoint, char ret_endpoint[PORT_ENDPO
               struct ersa_error *err)
 {
     snprintf(ret_endpoint, PORT_ENDPOINT_MAX, "tcp://127.0.0.1:%d", ++next_number);
+    return 0;
+}
+
+int port_connect(struct port *p, const char *endpoint, struct ersa_error *err)
+{
+    if (fake_hooks.connects)
+        fake_hooks.connects(p, endpoint);
     return 0;
 }
 
@@ -261,6 +277,22 @@ int peer_send(struct peer *p, const struct frame *frames, unsigned n)
     return 0;
 }
 
+int peer_write_out(struct peer *p)
+{
+    return p->is_closed ? ERSA_ECLOSED : p->is_full ? ERSA_EAGAIN : 0;
+}
+
+int port_send(struct port *p, const struct frame *frames, unsigned n)
+{
+    return p->n ? peer_send(p->peers[0], frames, n) : 0;
+}
+
+int port_send_to(struct port *p, struct slice id, const struct frame *frames, unsigned n)
+{
+    struct peer *to = port_find(p, id.data, id.len);
+    return to ? peer_send(to, frames, n) : ERSA_ENOENT;
+}
+
 unsigned port_publish(struct port *p, const struct frame *frames, unsigned n)
 {
     unsigned missed = 0;
@@ -306,6 +338,11 @@ bool peer_is_full(const struct peer *p)
 const char *peer_address(const struct peer *p)
 {
     return p->is_closed ? "an address unknown by now" : "tcp://127.0.0.1:1";
+}
+
+const char *peer_own_address(const struct peer *p)
+{
+    return "tcp://127.0.0.1:2";
 }
 
 void peer_pause(struct peer *p)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The wire layer without sockets, for targets that feed a whole router: fake_port.c has the
- * functions of wire/port.h that the router calls, and the linker takes them in place of the
+/* The wire layer without sockets, for targets that feed a whole router or engine: fake_port.c
+ * has the functions of wire/port.h that they call, and the linker takes them in place of the
  * library's. What a peer says is handed to the port at once, in memory that is gone afterwards;
  * what is sent to it is shown to `heard`. */
 #ifndef ERSA_TESTS_FUZZ_FAKE_PORT_H
@@ -13,6 +13,8 @@
 struct fake_hooks {
     void (*heard)(struct peer *to, const struct frame *frames, unsigned n);
     void (*gone)(struct peer *p); /* the pointer means nothing any more */
+    void (*connects)(struct port *p, const char *endpoint); /* it waits for fake_connect() */
+    void (*opened)(struct loop *l);                         /* its wire layer is there */
 };
 extern struct fake_hooks fake_hooks;
 

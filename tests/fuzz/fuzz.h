@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "util/str.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -50,6 +53,19 @@ static inline const uint8_t *input_piece(struct input *in, size_t want, size_t *
     *ret_len = want < input_left(in) ? want : input_left(in);
     in->at += *ret_len;
     return piece;
+}
+
+/* A piece of fewer than `max` octets, its length in front. */
+static inline struct slice input_slice(struct input *in, unsigned max)
+{
+    size_t len;
+    const uint8_t *data = input_piece(in, input_number(in) % max, &len);
+    return (struct slice){(const char *)data, len};
+}
+
+static inline struct slice slice_of(const char *s)
+{
+    return (struct slice){s, strlen(s)};
 }
 
 /* A digest that shows whether two runs saw the same (FNV-1a). */

@@ -38,11 +38,6 @@ static struct {
 
 static const char *const uuids[ENGINES] = {"e0", "e1", "e2", "e3"};
 
-static struct slice text_of(const char *s)
-{
-    return (struct slice){s, strlen(s)};
-}
-
 /* The scheduler's other sides */
 
 /* TASKS: none of ours. */
@@ -191,7 +186,7 @@ static void step_reply(struct input *in)
     int len = snprintf(parent, sizeof(parent), "{\"msg_id\": \"t%u\"}", t);
     struct outgoing o = {.msg_type = "apply_reply",
                          .parent = {parent, (size_t)len},
-                         .metadata = text_of(outcomes[input_octet(in) % 4])};
+                         .metadata = slice_of(outcomes[input_octet(in) % 4])};
     FUZZ_CHECK(session_frames(run.engine_sessions[e], &o, &run.scratch, f + 1) == 0);
     if (run.is_there[e])
         sched_reply(run.s, &run.engines[e], &(struct msg){f, 1 + SESSION_FRAMES}, NULL);
@@ -204,7 +199,7 @@ static void step_come(struct input *in)
     if (run.is_there[e] || run.is_leaving[e])
         return;
     run.is_there[e] = true;
-    sched_engine_init(run.s, &run.engines[e], text_of(uuids[e]), tells_begun, tells_begun);
+    sched_engine_init(run.s, &run.engines[e], slice_of(uuids[e]), tells_begun, tells_begun);
     FUZZ_CHECK(sched_engine_add(run.s, &run.engines[e]) == 0);
 }
 
@@ -240,7 +235,7 @@ static void step_note(struct input *in)
     unsigned e = input_octet(in) % ENGINES, what = input_octet(in) % 3;
     char id[8];
     snprintf(id, sizeof(id), "t%u", input_octet(in));
-    struct slice s = text_of(id);
+    struct slice s = slice_of(id);
     if (what == 0)
         sched_abort(run.s, &s, 1);
     else if (run.is_there[e] && what == 1)
@@ -295,7 +290,8 @@ static void finish(void)
     const struct sched_counts *c = sched_counts(run.s);
     for (unsigned e = 0; e < ENGINES; e++)
         leave(e, true);
-    pass_ms(2000); /* the verdicts on what was there */
+    pass_ms(2000); /* the verdicts on what was there, */
+    pass_ms(1000); /* which such a leap puts off */
     for (unsigned e = 0; e < ENGINES; e++)
         FUZZ_CHECK(!run.is_leaving[e]);
     FUZZ_CHECK(run.submitted == run.ended + c->waiting && c->sent == 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Files that others wrote: connection files, cluster files, config files, and what Python made
- * of a config file.
+/* Files that others wrote: connection files, cluster files, config files, what Python made of a
+ * config file, and key pairs of CURVE.
  *
  * The first octet: which (% 8), the program of a config file (>> 3). The rest is the file.
  * Those that can only be read by name lie in memory, in a folder of their own. */
@@ -9,22 +9,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/curve_keys.h"
 #include "config/cluster_file.h"
 #include "config/config_file.h"
 #include "config/connection_file.h"
 #include "fuzz.h"
 #include "util/log.h"
+#include "wire/endpoint.h"
 #include "wire/json.h"
 
 #define PATH_MAX_HERE 128
 
 static char dir[] = "/dev/shm/ersa-fuzz-XXXXXX";
-static char paths[4][PATH_MAX_HERE];
-enum { CONNECTION, CLUSTER, CONFIG_JSON, CONFIG_PYTHON };
+static char paths[5][PATH_MAX_HERE];
+enum { CONNECTION, CLUSTER, CONFIG_JSON, CONFIG_PYTHON, KEYS };
 
 static void tidy_up(void)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         unlink(paths[i]);
     rmdir(dir);
 }
@@ -46,6 +48,7 @@ static void set_up(void)
     FUZZ_CHECK(mkdtemp(dir));
     snprintf(paths[CONNECTION], PATH_MAX_HERE, "%s/connection.json", dir);
     snprintf(paths[CLUSTER], PATH_MAX_HERE, "%s/cluster-x.json", dir);
+    snprintf(paths[KEYS], PATH_MAX_HERE, "%s/keys", dir);
     setenv("PATH", "/nonexistent", 1);
     unsetenv("VIRTUAL_ENV");
     unsetenv("CONDA_PREFIX");
@@ -60,6 +63,32 @@ static void put_file(const char *path, const void *data, size_t len)
 
 /* Connection files */
 
+/* Where it is an address, its text is one, and the same. */
+static void check_endpoint(const char *url)
+{
+    struct endpoint e, again;
+    struct ersa_error err = {0};
+    char text[256];
+    int rc = endpoint_parse(&e, url, false, &err);
+    FUZZ_CHECK(rc == 0 || (rc == ERSA_EINVAL && err.text[0]));
+    if (rc < 0)
+        return;
+    endpoint_text(&e, text, sizeof(text));
+    FUZZ_CHECK(endpoint_parse(&again, text, false, &err) == 0);
+    FUZZ_CHECK(e.len == again.len && memcmp(&e.addr, &again.addr, e.len) == 0);
+}
+
+static void check_server_key(const char *text)
+{
+    uint8_t key[CURVE_KEY_SIZE], again[CURVE_KEY_SIZE];
+    char written[CURVE_TEXT_LEN + 1];
+    if (!text || curve_key_parse(key, text) < 0)
+        return;
+    curve_key_text(written, key);
+    FUZZ_CHECK(strcmp(written, text) == 0);
+    FUZZ_CHECK(curve_key_parse(again, written) == 0 && memcmp(key, again, sizeof(key)) == 0);
+}
+
 /* What was read is written, and reads the same. */
 static void check_connection(const struct connection_info *c)
 {
@@ -69,6 +98,8 @@ static void check_connection(const struct connection_info *c)
     (void)connection_is_loopback(c->interface);
     char *text = connection_info_text(c), *url = connection_url(c->interface, c->registration);
     FUZZ_CHECK(text && url);
+    check_endpoint(url);
+    check_server_key(c->curve_serverkey);
     FUZZ_CHECK(connection_file_write(paths[CONNECTION], c, NULL) == 0);
     FUZZ_CHECK(connection_file_read(paths[CONNECTION], c->engine_side, &again, NULL) == 0);
     char *text_again = connection_info_text(&again);
@@ -144,6 +175,22 @@ static void read_cluster(const uint8_t *data, size_t len, unsigned program)
         cluster_file_fini(&f);
     }
     FUZZ_CHECK(cluster_file_remove(paths[CLUSTER], NULL) == 0);
+}
+
+/* Key pairs */
+
+static void read_keys(const uint8_t *data, size_t len, unsigned program)
+{
+    struct curve_keys k = {0}, again = {0};
+    struct ersa_error err = {0};
+    put_file(paths[KEYS], data, len);
+    int rc = curve_keys_read(paths[KEYS], &k, &err);
+    FUZZ_CHECK(rc == 0 || err.text[0]);
+    if (rc < 0)
+        return;
+    FUZZ_CHECK(curve_keys_write(paths[KEYS], &k, NULL) == 0);
+    FUZZ_CHECK(curve_keys_read(paths[KEYS], &again, NULL) == 0);
+    FUZZ_CHECK(memcmp(&k, &again, sizeof(k)) == 0);
 }
 
 /* Config files */
@@ -225,7 +272,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const readers[])(const uint8_t *data, size_t len, unsigned program) = {
         read_as_client,     read_as_engine, read_cluster, read_config_json,
-        read_config_python, take_entries,   read_extra,   read_cluster,
+        read_config_python, take_entries,   read_extra,   read_keys,
     };
     set_up();
     if (size)

@@ -2,7 +2,10 @@
 /* The in-place JSON reader against jansson: where both have an opinion it must be the same.
  * jscan lets through octets that are not UTF-8, NaN, infinities, halves of surrogate pairs and
  * numbers of any size; there json_parse(), which repairs those, is asked. It refuses what is
- * nested deeper than JSCAN_DEPTH_MAX. */
+ * nested deeper than JSCAN_DEPTH_MAX.
+ *
+ * jscan_some() against jscan(): it says what that says of the text up to the last value that it
+ * was asked for, and of the whole text where it has not found all. */
 #include <string.h>
 
 #include "ersa/error.h"
@@ -96,6 +99,52 @@ static void compare(const struct jfield *f, const json_t *j)
         compare_array(f, j);
 }
 
+/* What stops early */
+
+static bool is_same(const struct jfield *a, const char *text_a, const struct jfield *b,
+                    const char *text_b)
+{
+    if (a->type != b->type || a->type == J_ABSENT)
+        return a->type == b->type;
+    return a->raw.len == b->raw.len && a->raw.data - text_a == b->raw.data - text_b &&
+           a->escaped == b->escaped;
+}
+
+/* Where the last of the values ends; 0: not all of them are there. */
+static size_t end_of(const struct jfield *fields, unsigned n, struct slice text)
+{
+    size_t end = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (fields[i].type == J_ABSENT)
+            return 0;
+        size_t at = (size_t)(fields[i].raw.data - text.data) + fields[i].raw.len;
+        at += fields[i].type == J_STRING; /* its quote */
+        FUZZ_CHECK(at <= text.len);
+        end = at > end ? at : end;
+    }
+    return end;
+}
+
+static void compare_some(struct slice text, unsigned first, unsigned n)
+{
+    struct jfield some[N_KEYS], all[N_KEYS];
+    for (unsigned i = 0; i < n; i++)
+        some[i] = all[i] = (struct jfield){.key = keys[first + i]};
+    int rc = jscan_some(text, some, n);
+    size_t end = end_of(some, n, text);
+    char *front = malloc(end + 1);
+    FUZZ_CHECK(front && (rc == 0 || !end));
+    if (end) {
+        memcpy(front, text.data, end);
+        front[end] = '}';
+    }
+    struct slice read = end ? (struct slice){front, end + 1} : text;
+    FUZZ_CHECK(jscan(read, all, n) == rc);
+    for (unsigned i = 0; i < n; i++)
+        FUZZ_CHECK(is_same(&some[i], text.data, &all[i], read.data));
+    free(front);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct jfield fields[N_KEYS];
@@ -121,6 +170,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < N_KEYS; i++)
             FUZZ_CHECK(fields[i].type == J_ABSENT && fields[i].key == keys[i]);
     }
+    for (unsigned i = 0; i < N_KEYS; i++)
+        compare_some(text, i, 1);
+    compare_some(text, 0, 2);
+    compare_some(text, 2, 3);
     json_decref(strict);
     json_decref(loose);
     return 0;

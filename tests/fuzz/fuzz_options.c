@@ -43,31 +43,37 @@ static void set_from_argv(struct options *o, const uint8_t *data, size_t size)
     free(copy);
 }
 
-/* Every value was checked when it was set. */
+/* Every value was checked when it was set. Those of the defaults are the same each time. */
+static void check_value(const struct options *o, const struct option_def *d)
+{
+    char name[128];
+    snprintf(name, sizeof(name), "%s.%s", d->cls, d->trait);
+    bool is_ranged = d->min < d->max && options_is_set(o, name);
+    double value = is_ranged ? d->min : 0;
+    if (d->type == OPT_INT || d->type == OPT_BYTES || d->type == OPT_MS)
+        value = (double)options_int(o, name);
+    else if (d->type == OPT_FLOAT || d->type == OPT_SECONDS)
+        value = options_float(o, name);
+    if (is_ranged)
+        FUZZ_CHECK(value >= d->min && value <= d->max);
+    FUZZ_CHECK(options_where(o, name));
+}
+
 static void get_all(const struct options *o)
 {
-    for (const struct option_def *d = options_next_def(NULL); d; d = options_next_def(d)) {
-        char name[128];
-        if (!(d->programs & options_program(o)))
-            continue;
-        snprintf(name, sizeof(name), "%s.%s", d->cls, d->trait);
-        bool is_ranged = d->min < d->max && options_is_set(o, name);
-        double value = is_ranged ? d->min : 0;
-        if (d->type == OPT_INT || d->type == OPT_BYTES || d->type == OPT_MS)
-            value = (double)options_int(o, name);
-        else if (d->type == OPT_FLOAT || d->type == OPT_SECONDS)
-            value = options_float(o, name);
-        if (is_ranged)
-            FUZZ_CHECK(value >= d->min && value <= d->max);
-        FUZZ_CHECK(options_where(o, name));
-    }
+    static unsigned looked_at; /* programs */
+    bool has_looked = looked_at & options_program(o);
     for (size_t i = 0; i < options_n_defs(); i++) {
         const struct option_def *d = options_def(i);
-        json_t *j = d->programs & options_program(o) ? value_to_json(options_value(o, i), d)
-                                                     : json_null();
+        const struct value *v = options_value(o, i);
+        if (!(d->programs & options_program(o)) || (has_looked && v->origin == FROM_DEFAULT))
+            continue;
+        check_value(o, d);
+        json_t *j = value_to_json(v, d);
         FUZZ_CHECK(j);
         json_decref(j);
     }
+    looked_at |= options_program(o);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

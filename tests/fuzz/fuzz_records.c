@@ -46,13 +46,6 @@ static const struct {
 };
 #define N_TYPES (sizeof(kinds) / sizeof(kinds[0]))
 
-static struct slice piece(struct input *in)
-{
-    size_t len;
-    const uint8_t *data = input_piece(in, input_number(in) % PIECE_MAX, &len);
-    return (struct slice){(const char *)data, len};
-}
-
 static struct frame frame_of(struct slice s)
 {
     return (struct frame){(const uint8_t *)s.data, s.len, NULL};
@@ -91,7 +84,7 @@ static struct mail *make_mail(unsigned kind, struct input *in, struct slice *ret
                        "\"date\": \"2026-01-02T03:04:0%uZ\"}",
                        id, kinds[kind].msg_type, task & 7u);
     else {
-        struct slice s = piece(in);
+        struct slice s = input_slice(in, PIECE_MAX);
         memcpy(header, s.data, s.len);
         len = (int)s.len;
     }
@@ -99,8 +92,8 @@ static struct mail *make_mail(unsigned kind, struct input *in, struct slice *ret
     *ret_header = (struct slice){header, (size_t)len};
     struct frame f[8] = {FRAME_LIT("<IDS|MSG>"), FRAME_LIT(""), frame_of(*ret_header),
                          frame_of((struct slice){parent, strlen(parent)})};
-    f[4] = frame_of(task & 0x20 ? piece(in) : SLICE_LIT("{}"));
-    f[5] = frame_of(piece(in));
+    f[4] = frame_of(task & 0x20 ? input_slice(in, PIECE_MAX) : SLICE_LIT("{}"));
+    f[5] = frame_of(input_slice(in, PIECE_MAX));
     f[6] = FRAME_LIT("buffer");
     if (is_large && kinds[kind].type != MAIL_QUERY) {
         f[5] = frame_of((struct slice){large_content, LARGE});

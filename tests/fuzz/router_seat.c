@@ -82,22 +82,10 @@ struct draft {
     char signature[SESSION_SIGNATURE_MAX];
 };
 
-static struct slice text_of(const char *s)
-{
-    return (struct slice){s, strlen(s)};
-}
-
 static void add(struct draft *d, struct slice s)
 {
     FUZZ_CHECK(d->n < FRAMES_MAX);
     d->frames[d->n++] = (struct frame){(const uint8_t *)s.data, s.len, NULL};
-}
-
-static struct slice piece(struct input *in, size_t max)
-{
-    size_t len;
-    const uint8_t *data = input_piece(in, input_number(in) % max, &len);
-    return (struct slice){(const char *)data, len};
 }
 
 /* What peers hear */
@@ -230,15 +218,16 @@ static void draft_message(struct draft *d, const struct slot *s, unsigned form,
 {
     struct slice header, parent, metadata = SLICE_LIT("{}");
     if (form & FORM_HEADER) {
-        header = piece(in, 1024);
+        header = input_slice(in, 1024);
     } else {
         const char *type = msg_types[input_octet(in) % (sizeof(msg_types) / sizeof(char *))];
         header = make_header(d->text[0], type, input_octet(in), session_of(s), form & FORM_OLD);
     }
-    parent = form & FORM_PARENT ? piece(in, 1024) : make_parent(d->text[1], input_octet(in));
+    parent =
+        form & FORM_PARENT ? input_slice(in, 1024) : make_parent(d->text[1], input_octet(in));
     if (form & FORM_METADATA)
-        metadata = piece(in, 1024);
-    add_message(d, header, parent, metadata, piece(in, 4096), form & FORM_SPOILT);
+        metadata = input_slice(in, 1024);
+    add_message(d, header, parent, metadata, input_slice(in, 4096), form & FORM_SPOILT);
     if (form & FORM_BUFFER)
         add(d, SLICE_LIT("buffer"));
 }
@@ -266,10 +255,10 @@ static void step_say(struct input *in)
     if (s->route == RT_ATTACH) {
         unsigned ch = input_octet(in) % (CH_MAX + 1);
         struct frame name = channel_frame(ch % CH_MAX);
-        add(&d, ch == CH_MAX ? piece(in, 16) : frame_slice(&name));
+        add(&d, ch == CH_MAX ? input_slice(in, 16) : frame_slice(&name));
     }
     if (form & FORM_IDENTITY)
-        add(&d, text_of(pick_identity(in)));
+        add(&d, slice_of(pick_identity(in)));
     if (form & FORM_RAW)
         draft_frames(&d, in);
     else
@@ -292,7 +281,7 @@ static void step_connect(struct input *in)
 {
     enum route rt = input_octet(in) % RT_MAX;
     const char *identity = pick_identity(in);
-    connect_slot(rt, text_of(identity));
+    connect_slot(rt, slice_of(identity));
 }
 
 static void step_hang_up(struct input *in)
@@ -424,7 +413,7 @@ void seat_open(uint8_t mode)
 
 void seat_connect(enum route rt, const char *identity)
 {
-    connect_slot(rt, text_of(identity));
+    connect_slot(rt, slice_of(identity));
 }
 
 void seat_say(unsigned slot, const char *msg_type, const char *content)
@@ -437,7 +426,7 @@ void seat_say(unsigned slot, const char *msg_type, const char *content)
         add(&d, SLICE_LIT("query"));
     add_message(&d,
                 make_header(d.text[0], msg_type, 1000 + seat.n_said++, session_of(s), false),
-                SLICE_LIT("{}"), SLICE_LIT("{}"), text_of(content), false);
+                SLICE_LIT("{}"), SLICE_LIT("{}"), slice_of(content), false);
     fake_say(s->peer, d.frames, d.n);
 }
 

@@ -6,6 +6,7 @@ The committed corpora began with these; after a change of an input's form they a
 and merged (README.md). Numbers of steps are the places in each target's table."""
 import json
 import pathlib
+import pickle
 import struct
 import sys
 
@@ -96,7 +97,8 @@ def jscan_seeds():
     for i, text in enumerate([b"{}", b' {"a" : [1, -2.5e3, true, null, "x", {"b": []}]}', b'{"a": "\\u00e9\\n\\ud83d\\ude00\\ud800"}',
                               b'{"a": NaN, "b": [Infinity, -Infinity]}', b'{"a": 1, "a": 2, "\\u0061": 3}', b'{"a": "\xff\xfe"}',
                               b'{"a": 123456789012345678901234567890, "b": 1e999}', b'{"a": ' + b"[" * 600 + b"]" * 600 + b"}",
-                              b'{"a": "\\u0000", "b\\u0000": 1}', b'{"targets": [[0, 1], "all"]}', b'{"a": 01}', b'{"a": 1,}']):
+                              b'{"a": "\\u0000", "b\\u0000": 1}', b'{"targets": [[0, 1], "all"]}', b'{"a": 01}', b'{"a": 1,}',
+                              b'{"a": 1, "b": "x" broken', b'{"b": [], "session": {}, "a": "", ]', b'{"msg_id": 1, "msg_id": 2, "msg_type": 3']):
         yield f"text-{i}", text
 
 
@@ -318,6 +320,14 @@ def files_seeds():
                                 {"broadcast": None}, {"broadcast": [0]}, {"broadcast": 70000}, {"interface": "ipc:///tmp/x"}]):
         yield f"client-{i}", b"\0" + json.dumps(dict(client, **change)).encode()
         yield f"engine-{i}", b"\1" + json.dumps(dict(engine, **change)).encode()
+    for i, interface in enumerate(["tcp://10.0.0.256", "tcp://[::1]", "ipc:///tmp/" + "x" * 100, "ipc://x", "udp://127.0.0.1"]):
+        yield f"interface-{i}", b"\1" + json.dumps(dict(engine, interface=interface)).encode()
+    public, secret = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7", "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"  # those of RFC 26
+    yield "server-key", b"\1" + json.dumps(dict(engine, curve_serverkey=public)).encode()
+    pair = f'curve\n    public-key = "{public}"\n    secret-key = "{secret}"\n'
+    for i, keys in enumerate([pair, pair.replace("rq:", "rq;"), pair.replace("secret", "x"), pair[:-3], pair.replace("JTK", "\xe9TK"), pair * 40,
+                              pair.replace("JTKVS", "#####"), pair.replace("rq:rM", "JTKVS")]):
+        yield f"keys-{i}", b"\7" + keys.encode("latin-1")
     yield "short", b"\0" + b"{}"
     yield "list", b"\1[]"
     cluster = {"cluster": {"cluster_id": "x", "profile_dir": "/x", "controller_ip": "", "controller_location": None, "controller_args": ["--x"],
@@ -352,6 +362,144 @@ def files_seeds():
             yield f"entries-{i}-{program}", bytes([5 | program << 3]) + json.dumps(entries).encode()
 
 
+def engine_seeds():
+    say, runtime, connect, _, wait, hang_up, _, deaf, raw, cut, output, end = (bytes([n]) for n in range(12))
+    ready, reply, publish, log, leave = range(5)
+    types = ["apply", "execute", "clear", "abort", "shutdown", "signal", "interrupt", "connect", "usage", "recall", "registration_reply", "comm",
+             "kernel_info", "history", "notice", "nonsense"]
+    mux, task, control, hub, client, beat = 1, 2, 4, 0, 0x40, 5
+
+    def ask(kind, number, channel=mux | client, content=0, slot=0, form=0, metadata=None):
+        form |= 4 if metadata is not None else 0
+        out = say + bytes([slot, form, channel, types.index(kind), number]) + (text(metadata) if metadata is not None else b"")
+        return out + (bytes([content]) if isinstance(content, int) else b"\x80" + text(content))
+
+    def answer(number, status=0, flags=0, content=0):
+        return runtime + bytes([0x41 | status << 3 | flags, number]) + (bytes([content]) if isinstance(content, int) else b"\x80" + text(content))
+
+    def parts(kind, *values):
+        return runtime + bytes([kind, len(values)]) + b"".join(octets(v) for v in values)
+
+    for mode in (8, 9, 10, 12, 14):
+        up = bytes([mode])
+        shell, ctl = (0, 0) if not mode & 2 else (2, 4)
+        for kind in types:
+            yield f"{kind}-{mode}", up + ask(kind, 1, task, slot=shell) + answer(1) + ask(kind, 2, control | client, slot=ctl, form=8) + ask(kind, 3, hub)
+        many = b"".join(ask("apply", n, task, slot=shell) for n in range(4)) + b"".join(ask("execute", n, slot=shell) for n in range(4, 7))
+        yield f"abort-{mode}", up + many + ask("abort", 9, control | client, 3, ctl) + answer(0) + answer(4, 1, 0x20) + answer(5)
+        yield f"abort-all-{mode}", up + many + ask("abort", 9, control | client, 4, ctl) + answer(0) + answer(1, 2) + answer(2, 3)
+        yield f"abort-one-{mode}", up + many + ask("abort", 9, control | client, {"msg_ids": "m2"}, ctl) + answer(0)
+        yield f"recall-{mode}", up + many + ask("recall", 9, task, 3, shell) + ask("recall", 9, mux, 3, shell) + answer(0)
+        yield f"lost-{mode}", up + many + hang_up + b"\0" + wait + b"\4" + connect + b"\0" + ask("registration_reply", 1, hub, 1) + answer(0) + many
+        yield f"refused-{mode}", up + hang_up + b"\0" + connect + b"\0" + ask("registration_reply", 1, hub, 2) + wait + b"\4"
+        yield f"end-{mode}", up + many + output + b"\0" + octets("h\u00e9".encode()[:2]) + output + b"\1" + octets(b"ersa.runtime: why\n") + end + b"\3"
+        yield f"stop-{mode}", up + many + ask("shutdown", 9, control | client, {"restart": True}, ctl) + answer(0) + wait + b"\6" + end + b"\0"
+        yield f"signals-{mode}", up + b"".join(ask("signal", n, control | client, c, ctl) for n, c in enumerate(
+            ({"sig": 2}, {"sig": 15}, {"sig": "SIGINT"}, {"sig": "no"}, {"sig": "SIGNO"}, {"sig": 999}, {"sig": -1}, {"sig": []}, {}, 5, 6)))
+    up = bytes([8])
+    tell = ask("apply", 1, task, metadata={"label": "x", "is_broadcast": True, "is_coalescing": True, "original_msg_id": "m\u00e9", "ersa": {"quiet_status": True}})
+    yield "quiet", up + tell + parts(publish, b"status", b"t", b"{}", b"") + answer(1)
+    for i, values in enumerate([(b"stream", b"topic", b'{"name": "stdout", "text": "x"}', b""), (b"display_data", b"", b"{}", b"{}", b"buffer"), (b"x",),
+                                (b"x" * 99, b"", b"{}", b""), (b"x", b"", b"[", b""), (b"x", b"", b"{}", b"[")]):
+        yield f"publish-{i}", up + ask("execute", 1) + parts(publish, *values) + answer(1)
+    for i, values in enumerate([(b"20", b"a line"), (b"x", b"a"), (b"999", b"a"), (b"1" * 20, b""), (b"10",)]):
+        yield f"log-{i}", up + parts(log, *values)
+    for i, values in enumerate([(b"m1", b"ok", b"", b""), (b"m1", b"ok", b"", b"{}", b"buffer"), (b"m2", b"ok", b"", b""), (b"m1", b"no", b"", b""),
+                                (b"m1", b"ok", b"", b"["), (b"m1",), (b"m1", b"error", b"u", b"{}")]):
+        yield f"reply-{i}", up + ask("apply", 1, task) + parts(reply, *values)
+    yield "leave", up + ask("apply", 1) + parts(leave) + wait + b"\6" + answer(1) + end + b"\0"
+    yield "ready-again", up + parts(ready, b'{"v": 1, "language": "python", "version": "3"}') + parts(ready, b'{"v": 2}') + end + b"\0"
+    yield "ready-late", b"\0" + connect + b"\0" + ask("registration_reply", 1, hub, 1) + ask("apply", 1, task) + runtime + b"\x40\0" + answer(1)
+    yield "beats", up + say + bytes([0, 1, beat | 8]) + octets(b"ping") * 2 + (wait + b"\7") * 5 + end + b"\0"
+    yield "deaf", up + deaf + b"\0\1" + ask("execute", 1) + b"".join(
+        parts(publish, b"stream", b"t", b'{"text": "' + b"x" * 1500 + b'"}', b"") for _ in range(4)) + deaf + b"\0\0" + answer(1)
+    yield "raw", up + raw + octets(struct.pack("=IIQ", 17, 1, 3) + struct.pack("=QII", 3, 0, 0) + b"abc")
+    yield "full", up + b"".join(ask("apply", n, metadata={"x": "y" * 900}) for n in range(9)) + answer(0)
+    yield "spoilt", up + ask("apply", 1, form=16) + ask("registration_reply", 2, hub, form=16)
+    escaped = say + bytes([0, 2, task]) + text(json.dumps({"msg_id": "m\u00e9", "msg_type": "apply\u005frequest"}).replace("_", "\\u005f").encode()) + b"\0"
+    yield "escaped", up + ask("apply", 1, task) + escaped + answer(1)
+    yield "odd", up + say + bytes([0, 1, 8]) + octets(b"<IDS|MSG>") * 2 + say + bytes([0, 1, mux]) + octets(b"x") + ask("apply", 1, 7) + (
+        say + bytes([0, 2, hub]) + text([]) + b"\0") + say + bytes([0, 1, 1 | 5 << 3]) + octets(b"<IDS|MSG>") * 6
+    yield "output", up + (output + b"\0" + octets(b"x" * 2047)) * 3 + wait + b"\3" + output + b"\1" + octets("a\u00e9".encode()[:2]) + wait + b"\3" + (
+        output + b"\1" + octets(b"\xa9\xff\xf0\x9f") + wait + b"\3" + ask("execute", 1) + output + b"\0" + octets(b"y") + answer(1))
+    noise = b"".join(parts(publish, b"stream", b"t", b'{"text": "' + b"x" * 1500 + b'"}', b"") for _ in range(4))
+    for mode in (8, 10):
+        shell = 0 if mode == 8 else 2
+        full = bytes([mode]) + deaf + bytes([shell, 1]) + noise
+        for i, then in enumerate([deaf + bytes([shell, 0]) + answer(2), hang_up + bytes([shell]) + connect + bytes([shell]) + answer(2),
+                                  ask("abort", 3, control | client, 3, shell) + deaf + bytes([shell, 0]), end + b"\1"]):
+            yield f"begun-late-{mode}-{i}", full + ask("apply", 2, task, slot=shell) + ask("apply", 3, task, slot=shell) + then
+    yield "original", up + ask("apply", 0) + ask("apply", 1, metadata={"original_msg_id": "m9"}) + ask("abort", 2, control | client, {"msg_ids": ["m9", "m9", "m8"]}) + (
+        wait + b"\7") + answer(0)
+    yield "cut", up + ask("apply", 0, task) + cut + wait + b"\5" + end + b"\1"
+    yield "beats-stock", b"\12" + say + bytes([7, 1, 0]) + octets(b"ping") + say + bytes([4, 1, 0]) + octets(b"")
+    yield "refused-at-once", b"\0" + connect + b"\0" + ask("registration_reply", 1, hub, {"status": "error"}) + wait + b"\6" + end + b"\1"
+    yield "too-late", b"\0" + wait + b"\7" + end + b"\1"
+    for i, content in enumerate([{"status": "ok", "id": -1}, {"status": "ok", "id": "x"}, {"status": "ok", "id": 1, "hb_period": 1e99, "ersa": {"v": 1, "caps": ["begun"]}},
+                                 {"status": "ok", "id": 2, "ersa": {"known": True}}, []]):
+        yield f"registration-{i}", b"\0" + connect + b"\0" + ask("registration_reply", 1, hub, content) + runtime + b"\x40\0" + ask("apply", 1, task) + answer(1)
+
+
+def rows_seeds():
+    which = {name: bytes([i]) for i, name in enumerate(["pickle", "packed", "row", "left_over", "document", "document_text"])}
+    fields = ["msg_id", "header", "metadata", "content", "buffers", "submitted", "client_uuid", "engine_uuid", "started", "completed", "resubmitted",
+              "received", "result_header", "result_metadata", "result_content", "result_buffers", "queue", "execute_input", "execute_result",
+              "error", "stdout", "stderr", "label"]
+    for protocol in (3, 4, 5):
+        for i, value in enumerate([[], [b"ab", b""], [b"x" * 300, b"x" * 300, b"y"], [b"same"] * 3, [b"z" * 700], [3], "no"]):
+            yield f"pickle-{protocol}-{i}", which["pickle"] + pickle.dumps(value, protocol)
+    yield "pickle-puts", which["pickle"] + b"\x80\3]q\0(C\1aq\1r\2\0\0\0h\1j\1\0\0\0e."
+
+    def packed(**values):
+        body, bits = b"", 0
+        for i, name in enumerate(fields):
+            if name not in values:
+                continue
+            bits |= 1 << i
+            value = values[name]
+            if isinstance(value, list):
+                body += struct.pack("=I", len(value)) + b"".join(struct.pack("=I", len(v)) + v for v in value)
+            else:
+                body += struct.pack("=q", value) if isinstance(value, int) else struct.pack("=I", len(value)) + value
+        return struct.pack("=II", len(body) + 8, bits) + body
+
+    one = packed(msg_id=b"a", header=header(), metadata=b"{}", content=b"{}", buffers=[b"x", b""], submitted=1767323045678901, queue=b"task")
+    two = packed(msg_id=b"b", content=b"[", result_buffers=[], buffers=[b"y"] * 3, completed=-1, label=b"\xff")
+    yield "packed", which["packed"] + one + two
+    yield "packed-no-id", which["packed"] + packed(label=b"x")
+    for form in (0, 1, 3):
+        yield f"left-over-{form}", which["left_over"] + bytes([form]) + octets(one + two + one) + b"\1" + octets(packed(msg_id=b"a")) + b"\1" + octets(one[:-3])
+    for form in range(6):
+        cell = {0: b"", 1: b"\0\7\3", 2: struct.pack("=d", 2.5), 3: octets(b"x\0y"), 4: octets(b"\xff\xfe"), 5: b""}[form]
+        cells = (bytes([form]) + cell) * len(fields)
+        yield f"row-{form}", which["row"] + cells
+        yield f"row-id-{form}", which["row"] + b"\5" + (bytes([form]) + cell) * (len(fields) - 1) + cells
+    for i, kind in enumerate([b"1969-12-31T23:59:59.999Z", b"2026-01-02T03:04:05", b"x", pickle.dumps([b"a"], 5), b'{"a": NaN}', b"[]"]):
+        yield f"row-text-{i}", which["row"] + b"\5" + (b"\3" + octets(kind)) * 22 + b"\5" + (b"\4" + octets(kind)) * 22
+    record = {"msg_id": "a", "header": {"a": [1, 2.5, None, True, {"": "\u00e9"}], "date": {"$date": "2026-01-02T03:04:05.678Z"}}, "metadata": {},
+              "content": "{\"$a\": 1}", "buffers": [{"$binary": {"base64": "YWI=", "subType": "00"}}, 3], "submitted": {"$date": {"$numberLong": "-1"}},
+              "completed": {"$date": {"$numberLong": "9223372036854775807"}}, "ersa_us": {"submitted": 999, "completed": 999, "label": 3},
+              "label": None, "stdout": "x\u0000y", "queue": 3, "error": {"a": {"$numberDouble": "NaN"}}}
+    for i, change in enumerate([{}, {"msg_id": None}, {"msg_id": 3}, {"content": {"x": {"$date": {"$numberLong": "9223372036854775807"}}}},
+                                {"content": {"x": {"$numberDouble": "Infinity"}, "y": [{"$numberDouble": "NaN"}]}}, {"content": "no JSON"},
+                                {"content": {"x": {"$oid": "0" * 24}}, "buffers": {}}, {"received": {"$date": {"$numberLong": "-9223372036854775808"}}}]):
+        yield f"document-{i}", which["document_text"] + json.dumps(dict(record, **change)).encode()
+    deep = b'{"msg_id": "a", "content": ' + b'{"a": ' * 95 + b"1" + b"}" * 95 + b"}"
+    yield "document-deep", which["document_text"] + deep
+
+    def bson(*elements):
+        body = b"".join(elements) + b"\0"
+        return struct.pack("<i", len(body) + 4) + body
+
+    def string(value):
+        return struct.pack("<i", len(value) + 1) + value + b"\0"
+
+    yield "bson", which["document"] + bson(
+        b"\2msg_id\0" + string(b"a"), b"\3content\0" + bson(b"\1x\0" + struct.pack("<d", 2.5), b"\x10y\0\1\0\0\0", b"\x08z\0\1", b"\x0an\0"),
+        b"\4buffers\0" + bson(b"\5" + b"0\0\2\0\0\0\0ab"), b"\x09submitted\0" + struct.pack("<q", 1767323045678),
+        b"\3ersa_us\0" + bson(b"\x10submitted\0\1\2\0\0"), b"\3metadata\0" + bson(b"\x12l\0" + struct.pack("<q", -1)))
+
+
 def options_seeds():
     controller = {"IPController": {"ip": "127.0.0.1", "ports": "10101-10105,10108"}, "HubFactory": {"engine_ip": "*"},
                   "TaskScheduler": {"hwm": 1, "scheme_name": "lru"}, "HeartMonitor": {"period": 3000, "max_heartmonitor_misses": 10},
@@ -383,6 +531,43 @@ def options_seeds():
     yield "units", bytes([0x40]) + b"--DictDB.size_limit=2G\n--HeartMonitor.period=3s\n--log-level=DEBUG"
 
 
+def broadcast_seeds():
+    submit, reply, come, leave, client, _, _, undelivered = (bytes([n]) for n in range(8))
+
+    def ask(form, number=1, targets=0x0f, header=None, metadata=None):
+        form |= (2 if header is not None else 0) | (4 if metadata is not None else 0)
+        return submit + bytes([form, targets, number]) + (text(header) if header is not None else b"") + (text(metadata) if metadata is not None else b"")
+
+    def answer(form, engine, number=1, metadata=None, content=None, parent=None):
+        form |= (2 if metadata is not None else 0) | (4 if content is not None else 0) | (8 if parent is not None else 0)
+        return reply + bytes([form, engine, number]) + b"".join(text(v) for v in (metadata, content, parent) if v is not None)
+
+    for mode in range(4):
+        for form in (0, 1, 8, 16, 17, 32, 33, 49):
+            yield f"talk-{mode}-{form}", bytes([mode]) + ask(form, 1, 0x4f) + b"".join(answer(0x40 | (form & 1) << 5, e) for e in range(4)) + answer(0, 0)
+        yield f"fail-{mode}", bytes([mode]) + ask(1) + answer(0xc0, 2) + answer(1, 3) + answer(1, 1) + answer(0, 0, content={"status": "error"})
+        yield f"gone-{mode}", bytes([mode]) + ask(1) + answer(0xc0, 2) + leave + b"\0\0" + leave + b"\1\1" + ask(1, 2) + come + b"\0" + ask(1, 3, 0x1f) + client + b"\0"
+        yield f"lost-{mode}", bytes([mode]) + ask(1) + (undelivered + b"\0") * 2 + ask(0, 2) + undelivered + b"\1" + answer(0, 2) + answer(0, 3)
+        yield f"absent-{mode}", bytes([mode]) + leave + b"\0\0" + ask(0, 1, 0x13) + ask(16, 2, 0x13) + ask(8, 3, 0x13) + ask(16, 4, 0)
+        yield f"large-{mode}", bytes([mode]) + ask(17) + b"".join(answer(0xc0, e) for e in (3, 1, 0, 2))
+        yield f"twice-{mode}", bytes([mode]) + ask(1) * 2 + ask(33) + ask(1, 2, 0x2f) + client + b"\1"
+        yield f"full-{mode}", bytes([mode]) + b"".join(ask(1, n) for n in range(20)) + b"".join(answer(0xc0, e, n) for n in range(20) for e in range(4))
+    up = b"\0"
+    for i, metadata in enumerate([{}, {"is_coalescing": True}, {"is_coalescing": False, "targets": []}, {"is_coalescing": False, "targets": 3}, [],
+                                  {"is_coalescing": 3, "targets": [["e0", 0]]}, {"is_coalescing": False, "targets": [["e0"]]}, {"is_coalescing": True, "targets": [[3, 3]]},
+                                  {"is_coalescing": False, "targets": [["e0", 0, 1]]}, {"is_coalescing": True, "targets": [["e0", 0], ["e0", 1], ["e\u00e9", {"a": []}]]},
+                                  {"is_coalescing": True, "targets": [["", 0]]}, {"is_coalescing": True, "targets": [["x" * 300, 0]]},
+                                  b'{"targets": [["e0", 0]], "targets": [["e_3", 3], ["\\u0065\\"1", 1]], "is_coalescing": true, "original_msg_id": "m1"}']):
+        yield f"meta-{i}", up + ask(0, metadata=metadata) + answer(0, 0)
+    for i, value in enumerate([{"msg_id": "m1", "msg_type": "execute_request", "x": [1]}, {"msg_id": 3}, {"msg_id": "m" * 900, "msg_type": "apply_request"}, b"[",
+                               b'{"msg_id": "\\u006d1", "msg_type": "apply_request", "msg_id": "m\\"2"}', {"msg_id": "m1", "msg_type": "x" * 200}]):
+        yield f"header-{i}", up + ask(1, header=value) + answer(0, 0) + leave + b"\1\0"
+    for i, (metadata, content, parent) in enumerate([({}, {}, None), ([], None, None), ({"is_coalescing": True}, {"status": "ok"}, None), ({"status": 3}, {"status": 3}, None),
+                                                     (None, None, {"msg_id": "m1"}), (None, None, []), ({"x": 1}, None, None), (b"{ }", b"[", None), (None, None, {"msg_id": 4}),
+                                                     (None, None, {"msg_id": "m1_e0", "x": 1})]):
+        yield f"reply-{i}", up + ask(1, 1, 1) + answer(0x40, 0, 1, metadata, content, parent) + answer(0x50, 0)
+
+
 def curve_seeds():
     connect, turn, sealed, large, send, raw, cmd, number, hang_up, _ = (bytes([n]) for n in range(10))
 
@@ -412,9 +597,9 @@ def curve_seeds():
     yield "cut", b"\0" + up + big(0, 300_000)[:3] + hang_up
 
 
-SEEDS = {"attach": attach_seeds, "curve": curve_seeds, "depend": depend_seeds, "files": files_seeds, "header": header_seeds,
+SEEDS = {"attach": attach_seeds, "broadcast": broadcast_seeds, "curve": curve_seeds, "depend": depend_seeds, "engine": engine_seeds, "files": files_seeds, "header": header_seeds,
          "jscan": jscan_seeds, "options": options_seeds, "query": query_seeds, "records": records_seeds,
-         "registration": registration_seeds, "rtchannel": rtchannel_seeds, "zmtp": zmtp_seeds}
+         "registration": registration_seeds, "rows": rows_seeds, "rtchannel": rtchannel_seeds, "zmtp": zmtp_seeds}
 
 
 def main(folder):
