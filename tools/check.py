@@ -4,10 +4,13 @@
     python tools/check.py              everything
     python tools/check.py unit lint    these
 
-Each suite is one row of SUITES: its name, the folders it builds first, and the command that runs it.
+Each suite is one row of SUITES: its name, the folders it needs, and the command that runs it. Folders are built one after
+the other, in the order in which suites need them, while suites run whose folders are there.
 Results are read from the JUnit files that pytest and Meson write, so the last line,
 `N passed, N failed, N skipped`, counts single tests. Exit code 1 when anything failed.
 """
+import concurrent.futures
+import contextlib
 import os
 import pathlib
 import shlex
@@ -43,24 +46,28 @@ def meson(folder, *suites):
     return dict(runner="meson", builds=(folder,), bindir=folder, args=tuple(f"--suite={s}" for s in suites))
 
 
+# For suites that mostly wait: more tests at once than there are processors; LOADSCOPE where what a module shares is dear.
+WAITING = ("-n4", "--dist=loadgroup")
+LOADSCOPE = ("-n3", "--dist=loadscope")
+# First those that need what is built first.
 SUITES = [
     Suite("unit", **meson("build", "unit")),
     Suite("lint", builds=("build",), args=("tests/lint",)),
-    Suite("warnings", builds=("build-clang",), runner="meson", bindir="build-clang", args=("--suite=unit",)),
-    Suite("unit-asan", **meson("build-asan", "unit", "fuzz")),
-    Suite("unit-tsan", **meson("build-tsan", "unit")),
-    Suite("runtime", builds=("build",), args=("tests/runtime",)),
-    Suite("wire-asan", builds=("build-asan",), bindir="build-asan", args=("tests/wire",)),
-    Suite("proto-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/proto", "-n2")),
-    Suite("cluster", builds=("build",), args=("tests/cluster",)),
-    Suite("store", builds=("build",), args=("tests/store",), python=".venv-ref"),
-    Suite("store-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/store",), python=".venv-ref"),
+    Suite("runtime", builds=("build",), args=("tests/runtime", *LOADSCOPE)),
+    Suite("cluster", builds=("build",), args=("tests/cluster", *WAITING)),
+    Suite("store", builds=("build",), args=("tests/store", *WAITING), python=".venv-ref"),
     Suite("chaos", builds=("build",), args=("tests/chaos",), python=".venv-ref"),
-    Suite("interop-new", builds=("build",), args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref"),
-    Suite("interop-new-asan", builds=("build-asan", "build"), bindir="build-asan",
-          args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref"),
-    Suite("interop-old-asan", builds=("build-asan", "build"), bindir="build-asan",
-          args=("tests/interop", "-n2", "--dist=loadscope"), python=".venv-ref-old"),
+    Suite("interop-new", builds=("build",), args=("tests/interop", *LOADSCOPE), python=".venv-ref"),
+    Suite("unit-asan", **meson("build-asan", "unit", "fuzz")),
+    Suite("wire-asan", builds=("build-asan",), bindir="build-asan", args=("tests/wire", "-n2")),
+    Suite("proto-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/proto", *WAITING)),
+    Suite("store-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/store", *WAITING), python=".venv-ref"),
+    Suite("interop-new-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/interop", *LOADSCOPE),
+          python=".venv-ref"),
+    Suite("interop-old-asan", builds=("build-asan", "build"), bindir="build-asan", args=("tests/interop", *LOADSCOPE),
+          python=".venv-ref-old"),
+    Suite("warnings", builds=("build-clang",), runner="meson", bindir="build-clang", args=("--suite=unit",)),
+    Suite("unit-tsan", **meson("build-tsan", "unit")),
 ]
 ON_REQUEST = [
     Suite("tidy", builds=("build-clang",), runner="tidy"),
@@ -103,11 +110,31 @@ def count(report):
     return len(cases) - failed - skipped, failed, skipped
 
 
+def build(folder):
+    """What it had to say, and whether it went well. Suites that run meanwhile go first."""
+    done = subprocess.run(["nice", "tools/build.sh", folder], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout, done.returncode == 0
+
+
+@contextlib.contextmanager
+def start_builds(suites):
+    """folder -> its build, which is under way or waits for those before it."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as builder:
+        builds = {folder: builder.submit(build, folder) for folder in dict.fromkeys(f for s in suites for f in s.builds)}
+        try:
+            yield builds
+        finally:
+            builder.shutdown(wait=False, cancel_futures=True)
+
+
+def is_built(suite, builds):
+    results = [builds[folder].result() for folder in suite.builds]
+    for said in [said for said, is_well in results if not is_well]:
+        print(said, end="", flush=True)
+    return all(is_well for _, is_well in results)
+
+
 def run(suite):
-    for folder in suite.builds:
-        built = subprocess.run(["tools/build.sh", folder], cwd=ROOT)
-        if built.returncode:
-            return 0, 1, 0
     report = REPORTS / f"{suite.name}.xml"
     report.unlink(missing_ok=True)
     print("   " + shlex.join(command(suite, report)), flush=True)
@@ -134,14 +161,18 @@ def main(names):
     REPORTS.mkdir(parents=True, exist_ok=True)
     total = [0, 0, 0]
     lines = []
-    for suite in [rows[n] for n in names] or SUITES:
-        print(f"== {suite.name}", flush=True)
-        start = time.monotonic()
-        result = run(suite)
-        total = [a + b for a, b in zip(total, result)]
-        lines.append(f"{suite.name:18s} {time.monotonic() - start:6.1f} s  {result[0]:5d} passed"
-                     f" {result[1]:3d} failed {result[2]:3d} skipped")
-        print(lines[-1], flush=True)
+    suites = [rows[n] for n in names] or SUITES
+    with start_builds(suites) as builds:
+        for suite in suites:
+            print(f"== {suite.name}", flush=True)
+            start = time.monotonic()
+            is_ready = is_built(suite, builds)
+            waited = time.monotonic() - start
+            result = run(suite) if is_ready else (0, 1, 0)
+            total = [a + b for a, b in zip(total, result)]
+            lines.append(f"{suite.name:18s} {time.monotonic() - start:6.1f} s  {result[0]:5d} passed {result[1]:3d} failed"
+                         f" {result[2]:3d} skipped" + f"  ({waited:.1f} s for its build)" * (waited > 1))
+            print(lines[-1], flush=True)
     print("\n" + "\n".join(lines))
     print("{} passed, {} failed, {} skipped".format(*total), flush=True)
     return 1 if total[1] or not total[0] else 0

@@ -37,6 +37,22 @@ class Proxy(threading.Thread):
         """Relays nothing for so long. The kernel acknowledges what comes."""
         self.order(lambda: time.sleep(seconds))
 
+    def go_away(self):
+        """Resets all connections and takes no more, until come_back()."""
+        self.order(self.close_all)
+
+    def come_back(self):
+        self.order(self.listen)
+
+    def close_all(self):
+        self.cut_all()
+        self.selector.unregister(self.listener)
+        self.listener.close()
+
+    def listen(self):
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.selector.register(self.listener, selectors.EVENT_READ, self.accept)
+
     def stop(self):
         self.order(None)
         self.join(10)

@@ -30,7 +30,6 @@ class Troubled(Cluster):
         super().__init__("ours-ours", folder, engines=0, controller_args=[
             f"--HeartMonitor.period={PING_MS}", f"--HeartMonitor.max_heartmonitor_misses={MISSES}", *controller_args])
         self.kinds = kinds
-        self.proxies = {}  # engine -> its proxy
         self.current = {}  # place -> (kind, engine)
 
     def __enter__(self):
@@ -41,27 +40,33 @@ class Troubled(Cluster):
 
     def replace(self, place, kind):
         self.engine_kind = "reference" if kind == "reference" else "ours"
-        args = ["--Ersa.disable=attach"] if kind in ("sockets", "hub") else []
-        if kind in ("cut", "hub"):
-            args.append(self.through_proxy(kind))
-        engine = self.start_engine(*args)
-        engine.proxy = self.proxies.pop("next", None)
-        self.current[place] = (kind, engine)
+        disabled = "attach" if kind in ("sockets", "hub", "task") else ""
+        port = {"cut": "attach", "hub": "registration", "task": "task"}.get(kind)
+        self.current[place] = (kind, self.start_through(disabled, **({port: Proxy} if port else {})))
 
-    def through_proxy(self, kind):
+    def start_through(self, disabled, **proxies):
+        """An engine without these capabilities that has a proxy, of that class, in front of these ports."""
+        args = [f"--Ersa.disable={disabled}"] if disabled else []
         path = self.profile / "security" / "ipcontroller-engine.json"
         info = json.loads(path.read_text())
-        place, key = (info["ersa"], "attach") if kind == "cut" else (info, "registration")
-        self.proxies["next"] = proxy = Proxy(("127.0.0.1", place[key]))
-        place[key] = proxy.port
-        own = self.folder / f"engine-{len(self.engines)}.json"
-        own.write_text(json.dumps(info))
-        return f"--file={own}"
+        started = {}
+        for port, make in proxies.items():
+            place = info["ersa"] if port == "attach" else info
+            started[port] = make(("127.0.0.1", place[port]))
+            place[port] = started[port].port
+        if started:
+            own = self.folder / f"engine-{len(self.engines)}.json"
+            own.write_text(json.dumps(info))
+            args.append(f"--file={own}")
+        engine = self.start_engine(*args)
+        engine.proxies = started
+        engine.proxy = next(iter(started.values()), None)
+        return engine
 
     def stop(self):
         for engine in self.engines:
-            if getattr(engine, "proxy", None):
-                engine.proxy.stop()
+            for proxy in getattr(engine, "proxies", {}).values():
+                proxy.stop()
         super().stop()
 
 

@@ -2,6 +2,7 @@
 """Engines that die, leave, come late; a cluster that is shut down."""
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -73,6 +74,50 @@ def test_engine_that_exits_by_itself(own_cluster):
 
     with own_cluster.client() as client:
         expect_engine_error(client[client.ids[0]].apply_async(leave))
+
+
+def end_of(call):
+    """Starts `call`; what waits for its end, and tells what it raised."""
+    raised = []
+
+    def run():
+        try:
+            call()
+        except ipp.RemoteError as e:
+            raised.append(e.ename)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def end():
+        thread.join(40)
+        assert not thread.is_alive(), "it waits for ever"
+        return raised
+    return end
+
+
+@pytest.mark.ours("controller")
+@pytest.mark.parametrize("request_type", ["abort", "clear", "shutdown"])
+def test_control_request_to_an_engine_that_is_killed(own_cluster, request_type):
+    with own_cluster.client() as client:
+        stopped = client.ids[0]
+        code = client[stopped].apply_sync(f.pid)
+        engine = next(e.pid for e in own_cluster.engines if code in e.family())
+        os.kill(engine, signal.SIGSTOP)
+        calls = {
+            "abort": lambda: client.abort(["a task"], targets=stopped, block=True),
+            "clear": lambda: client.clear(targets=stopped, block=True),
+            "shutdown": lambda: client.shutdown(targets=stopped, block=True),
+        }
+        end = end_of(calls[request_type])
+        time.sleep(0.5)  # it is under way
+        os.kill(engine, signal.SIGKILL)
+        raised = end()
+        # One of ours that has not read it is cut off: nobody knows. The reference's nanny says that it has ended.
+        assert raised == ([] if request_type == "shutdown" and own_cluster.engine_kind == "reference" else ["EngineError"])
+        wait_until(lambda: stopped not in client.ids, "end of the engine's registration")
+        client.clear(block=True)
+        client.shutdown(block=True)
 
 
 def test_engine_added_later(own_cluster):

@@ -286,6 +286,13 @@ class Pump(threading.Thread):
         self.outside.close(0)
 
 
+def sort(channel, frames):
+    """Where a message to an attached engine belongs. Recalls may come at any time, as slow as engines here begin: who
+    wants to see them reads `recall`."""
+    is_recall = channel == b"task" and DELIMITER in frames and header_of(frames).get("msg_type") == "ersa_recall"
+    return "recall" if is_recall else channel.decode()
+
+
 class Engine:
     """What both kinds of engine do with a request that they got."""
 
@@ -338,9 +345,9 @@ class StockEngine(Peer, Engine):
         self.with_heart = beat
         self.query = self.socket(zmq.DEALER, controller.url("registration", "engine"), self.identity)
 
-    def register(self, wish=None, caps=None, timeout=PATIENCE_S):
+    def register(self, wish=None, caps=None, timeout=PATIENCE_S, **ersa):
         """Sends the request; connects and beats when it is accepted. The reply."""
-        self.query.send_multipart(self.registration(wish, caps))
+        self.query.send_multipart(self.registration(wish, caps, **ersa))
         reply = self.session.unpack(raw_recv(self.query, timeout))
         if reply.content.get("status") == "ok":
             self.id = reply.content["id"]
@@ -411,7 +418,7 @@ class AttachEngine(Engine):
     def __init__(self, context, controller, name=None, beat=True):
         super().__init__(controller, name)
         self.beat = beat
-        self.channels = {c: queue.Queue() for c in ("query", "mux", "task", "broadcast", "control", "hb")}
+        self.channels = {c: queue.Queue() for c in ("query", "mux", "task", "recall", "broadcast", "control", "hb")}
         socket = secure(context.socket(zmq.DEALER), controller)
         socket.linger = 0
         socket.set_hwm(0)
@@ -420,7 +427,7 @@ class AttachEngine(Engine):
         self.pump = Pump(context, socket, self.on_message)
 
     def on_message(self, frames):
-        channel = frames[0].decode()
+        channel = sort(frames[0], frames[1:])
         self.channels[channel].put(frames[1:])
         return frames if channel == "hb" and self.beat else None
 
@@ -506,7 +513,7 @@ class RawEngine(Engine):
     def recv_channel(self, channel):
         while True:
             name, *frames = self.recv_message()
-            if name == channel.encode():
+            if sort(name, frames) == channel:
                 return frames
 
     def register(self, **ersa):

@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import resource
+import select
 import socket
 import sqlite3
 import threading
@@ -123,6 +124,17 @@ class Packer:
         return [b"<IDS|MSG>", sign, header, b"{}", b"{}", b"{}", *self.buffers]
 
 
+class RawTask:
+    """One task over and over, as octets for a bare connection."""
+
+    def __init__(self, session, metadata, payload):
+        self.session, self.metadata, self.payload = session, metadata, payload
+
+    def __call__(self):
+        frames = self.session.pack("apply_request", metadata=self.metadata, buffers=[self.payload])
+        return harness.RawEngine.encode(frames)
+
+
 def test_client_that_floods_with_large_tasks(start, witness):
     controller = start()
     peers, w = witness(controller)
@@ -143,6 +155,31 @@ def test_client_that_floods_with_large_tasks(start, witness):
     assert refused >= 5000 - LIMIT_MB * MB // 100_000 - 1, refused
 
 
+def test_clients_that_come_anew_leave_tasks_and_go(start, witness):
+    """Each is another client; what all of them leave is bounded, too, and others find room."""
+    controller = start("--nodb")
+    peers, w = witness(controller)
+    task = RawTask(w.client.session, {"targets": [w.engine.uuid]}, os.urandom(MB))
+    with w:
+        blocker = w.client.submit(metadata={"targets": [w.engine.uuid]})  # is not answered
+        for _ in range(12):
+            with connection(controller, "client", "task", b"DEALER") as s:
+                for _ in range(40):
+                    s.sendall(task())
+                s.shutdown(socket.SHUT_WR)
+                while s.recv(65536):  # until it was read to its end
+                    pass
+        refused = controller.metric('ersa_tasks_refused_total{reason="full"}')
+        late = peers.client()
+        accepted = late.submit(metadata={"targets": [w.engine.uuid]})
+        wait_until(lambda: controller.metric("ersa_tasks_submitted_total") == 1 + 12 * 40 - refused + 1, what="a task of one who comes later")
+    w.check()
+    assert header_of(w.engine.recv()) == blocker
+    assert 12 * 40 - 2 * LIMIT_MB <= refused < 12 * 40 - LIMIT_MB, refused
+    late.send_control(w.engine.uuid, "abort_request", {"msg_ids": [accepted["msg_id"]]})
+    assert late.recv(late.task).content["status"] == "aborted"
+
+
 def test_client_that_floods_and_reads_no_refusals(start, witness):
     controller = start()
     peers, w = witness(controller)
@@ -160,6 +197,50 @@ def test_client_that_floods_and_reads_no_refusals(start, witness):
             pass  # it isn't read any more: that is the bound
     w.check()
     assert controller.metric('ersa_tasks_refused_total{reason="full"}') > 0
+
+
+def send_to_all(sockets, octets):
+    """As much of `octets` to each as is taken, a piece at a time; HELD_BACK_S without any end it. How much each took."""
+    taken = dict.fromkeys(sockets, 0)
+    for s in sockets:
+        s.setblocking(False)
+    while open_ones := [s for s, n in taken.items() if n < len(octets)]:
+        _, ready, _ = select.select([], open_ones, [], HELD_BACK_S)
+        if not ready:
+            break
+        for s in ready:
+            taken[s] += s.send(octets[taken[s]:taken[s] + MB])
+    return taken
+
+
+@pytest.mark.parametrize("size", [4 * MB, 1000], ids=["one large frame", "many small frames"])
+def test_many_large_messages_at_once(start, witness, size):
+    """What has not all come stays with its senders, but for a share; and all comes in."""
+    controller = start()
+    peers, w = witness(controller)
+    frame = size.to_bytes(8, "big") + bytes(size)
+    octets = (b"\x03" + frame) * (4 * MB // size) + b"\x02" + frame
+    with w, contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(connection(controller, "client", "task", b"DEALER")) for _ in range(100)]
+        assert sum(send_to_all(sockets, octets).values()) == 100 * len(octets)
+        wait_until(lambda: controller.metric('ersa_dropped_messages_total{reason="malformed"}') == 100, what="all messages")
+    w.check()
+    assert w.most < 200, f"{w.most:.0f} MB"  # what the system has of all these frames is far more
+    assert controller.metric("ersa_held_up_connections_total") > 0
+    assert controller.metric("ersa_stalled_connections_total") == 0
+
+
+def test_many_messages_that_never_end(start, witness):
+    """They are held back and, when others wait for their room, closed; it is given back."""
+    controller = start()
+    peers, w = witness(controller)
+    before = controller.rss_mb()
+    with w, contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(connection(controller, "client", "task", b"DEALER")) for _ in range(100)]
+        send_to_all(sockets, b"\x02" + (16 * MB).to_bytes(8, "big") + bytes(9 * MB))
+        wait_until(lambda: controller.metric("ersa_stalled_connections_total") > 0, what="one is closed")
+    w.check()
+    wait_until(lambda: controller.rss_mb() < before + 64, what="memory is given back")
 
 
 def send_results(client, s, engine, result):

@@ -5,46 +5,8 @@ import struct
 
 import pytest
 
+from begun_rig import SETTLE_S, begin, client, controller, expect_lost, get_ready, hold, ids  # noqa: F401
 from harness import CAPS, DELIMITER, Silence, header_of, silence
-
-SETTLE_S = 40  # a heart that stops, and the grace behind it, at most
-
-
-@pytest.fixture
-def controller(start_controller):
-    return start_controller("--ping=400", "--HeartMonitor.max_heartmonitor_misses=3", "--hwm=3")
-
-
-@pytest.fixture
-def client(peers):
-    client = peers.client()
-    client.wait_subscribed()
-    return client
-
-
-def begin(engine, request):
-    at = request.index(DELIMITER)
-    engine.send("task", request[:at] + engine.session.pack("ersa_begun", parent={"msg_id": header_of(request)["msg_id"]}))
-
-
-def hold(client, engine):
-    """Three tasks that the engine holds, the first of which it has begun: their requests."""
-    client.wait_engines(1)
-    for _ in range(3):
-        client.submit()
-    requests = [engine.recv_channel("task") for _ in range(3)]
-    begin(engine, requests[0])
-    return requests
-
-
-def ids(requests):
-    return [header_of(r)["msg_id"] for r in requests]
-
-
-def expect_lost(client, msg_ids):
-    replies = [client.recv(client.task, SETTLE_S) for _ in msg_ids]
-    assert sorted(r.parent["msg_id"] for r in replies) == sorted(msg_ids)
-    assert {r.content["ename"] for r in replies} == {"EngineError"}
 
 
 def test_connection_of_a_silent_engine_is_reset_before_others_get_its_tasks(client, peers):
@@ -92,6 +54,18 @@ def test_tunnel_is_still_there_when_the_heart_beats_again(client, peers):
         other.recv(timeout=0.3)
 
 
+def test_tunnel_that_is_cut_may_have_kept_what_was_begun(client, peers):
+    """What the engine wrote last was in the tunnel's hands: nobody knows what it has begun."""
+    engine = peers.raw(register=False)
+    engine.register(address="tcp://127.0.0.1:1")
+    requests = hold(client, engine)
+    other = peers.attached()
+    engine.close()
+    expect_lost(client, ids(requests))
+    with pytest.raises(Silence):
+        other.recv(timeout=0.3)
+
+
 def come_back(engine, peers, controller, begun):
     """Its connection is reset, and it comes by a new one."""
     engine.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -117,11 +91,43 @@ def test_engine_whose_connection_broke_tells_what_it_has_begun(client, peers, co
     again.close()
 
 
+def test_it_is_chosen_last_until_it_is_free(start_controller, make_peers):
+    controller = start_controller("--hwm=3")
+    peers = make_peers(controller)
+    client, engine = peers.client(), peers.raw()
+    client.wait_subscribed()
+    requests = hold(client, engine)
+    other = peers.attached()
+    client.wait_engines(2)
+
+    def run_one():
+        request = other.recv(timeout=1)
+        other.begin(request)
+        other.answer(request)
+        return client.recv(client.task)
+
+    again = come_back(engine, peers, controller, ids(requests)[:1])
+    get_ready(again)
+    expect_lost(client, ids(requests)[:1])
+    for _ in range(2):
+        run_one()
+    for _ in range(3):
+        header = client.submit()
+        assert run_one().parent["msg_id"] == header["msg_id"]
+    again.send("task", again.session.pack("ersa_free"))
+    with pytest.raises(Silence):
+        for _ in range(50):
+            header = client.submit()
+            run_one()
+    assert ids([again.recv_channel("task")]) == [header["msg_id"]]
+    again.close()
+
+
 def test_it_may_be_given_again_what_it_had_not_begun(client, peers, controller):
     engine = peers.raw()
     requests = hold(client, engine)
     again = come_back(engine, peers, controller, ids(requests)[:1])
-    again.send("query", again.session.pack("ersa_ready", {"id": again.id}))
+    get_ready(again)
     expect_lost(client, ids(requests)[:1])
     assert ids([again.recv_channel("task") for _ in range(2)]) == ids(requests)[1:]
     again.close()

@@ -168,6 +168,14 @@ def test_health_and_other_paths(metrics):
     assert values["ersa_http_requests_total", "404"] == values["ersa_http_requests_total", "405"] == 1
 
 
+def test_absolute_targets(metrics):
+    """As a proxy is asked, and every server must understand (RFC 9112 3.2.2)."""
+    for target, status in (("http://h/metrics", 200), ("HTTP://127.0.0.1:1/healthz", 200), ("https://h/metrics?x=1", 200),
+                           ("http://h", 404), ("http://h/", 404), ("http://h/x/metrics", 404), ("http:///metrics", 200),
+                           ("ftp://h/metrics", 404), ("h/metrics", 404)):
+        assert metrics.fetch(target)[0].status == status, target
+
+
 def test_a_port_in_use_does_not_end_the_controller(start_controller, make_peers):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         controller = start_controller(f"--metrics-port={taken.getsockname()[1]}")
@@ -202,6 +210,13 @@ def test_process(controller, metrics):
     for thread in ("router", "records", "web"):
         assert values["ersa_thread_cpu_seconds_total", thread] > 0
     assert values["ersa_snapshot_age_seconds", "router"] < 5
+
+
+def test_threads_have_names(metrics, controller):
+    """As `top -H` shows them; the router is the first, and has the program's."""
+    metrics.read()
+    names = [name.read_text().strip() for name in pathlib.Path(f"/proc/{controller.process.pid}/task").glob("*/comm")]
+    assert sorted(names) == ["ipcontroller", "records", "web"]
 
 
 def test_tasks_by_state(metrics, controller, client, peers):

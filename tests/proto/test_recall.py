@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """hwm=auto and recall at the socket (extensions.md 7): windows, what is called back, and answers of all kinds."""
+import time
+
 import pytest
 
-from harness import Silence, header_of, wait_until
+from harness import PATIENCE_S, Silence, header_of, wait_until
 
 
 @pytest.fixture
@@ -22,7 +24,8 @@ class Worker:
     def hold(self, n):
         """Tasks that the engine holds all at the same time: their ids. A hiccup of this machine closes the window, so
         it may take several goes."""
-        for _ in range(20):
+        end = time.monotonic() + 2 * PATIENCE_S
+        while time.monotonic() < end:
             self.train(40)
             ids = [self.client.submit()["msg_id"] for _ in range(n)]
             try:
@@ -65,7 +68,7 @@ class Worker:
 
     def recv_recall(self):
         """The recall: its frames and what it asks for."""
-        frames = self.engine.recv()
+        frames = self.engine.recv_channel("recall")
         message = self.engine.session.unpack(frames)
         assert message.type == "ersa_recall" and message.idents == []
         return frames, message.content["msg_ids"]
@@ -206,6 +209,37 @@ def test_no_recall_with_a_number(client, start_controller, make_peers):
     peers.attached().recv()
     with pytest.raises(Silence):
         engine.recv(timeout=0.3)
+
+
+@pytest.mark.parametrize("hwm", ["auto", 0, 1])
+def test_what_is_not_begun_goes_to_an_idle_engine(start_controller, make_peers, hwm):
+    """The engine is at something that nobody gave it here. It is chosen last until it is free again."""
+    peers = make_peers(start_controller(f"--hwm={hwm}"))
+    client = peers.client()
+    worker = Worker(client, peers.attached())
+    header = client.submit()
+    assert worker.take(1) == [header["msg_id"]]
+    idle = peers.attached()
+    recall, asked = worker.recv_recall()
+    assert asked == [header["msg_id"]] and worker.engine.session.unpack(recall).content["tell_free"] is True
+    worker.give_back(recall, asked)
+    for _ in range(3):
+        request = idle.recv()
+        idle.begin(request)
+        idle.answer(request)
+        client.recv(client.task)
+        client.submit()
+    idle.answer(idle.recv())
+    client.recv(client.task)
+    worker.engine.send("task", worker.engine.session.pack("ersa_free"))
+    wait_until(lambda: client.submit() and is_given(worker.engine), what="a task for the engine that is free")
+
+
+def is_given(engine):
+    try:
+        return engine.recv(timeout=0.05)
+    except Silence:
+        return False
 
 
 def test_aborted_while_recalled(client, peers, busy):

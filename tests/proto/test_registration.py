@@ -176,3 +176,59 @@ def test_what_does_not_register_again_frees_nothing(context, controller, client)
     silent = StockEngine(context, controller, name)
     silent.close()
     assert client.engines() == {}
+
+
+def attempt(engine, *name):
+    """The answer to one; where it is the first, `engine` is not connected otherwise."""
+    engine.query.send_multipart(engine.registration(caps=CAPS, **dict(zip(["attempt"], name))))
+    return engine.session.unpack(raw_recv(engine.query)).content
+
+
+def test_lost_reply_to_a_registration_comes_again(client, peers):
+    """The same attempt has the same answer; for another one the uuid is in use."""
+    engine = peers.stock(register=False)
+    first = attempt(engine, "a")
+    assert first["status"] == "ok" and attempt(engine, "a") == first
+    assert attempt(engine, "b")["ename"] == "KeyError"
+    engine.id = first["id"]
+    engine.connect(first)
+    engine.query.send_multipart(engine.session.pack("ersa_ready", {"id": engine.id}))
+    client.wait_engines(1)
+    assert attempt(engine, "a") == first
+    assert attempt(engine, "b")["ename"] == "KeyError"
+
+
+@pytest.mark.parametrize("name", [[], [""], [5], ["x" * 64]])
+def test_attempt_without_a_name_is_like_no_other(peers, name):
+    """The reference's engines name none."""
+    engine = peers.stock(register=False)
+    assert attempt(engine, *name)["status"] == "ok"
+    assert attempt(engine, *name)["ename"] == "KeyError"
+
+
+def test_engine_that_comes_back_is_accepted_once(client, peers):
+    """It was given up meanwhile; what it does about that it must hear, even when the first answer was lost."""
+    engine = peers.stock(register=False)
+    engine.id = attempt(engine, "a")["id"]
+    engine.connect(None)
+    engine.query.send_multipart(engine.session.pack("ersa_ready", {"id": engine.id}))
+    client.wait_engines(1)
+    engine.stop_heart()
+    wait_until(lambda: not client.engines(), 20, "the end of its heart")
+    assert [attempt(engine, "b")["status"] for _ in range(2)] == ["ok"] * 2
+    assert attempt(engine, "a")["ename"] == "KeyError"
+
+
+@pytest.mark.parametrize("ersa, is_announced", [({}, True), ({"again": True}, False)])
+def test_engine_that_has_to_forget_says_when_it_has(client, peers, ersa, is_announced):
+    """Until then its heart, by another connection, tells nothing."""
+    engine = peers.stock(register=False)
+    reply = engine.register(caps=["begun"], attempt="a", **ersa).content
+    assert reply["ersa"].get("again") == ersa.get("again")
+    if is_announced:
+        client.wait_engines(1)
+        return
+    with pytest.raises(Silence):
+        client.wait_engines(1, timeout=0.6)
+    engine.query.send_multipart(engine.session.pack("ersa_ready", {"id": engine.id}))
+    client.wait_engines(1)

@@ -69,6 +69,17 @@ def test_state_file_follows_the_engines(controller, peers, client):
     assert [p.name for p in state_path(controller).parent.glob("engines*")] == ["engines.json"]
 
 
+def test_state_file_that_could_not_be_written_is_written_later(controller, peers, client):
+    """Without another event: the disk was full for a while, or there was no descriptor left."""
+    wait_state(controller, [], 0)
+    folder = state_path(controller).parent
+    away = folder.rename(folder.with_name("away"))
+    engine = peers.attached()
+    controller.wait_log("can't be written")
+    away.rename(folder)
+    wait_state(controller, [engine], 1)
+
+
 def test_state_file_of_a_controller_that_ends_names_who_was_there(start_controller, make_peers):
     controller = start_controller("--ping=200", "--cluster-id=x", files_in=0)
     wait_until(lambda: (controller.profile / "security" / "ipcontroller-x-client.json").exists(), what="files")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A MongoDB server in a file: java -cp 'lib/*' MongoServer.java FILE PORT. Ends with its standard input. FILE "-": in
+// A MongoDB server in a file: java -cp 'classes:lib/*' Main FILE PORT. Ends with its standard input. FILE "-": in
 // memory (in a file, documents that are changed while it is written can't be read back when there are very many).
 import de.bwaldvogel.mongo.backend.h2.H2Backend;
 

@@ -3,15 +3,15 @@
 
 Runs in .venv-ref. `cluster` is one of ours for each store in turn. MongoDB is a server that keeps its data in
 a file (tools/deps.sh installs it); replica sets and users can't be tested with it."""
-import contextlib
+import functools
 import pathlib
-import random
 import signal
 import socket
 import subprocess
 import sys
 
 import pytest
+from ipyparallel.error import RemoteError
 
 HERE = pathlib.Path(__file__).resolve()
 ROOT = HERE.parents[2]
@@ -19,23 +19,27 @@ sys.path.insert(0, str(HERE.parents[1] / "support"))
 from clusters import Cluster  # noqa: E402
 from processes import wait_until  # noqa: E402
 
+JAVA = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]  # it lives for seconds
 
-def lasting_port():
-    """A free one that nobody is given who asks for any, while its server is away."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        with socket.socket() as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", port))
-            return port
+
+def keep_port():
+    """A free one, as a socket that is bound to it and doesn't listen: whoever asks for any port is given another one as
+    long as it is open, and a server that names this one gets it, as often as it is started."""
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    return keeper
 
 
 class MongoServer:
-    """On a free port, with its data in `folder`, or in memory."""
+    """With its data in `folder`, or in memory. `classes` is where MongoServer.java was compiled to."""
 
-    def __init__(self, folder, in_memory=False):
+    def __init__(self, classes, folder, in_memory=False):
+        self.path = f"{classes}:{ROOT}/.mongo-server/*"
         self.folder = pathlib.Path(folder)
         self.data = "-" if in_memory else str(self.folder / "data.mv")
-        self.port = lasting_port()
+        self.keeper = keep_port()
+        self.port = self.keeper.getsockname()[1]
         self.uri = f"mongodb://127.0.0.1:{self.port}"
         self.lives = 0
         self.start()
@@ -44,10 +48,8 @@ class MongoServer:
         self.lives += 1
         log = self.folder / f"mongo-{self.lives}.log"
         with open(log, "wb") as out:
-            self.process = subprocess.Popen(
-                ["java", "-Xmx256m", "-cp", str(ROOT / ".mongo-server" / "*"), str(HERE.with_name("MongoServer.java")),
-                 self.data, str(self.port)],
-                stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True)
+            self.process = subprocess.Popen(["java", *JAVA, "-cp", self.path, "Main", self.data, str(self.port)],
+                                            stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True)
         wait_until(lambda: "ready" in log.read_text() or self.process.poll() is not None, "MongoDB server")
         assert self.process.poll() is None, log.read_text()
 
@@ -60,6 +62,7 @@ class MongoServer:
         self.process.stdin.close()
 
     def stop(self):
+        """For the time being."""
         if self.process.poll() is not None:
             return
         self.signal(signal.SIGCONT)
@@ -71,23 +74,46 @@ class MongoServer:
             self.process.wait()
 
 
+    def close(self):
+        self.stop()
+        self.keeper.close()
+
+
 @pytest.fixture(scope="session")
-def mongodb(tmp_path_factory):
-    server = MongoServer(tmp_path_factory.mktemp("mongodb"))
+def new_mongodb(tmp_path_factory):
+    """Starts servers."""
+    classes = tmp_path_factory.mktemp("classes")
+    subprocess.run(["javac", "-cp", f"{ROOT}/.mongo-server/*", "-d", classes, HERE.with_name("MongoServer.java")], check=True)
+    return functools.partial(MongoServer, classes)
+
+
+@pytest.fixture(scope="session")
+def mongodb(new_mongodb, tmp_path_factory):
+    server = new_mongodb(tmp_path_factory.mktemp("mongodb"))
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture
-def own_mongodb(tmp_path):
+def own_mongodb(new_mongodb, tmp_path):
     """One that a test may stop."""
-    server = MongoServer(tmp_path)
+    server = new_mongodb(tmp_path)
     yield server
-    server.stop()
+    server.close()
 
 
 def mongo_args(server, database="ipython-tasks"):
     return ["--mongodb", f"--MongoDB.connection_args={server.uri}", f"--MongoDB.database={database}"]
+
+
+def answered_history(client):
+    """The hub's history as soon as it has an answer: a server that is slow, or was away, makes it an error."""
+    def ask():
+        try:
+            return [client.hub_history()]
+        except RemoteError:
+            return None
+    return wait_until(ask, "an answer")[0]
 
 
 @pytest.fixture(scope="module", params=["memory", "sqlite", "mongodb"])

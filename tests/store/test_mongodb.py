@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """MongoDB across programs and lives: the suite of all stores, the reference's class, a server that ends, one
 that hangs."""
+import contextlib
 import datetime
 import os
 import signal
+import socket
+import socketserver
 import subprocess
+import threading
 
 import bson
 import pymongo
 import pytest
 from clusters import Cluster
-from conftest import ROOT, mongo_args
+from conftest import ROOT, answered_history, mongo_args
 from ipyparallel.controller.mongodb import MongoDB
 from ipyparallel.error import RemoteError
 from processes import wait_until
@@ -38,9 +42,11 @@ def controller(folder, server, database, *args):
     return Cluster("ours-ours", folder, engines=1, controller_args=[*mongo_args(server, database), *args])
 
 
-def test_the_suite_of_all_stores(mongodb):
-    done = subprocess.run([f"{BUILD}/src/store/store_store_test"], env=dict(os.environ, ERSA_TEST_MONGODB=mongodb.uri),
-                          capture_output=True, text=True, timeout=120)
+@pytest.mark.parametrize("suite", ["store_store_test", "store_store_find_test"])
+def test_the_suites_of_all_stores(mongodb, suite):
+    uri = f"{mongodb.uri}/?socketTimeoutMS=60000"  # for a write, on a busy machine
+    done = subprocess.run([f"{BUILD}/src/store/{suite}"], env=dict(os.environ, ERSA_TEST_MONGODB=uri),
+                          capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -50,7 +56,7 @@ def test_what_the_reference_wrote(mongodb, tmp_path):
     theirs.add_record("id1", record(1, completed=WHEN, result_content={"status": "ok"}, result_buffers=BUFFERS,
                                     result_header={"msg_type": "execute_reply"}, stdout="out\n", label="l"))
     with controller(tmp_path, mongodb, "theirs") as cluster, cluster.client() as client:
-        assert client.hub_history() == ["id0", "id1"]
+        assert answered_history(client) == ["id0", "id1"]
         got = client.db_query({"label": "l"}, keys=["buffers", "result_buffers", "stdout", "submitted"])[0]
         assert [bytes(b) for b in got["buffers"]] == [bytes(b) for b in got["result_buffers"]] == BUFFERS
         assert got["stdout"] == "out\n"
@@ -81,7 +87,7 @@ def test_a_server_that_ends(own_mongodb, tmp_path):
     with controller(tmp_path, own_mongodb, "lives") as cluster, cluster.client() as client:
         first = client[0].apply_async(abs, -1)
         first.get(timeout=30)
-        assert client.hub_history() == first.msg_ids
+        assert answered_history(client) == first.msg_ids
         own_mongodb.stop()
         second = client[0].apply_async(abs, -2)
         assert second.get(timeout=30) == 2
@@ -89,13 +95,7 @@ def test_a_server_that_ends(own_mongodb, tmp_path):
             client.hub_history()
         own_mongodb.start()
         ids = first.msg_ids + second.msg_ids
-
-        def history():
-            try:
-                return client.hub_history()
-            except RemoteError:
-                return []
-        wait_until(lambda: history() == ids, "history")
+        wait_until(lambda: answered_history(client) == ids, "history")
         assert client.get_result(ids, owner=False).get(timeout=30) == [1, 2]
         assert "written again" in cluster.controller.output()
 
@@ -133,8 +133,8 @@ def test_limits(mongodb, tmp_path):
         ids = [client[0].apply_async(abs, i).msg_ids[0] for i in range(30)]
         tasks.get(timeout=30)
         client.wait(timeout=30)
-        wait_until(lambda: len(client.hub_history()) <= 20, "limit")
-        assert client.hub_history()[-1] == ids[-1]
+        wait_until(lambda: len(answered_history(client)) <= 20, "limit")
+        assert answered_history(client)[-1] == ids[-1]
 
 
 def test_limits_take_what_is_done_first(mongodb, tmp_path):
@@ -142,12 +142,12 @@ def test_limits_take_what_is_done_first(mongodb, tmp_path):
     with controller(tmp_path, mongodb, "done_first", "--MongoDB.record_limit=20") as cluster, cluster.client() as client:
         gate = tmp_path / "gate"
         slow = client[0].apply_async(wait_for, str(gate))
-        wait_until(lambda: client.hub_history() == slow.msg_ids, "its record")
+        wait_until(lambda: answered_history(client) == slow.msg_ids, "its record")
         known = reference(mongodb, "done_first")  # 60 tasks of another life, that are done
         for i in range(60):
             known.add_record(f"id{i}", record(i, completed=WHEN))
-        wait_until(lambda: len(client.hub_history()) <= 20, "limit")
-        assert slow.msg_ids[0] in client.hub_history()
+        wait_until(lambda: len(answered_history(client)) <= 20, "limit")
+        assert slow.msg_ids[0] in answered_history(client)
         gate.touch()
         assert slow.get(timeout=30) == "passed"
         assert client.db_query({"msg_id": slow.msg_ids[0]}, keys=["completed"])[0]["completed"]
@@ -162,6 +162,56 @@ def test_output_of_nobody_grows_old(mongodb, tmp_path):
     with controller(tmp_path, mongodb, "aged", "--MongoDB.max_age=3600"):
         wait_until(lambda: not rows.count_documents({"msg_id": "old"}), "its end")
         assert rows.count_documents({"msg_id": "new"}) == 1
+
+
+class CountingRelay(socketserver.ThreadingTCPServer):
+    """In front of a server: how often it is asked. An answer that is there at once is one write of it."""
+    daemon_threads = allow_reuse_address = True
+
+    def __init__(self, port):
+        super().__init__(("127.0.0.1", 0), None)
+        self.to, self.asked = port, 0
+        self.uri = f"mongodb://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def finish_request(self, request, address):
+        with socket.create_connection(("127.0.0.1", self.to)) as server:
+            threading.Thread(target=self.back, args=(server, request), daemon=True).start()
+            whole = request.makefile("rb")
+            while head := whole.read(4):
+                self.asked += 1
+                server.sendall(head + whole.read(int.from_bytes(head, "little") - 4))
+
+    @staticmethod
+    def back(server, request):
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                request.sendall(data)
+
+
+@pytest.fixture
+def mongodb_in_memory(new_mongodb, tmp_path):
+    server = new_mongodb(tmp_path, in_memory=True)
+    yield server
+    server.close()
+
+
+def test_many_results_are_a_few_questions(mongodb_in_memory, tmp_path):
+    ids = [f"id{i:05}" for i in range(3000)]
+    rows = pymongo.MongoClient(mongodb_in_memory.uri)["many"]["task_records"]
+    header = {"msg_type": "execute_reply", "session": "c0", "username": "u", "version": "5.3", "date": WHEN}
+    rows.insert_many([{"msg_id": i, "header": dict(header, msg_id=i), "metadata": {},
+                       "result_header": dict(header, msg_id=f"of {i}"), "result_metadata": {},
+                       "result_content": {"status": "ok", "execution_count": 1}, "completed": WHEN if i != ids[7] else None} for i in ids])
+    with CountingRelay(mongodb_in_memory.port) as relay:
+        with controller(tmp_path, relay, "many") as cluster, cluster.client() as client:
+            before = relay.asked
+            content = client.result_status(ids, status_only=False)
+            assert content["pending"] == [ids[7]] and content["completed"] == ids[:7] + ids[8:]
+            assert relay.asked - before < 30
+            with pytest.raises(RemoteError, match="No such message: id01000x"):
+                client.result_status([*ids, "id01000x"], status_only=False)
+        relay.shutdown()
 
 
 def test_no_server(tmp_path):

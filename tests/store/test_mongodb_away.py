@@ -13,7 +13,7 @@ import urllib.request
 import pymongo
 import pytest
 from clusters import Cluster
-from conftest import ROOT, MongoServer, mongo_args
+from conftest import ROOT, answered_history, mongo_args
 from ipyparallel.error import RemoteError
 from processes import wait_until
 from test_sqlite import resident_mb
@@ -43,18 +43,16 @@ class Outage:
 
 
 @pytest.fixture(params=["hangs", "killed"])
-def outage(request, tmp_path):
-    server = MongoServer(tmp_path)
-    yield Outage(server, request.param)
-    server.stop()
+def outage(request, own_mongodb):
+    return Outage(own_mongodb, request.param)
 
 
 @pytest.fixture
-def quick_server(tmp_path):
+def quick_server(new_mongodb, tmp_path):
     """For many tasks: it has its data in memory."""
-    server = MongoServer(tmp_path, in_memory=True)
+    server = new_mongodb(tmp_path, in_memory=True)
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture(params=["hangs", "killed"])
@@ -166,13 +164,7 @@ def test_who_asks_while_it_is_full(long_outage, tmp_path):
             assert program.poll() is None
             long_outage.end()
             program.communicate(timeout=400)
-
-        def history():
-            try:
-                return client.hub_history()
-            except RemoteError:
-                return []
-        wait_until(lambda: len(history()) == n, "everything written", 300)
+        wait_until(lambda: len(answered_history(client)) == n, "everything written", 300)
 
 
 def test_the_controller_ends(long_outage, tmp_path):

@@ -5,6 +5,8 @@ import datetime
 import pytest
 from ipyparallel.error import RemoteError
 
+pytestmark = pytest.mark.xdist_group("queries")  # they share their clusters
+
 LABELS = ["group_a", "group_a/subgroup_a", "group_a/subgroup_b", "group_b", "group_b/subgroup_a", "group*b", "group?"]
 
 

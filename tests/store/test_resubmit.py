@@ -4,6 +4,8 @@ import pytest
 from ipyparallel.error import RemoteError
 from processes import wait_until
 
+pytestmark = pytest.mark.xdist_group("resubmit")  # they share their clusters
+
 
 @pytest.mark.parametrize("queue", ["task", "mux"])
 def test_done(client, queue):

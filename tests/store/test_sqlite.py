@@ -9,17 +9,15 @@ import pathlib
 import resource
 import sqlite3
 import struct
-import subprocess
 import time
-import urllib.request
 
 import ipyparallel as ipp
 import pytest
 from clusters import Cluster
-from conftest import ROOT
 from jupyter_client.jsonutil import extract_dates
 from processes import wait_until
 from reference_store import reference
+from sqlite_rig import ask, controller, count, figure, load_under_way, rows
 
 UTC = datetime.timezone.utc
 WHEN = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -37,11 +35,6 @@ def record(i, **more):
                  result_buffers=[])
     whole.update(more)
     return whole
-
-
-def controller(folder, *args):
-    return Cluster("ours-ours", folder, engines=1,
-                   controller_args=["--sqlitedb", f"--SQLiteDB.location={folder}", *args])
 
 
 def test_what_the_reference_wrote(tmp_path):
@@ -108,18 +101,6 @@ def test_another_life(tmp_path):
                     wait_until(lambda: count(tmp_path) == len(ids), "commit")
                     cluster.controller.process.kill()
     assert tables(tmp_path) == ["ipython-tasks"]
-
-
-def ask(folder, sql):
-    db = sqlite3.connect(folder / "tasks.db")
-    try:
-        return db.execute(sql).fetchall()
-    finally:
-        db.close()
-
-
-def count(folder):
-    return ask(folder, "SELECT count(*) FROM 'ipython-tasks' WHERE completed IS NOT NULL")[0][0]
 
 
 def tables(folder):
@@ -201,22 +182,6 @@ def test_database_that_is_locked_at_the_start(tmp_path):
             pass
 
 
-@contextlib.contextmanager
-def load_under_way(folder, n, *args):
-    """A controller with SQLite, and a load generator that is ready for n tasks."""
-    build = pathlib.Path(os.environ.get("ERSA_BUILD", ROOT / "build"))
-    with Cluster("ours-ours", folder, engines=0,
-                 controller_args=["--sqlitedb", f"--SQLiteDB.location={folder}", "--HeartMonitor.period=60000", "--metrics-port=0"]) as c:
-        files = [str(c.profile / "security" / f"ipcontroller-{side}.json") for side in ("client", "engine")]
-        load = subprocess.Popen([str(build / "tests/bench/loadgen"), *files, f"--tasks={n}", *(args or ["--engines=4"])],
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            assert load.stdout.readline() == "ready\n"
-            yield c.controller, load
-        finally:
-            load.kill()
-
-
 def set_aside(folder):
     """Ids in the files of what waits (src/store/sqlite_backlog.h): slots of 64 KiB, records with their size in front."""
     ids = set()
@@ -231,10 +196,6 @@ def set_aside(folder):
                 ids.add(data[at + 12:at + 12 + n].decode())
                 at += size
     return ids
-
-
-def rows(folder):
-    return {msg_id for msg_id, in ask(folder, "SELECT msg_id FROM 'ipython-tasks'")}
 
 
 def test_a_deep_queue_outlives_its_controller(tmp_path):
@@ -364,12 +325,6 @@ def test_who_asks_while_the_disk_is_full(tmp_path):
         assert len(client.hub_history()) == n
         assert figure(tmp_path, "ersa_store_full") == 0
         client.close()
-
-
-def figure(folder, name):
-    address = json.loads(next(folder.glob("**/ipcontroller-client.json")).read_text())["ersa"]["metrics"]
-    text = urllib.request.urlopen(address, timeout=10).read().decode()
-    return float(next(line for line in text.splitlines() if line.startswith(name + " ")).split()[1])
 
 
 def stands_still(pid):
