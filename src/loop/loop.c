@@ -12,6 +12,7 @@
 
 #include "ersa/error.h"
 #include "loop/busy.h"
+#include "loop/hop.h"
 #include "util/clock.h"
 
 #define EVENTS_A_TURN 64 /* what a turn touches fits a cache */
@@ -34,6 +35,7 @@ struct loop {
     bool fake_clock;
     bool stopping;
     struct busy busy;
+    struct hop hop; /* looks where `busy` does */
     struct epoll_event ready[EVENTS_A_TURN];
 };
 
@@ -258,6 +260,8 @@ int loop_turn(struct loop *l, int max_wait_ms)
     for (enum loop_prio prio = 0; prio < LOOP_PRIO_MAX; prio++)
         serve(l, n, prio);
     run_deferred(l);
+    if (l->busy.window_ns && hop_is_due(&l->hop, l->now_ns))
+        hop_look(&l->hop, l->now_ns);
     return 0;
 }
 

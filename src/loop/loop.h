@@ -69,8 +69,9 @@ int64_t loop_now_ns(const struct loop *l);
 /* A fake clock for tests: from now on time is what the test says. */
 void loop_set_clock(struct loop *l, int64_t now_ns);
 
-/* While messages follow each other within `window_ns` or so, the loop looks for more instead
- * of sleeping (loop/busy.h); 0, the default: never. */
+/* For the thread that others wait for. While messages follow each other within `window_ns` or
+ * so, the loop looks for more instead of sleeping (loop/busy.h), and when its thread is crowded
+ * out it goes to another processor (loop/hop.h); 0, the default: neither. */
 void loop_set_busy_poll(struct loop *l, int64_t window_ns);
 
 /* w->fn must be set. Returns 0, ERSA_ENOMEM or ERSA_EIO. */

@@ -11,6 +11,7 @@
 #include "records/answers.h"
 #include "records/hold.h"
 #include "records/query.h"
+#include "util/background.h"
 #include "util/err.h"
 #include "util/list.h"
 #include "util/log.h"
@@ -95,7 +96,7 @@ static void *run(void *arg)
 {
     struct records *r = arg;
     struct mail *m;
-    pthread_setname_np(pthread_self(), "records");
+    background("records");
     loop_run(r->loop);
     r->stopping = true;
     while ((m = ring_pop(r->in)) || (m = ring_pop(r->aside)))

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "store/mongo_impl.h"
+#include "util/background.h"
 #include "util/clock.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -78,7 +79,7 @@ static void serve_batch(struct mongo_writer *w)
 static void *run(void *arg)
 {
     struct mongo_writer *w = arg;
-    pthread_setname_np(pthread_self(), "mongodb");
+    background("mongodb");
     pthread_mutex_lock(&w->lock);
     while (!w->stop || (w->batch && !w->is_failing)) {
         if (w->batch) {

@@ -3,16 +3,21 @@
  * waiting for the disk is its business alone. Under steady writing it may never quite catch up;
  * then the log grows to SQLITE_LOG_MAX, and the writer does it once itself, which starts the
  * log anew. It keeps that size (journal_size_limit, the same): fresh pages of a file cost more
- * than those that are written again. When it can't be done (the database's disk fails, not the
- * log's) nothing is lost, but the log grows: that is said once. */
+ * than those that are written again. What was carried over a while ago leaves the system's
+ * cache (drop_old). When it can't be done (the database's disk fails, not the log's) nothing is
+ * lost, but the log grows: that is said once. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "store/sqlite_impl.h"
+#include "util/background.h"
 #include "util/err.h"
 #include "util/log.h"
 
 #define START_BYTES ((int64_t)16 << 20)
+#define CACHED_BYTES ((off_t)64 << 20) /* of the end of the database */
 
 struct checkpointer {
     pthread_t thread;
@@ -22,6 +27,8 @@ struct checkpointer {
     bool wanted, stop; /* under the lock */
     bool has_said;     /* the thread's own */
     int64_t page_bytes;
+    int fd;        /* borrowed */
+    off_t dropped; /* up to there */
 };
 
 static void say(struct checkpointer *c, int code)
@@ -38,10 +45,23 @@ static void say(struct checkpointer *c, int code)
     c->has_said = is_wrong;
 }
 
+/* Records are rarely read, and never again by who writes them, but the system keeps all that
+ * was written while it has room. So the pages of the next ones are fresh, and those cost more
+ * than what is written to them: a virtual machine gets them from its host one by one. */
+static void drop_old(struct checkpointer *c)
+{
+    struct stat sb;
+    if (fstat(c->fd, &sb) < 0 || sb.st_size < c->dropped + 2 * CACHED_BYTES)
+        return;
+    off_t end = sb.st_size - CACHED_BYTES;
+    posix_fadvise(c->fd, c->dropped, end - c->dropped, POSIX_FADV_DONTNEED);
+    c->dropped = end;
+}
+
 static void *run(void *arg)
 {
     struct checkpointer *c = arg;
-    pthread_setname_np(pthread_self(), "checkpoint");
+    background("checkpoint");
     pthread_mutex_lock(&c->lock);
     while (!c->stop) {
         if (!c->wanted) {
@@ -51,6 +71,7 @@ static void *run(void *arg)
         c->wanted = false;
         pthread_mutex_unlock(&c->lock);
         say(c, sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+        drop_old(c);
         pthread_mutex_lock(&c->lock);
     }
     pthread_mutex_unlock(&c->lock);
@@ -82,6 +103,9 @@ int checkpointer_start(struct checkpointer **ret, struct sqlite_store *s, const 
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->changed, NULL);
     c->page_bytes = s->page_bytes;
+    c->fd = s->fd;
+    struct stat sb;
+    c->dropped = fstat(c->fd, &sb) == 0 ? sb.st_size : 0;
     int rc = sqlite3_open_v2(path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     /* It knows of the log once it has read something. */
     if (rc == SQLITE_OK)

@@ -67,6 +67,8 @@ struct sqlite_store {
     bool has_log;                   /* a write-ahead log */
     dev_t dev;                      /* the file that was opened, */
     ino_t ino;
+    int fd; /* of it, -1: none. Closed after `db`: with any descriptor of a file all locks that
+               the process has there go */
     struct checkpointer *checkpointer;
     struct store_limits limits; /* those of cfg */
     struct pending pending;

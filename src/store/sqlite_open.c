@@ -54,7 +54,7 @@ static int make_file(struct sqlite_store *s, struct ersa_error *err)
     }
     s->dev = sb.st_dev;
     s->ino = sb.st_ino;
-    close(fd);
+    s->fd = fd;
     return 0;
 }
 
@@ -288,6 +288,9 @@ void sqlite_disconnect(struct sqlite_store *s)
     s->checkpointer = NULL;
     sqlite3_close(s->db);
     s->db = NULL;
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
 }
 
 int sqlite_connect(struct sqlite_store *s, struct ersa_error *err)

@@ -341,6 +341,7 @@ int store_sqlite_open(struct store **ret, const struct store_sqlite_config *cfg,
     if (!s)
         return err_set(err, ERSA_ENOMEM, "out of memory");
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock for each allocation saved */
+    s->fd = -1;
     s->base.ops = &ops;
     s->base.pending = &s->pending;
     s->cfg = *cfg;
