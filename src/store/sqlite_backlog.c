@@ -10,7 +10,8 @@
  *
  * What is in a file that nobody holds was left by a life that was killed (sqlite_settle.c). The
  * file is not synced, as the log of the database isn't by each commit: it outlives the process,
- * what of it outlives a failure of the power is the system's business. */
+ * what of it outlives a failure of the power is the system's business. It stays until nothing
+ * has come for a minute: one that is written again costs less than a new one. */
 #include "store/sqlite_backlog.h"
 
 #include <stdlib.h>
@@ -365,7 +366,13 @@ void backlog_close(struct backlog *b)
     free(b);
 }
 
-bool backlog_is_empty(const struct sqlite_store *s)
+bool backlog_has_file(const struct sqlite_store *s)
 {
-    return s->backlog->n_open == 0;
+    return s->backlog->n_open || s->backlog->path;
+}
+
+void backlog_release(struct sqlite_store *s)
+{
+    if (s->backlog->n_open == 0)
+        backlog_remove_file(s->backlog);
 }

@@ -26,6 +26,27 @@ static void test_each_becomes_a_row(void **state)
     assert_int_equal(rows("1"), MANY);
 }
 
+/* What a burst took of the disk is given back, but not between two bursts. */
+static void test_the_file_goes_after_a_while(void **state)
+{
+    struct store *st = open_new(NULL);
+    for (int burst = 0; burst < 2; burst++) {
+        put_many(st, burst * MANY, (burst + 1) * MANY);
+        for (int i = 0; i < MANY; i++)
+            finish(st, burst * MANY + i);
+        for (int i = 0; i < 50000 / STORE_TICK_MS; i++)
+            tick(st);
+        assert_int_equal(n_files(), 1);
+        assert_int_equal(st->ops->tick(st, NULL), 1);
+        for (int i = 0; i < 20000 / STORE_TICK_MS; i++)
+            tick(st);
+        assert_int_equal(n_files(), 0);
+        assert_int_equal(st->ops->tick(st, NULL), 0);
+    }
+    assert_int_equal(rows("completed IS NOT NULL"), 2 * MANY);
+    st->ops->close(st);
+}
+
 static void test_whoever_asks_finds_them(void **state)
 {
     struct store *st = open_new(NULL);
@@ -315,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_whoever_asks_finds_them),
         cmocka_unit_test(test_again),
         cmocka_unit_test(test_quiet),
+        cmocka_unit_test(test_the_file_goes_after_a_while),
         cmocka_unit_test(test_killed),
         cmocka_unit_test(test_files_of_others),
         cmocka_unit_test(test_limits),

@@ -201,7 +201,10 @@ int feed_write_packed(struct sqlite_store *s, struct slice packed, unsigned n);
 /* `database` is borrowed. */
 int backlog_open(struct backlog **ret, const char *database);
 void backlog_close(struct backlog *b); /* accepts NULL */
-bool backlog_is_empty(const struct sqlite_store *s);
+/* Something is set aside, or the file is there where it was. */
+bool backlog_has_file(const struct sqlite_store *s);
+/* The file goes, if nothing is in it. */
+void backlog_release(struct sqlite_store *s);
 /* The queue is deep, and there is room. */
 bool backlog_is_open(const struct sqlite_store *s);
 bool backlog_suits(const struct pending_entry *e);

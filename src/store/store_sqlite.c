@@ -16,6 +16,7 @@
 #define QUIET_TICKS 40
 #define QUIET_CHANGES 64
 #define QUIET_BATCHES 16
+#define IDLE_TICKS (60000 / STORE_TICK_MS)
 #define LAST_MS 10000 /* for a lock, at the end */
 
 static struct sqlite_store *sqlite_of(struct store *st)
@@ -34,13 +35,15 @@ static int on_tick(struct store *st, struct ersa_error *err)
         rc = sqlite_commit(s, err);
     if (rc == 0 && s->n_quiet >= QUIET_TICKS)
         rc = backlog_settle(s, QUIET_BATCHES, err);
+    if (s->n_quiet >= IDLE_TICKS)
+        backlog_release(s);
     sqlite_look_for_room(s);
     int more = rc == 0 ? sqlite_keep_limits(s, err) : rc;
     if (s->base.is_broken)
         return 1; /* which has been said */
     if (more == ERSA_EAGAIN)
         more = sqlite_say_locked(s, err);
-    return more < 0 ? more : more || map_size(&s->pending.by_id) || !backlog_is_empty(s);
+    return more < 0 ? more : more || map_size(&s->pending.by_id) || backlog_has_file(s);
 }
 
 static int on_put(struct store *st, const struct store_record *r, struct ersa_error *err)
