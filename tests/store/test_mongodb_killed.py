@@ -181,11 +181,11 @@ def test_what_the_server_never_takes_keeps_nobody_waiting(server, tmp_path):
     with fussy(server) as front, controller(tmp_path, front, engines=1) as cluster, cluster.client() as client:
         view = client.load_balanced_view()
         for n in (30, 0):
+            before = figure(cluster, "ersa_store_lost_changes_total")
             with view.temp_flags(label="poison"):
                 bad = view.apply_async(abs, -1)
             good = [view.apply_async(abs, -1) for _ in range(n)]
             assert [t.get(PATIENCE_S) for t in [bad, *good]] == [1] * (n + 1)
-            before = figure(cluster, "ersa_store_lost_changes_total")
             wait_until(lambda n=before: figure(cluster, "ersa_store_lost_changes_total") > n, "a change that is given up")
             told = set(answered_history(client))
             assert {t.msg_ids[0] for t in good} <= told and bad.msg_ids[0] not in told
