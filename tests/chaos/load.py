@@ -122,9 +122,11 @@ class StockLoad(Load):
         self.pending.append((sent, result))
 
     def submit(self):
+        n_sent = len(self.tasks)
         try:
             (self.submit_direct if self.random.random() < 0.2 else self.submit_balanced)()
         except (IndexError, ipp.error.NoEnginesRegistered):  # it is going right now
+            del self.tasks[n_sent:]  # the client has refused to send it
             time.sleep(0.01)
 
     def collect(self):
