@@ -48,7 +48,8 @@ def build(*targets):
 def replay(target):
     """The raw profile of a target's corpus."""
     raw = BUILD / "profiles" / f"{target}.profraw"
-    done = subprocess.run([BUILD / "tests/fuzz" / f"fuzz_{target}", CORPORA / target], capture_output=True, text=True,
+    done = subprocess.run([BUILD / "tests/fuzz" / f"fuzz_{target}", CORPORA / target],
+                          capture_output=True, text=True, errors="replace",  # inputs are in what it says
                           env=dict(os.environ, LLVM_PROFILE_FILE=str(raw)), timeout=300)
     if done.returncode:
         sys.exit(f"coverage: fuzz_{target} failed on its corpus\n{done.stderr[-2000:]}")
