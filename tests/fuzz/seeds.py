@@ -391,6 +391,8 @@ def engine_seeds():
         yield f"abort-one-{mode}", up + many + ask("abort", 9, control | client, {"msg_ids": "m2"}, ctl) + answer(0)
         yield f"recall-{mode}", up + many + ask("recall", 9, task, 3, shell) + ask("recall", 9, mux, 3, shell) + answer(0)
         yield f"lost-{mode}", up + many + hang_up + b"\0" + wait + b"\4" + connect + b"\0" + ask("registration_reply", 1, hub, 1) + answer(0) + many
+        yield f"tell-free-{mode}", up + many + ask("recall", 9, task, {"msg_ids": ["m1"], "tell_free": True}, shell) + b"".join(map(answer, range(7)))
+        yield f"tell-free-idle-{mode}", up + ask("recall", 9, task, {"msg_ids": [], "tell_free": True}, shell) + ask("recall", 9, task, {"tell_free": 1}, shell)
         yield f"refused-{mode}", up + hang_up + b"\0" + connect + b"\0" + ask("registration_reply", 1, hub, 2) + wait + b"\4"
         yield f"end-{mode}", up + many + output + b"\0" + octets("h\u00e9".encode()[:2]) + output + b"\1" + octets(b"ersa.runtime: why\n") + end + b"\3"
         yield f"stop-{mode}", up + many + ask("shutdown", 9, control | client, {"restart": True}, ctl) + answer(0) + wait + b"\6" + end + b"\0"
