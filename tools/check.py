@@ -92,7 +92,8 @@ def environment(suite):
 
 def command(suite, report):
     if suite.runner == "meson":
-        return ["meson", "test", "-C", suite.bindir, "--no-rebuild", "--print-errorlogs", "-q", *suite.args]
+        return ["meson", "test", "-C", suite.bindir, "--no-rebuild", "--print-errorlogs", "-q",
+                "--timeout-multiplier=4", *suite.args]  # sanitizers on a slow machine
     if suite.runner == "tidy":
         return ["run-clang-tidy", "-quiet", "-p", suite.builds[0], f"{ROOT}/(src|python/ext|tests)/.*"]
     return [f"{suite.python}/bin/python", "-m", "pytest", "-q", "--tb=short", "-rs",
