@@ -195,7 +195,10 @@ static inline struct asked ask(struct fixture *f, const char *channel, const cha
 static inline struct asked ask_to_wait(struct fixture *f, const char *channel)
 {
     struct asked a = ask(f, channel, "wait");
-    expect(f, "iopub", "status");
+    struct got g;
+    do
+        g = expect(f, "iopub", "status"); /* not that it is starting */
+    while (!has(g.parts.parent, a.id) || !has(g.parts.content, "busy"));
     return a;
 }
 

@@ -63,11 +63,18 @@ static inline void rt_put(uint32_t type, unsigned n, const char *const *parts)
         send(rt_fd, parts[i], table[i].len, MSG_NOSIGNAL);
 }
 
-static volatile sig_atomic_t is_interrupted;
-
+/* Caught as far as the engine can see, but it stays blocked, and "wait" fetches it: TSan can
+ * put off a handler for ever. */
 static inline void on_sigint(int signo)
 {
-    is_interrupted = 1;
+}
+
+static inline sigset_t sigint_alone(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    return set;
 }
 
 static inline void rt_say(const char *text)
@@ -114,9 +121,9 @@ static inline void rt_obey(const struct rt_message *m)
             (const char *const[]){"display_data", "engine.3.displaypub", "{\"data\": {}}", ""});
     }
     if (strcmp(word, "wait") == 0) {
-        while (!is_interrupted)
-            usleep(1000);
-        is_interrupted = 0;
+        const sigset_t set = sigint_alone();
+        while (sigwaitinfo(&set, NULL) != SIGINT)
+            ;
         status = "error";
         content = "{\"status\": \"error\", \"ename\": \"KeyboardInterrupt\"}";
     }
@@ -143,6 +150,8 @@ static inline void run_runtime(void)
     rt_fd = atoi(getenv(RT_ENV_FD));
     snprintf(gate, sizeof(gate), "%s", getenv(ENV_GATE));
     signal(SIGINT, on_sigint);
+    const sigset_t set = sigint_alone();
+    sigprocmask(SIG_BLOCK, &set, NULL);
     rt_get(&m);
     if (m.head.type != RT_HELLO || !strstr(m.parts[0], UUID))
         _exit(9);
