@@ -64,19 +64,19 @@ def shut_down(client, engine):
     client.shutdown(targets=min(client.ids), block=False)
 
 
-def hold_notes(cluster, client, tmp_path, disabled, seconds):
-    """An engine whose connection for tasks is held back for so long: it has done two of four tasks and begun the third, and
-    another one is idle. The engine, its tasks, and the file of those that ran."""
+def hold_notes(cluster, client, tmp_path, disabled, hold_s, third_s):
+    """An engine whose connection for tasks is held back for so long: it has done two of four tasks and begun the third,
+    which takes `third_s`, and another one is idle. The engine, its tasks, and the file of those that ran."""
     begun, gate, done, ran = (tmp_path / name for name in ("begun", "gate", "done", "ran"))
     engine = cluster.start_through(disabled, task=Proxy)
     wait_until(lambda: client.ids, "its registration")
     view = client.load_balanced_view()
     tasks = [view.apply_async(pass_gate, *map(str, (begun, gate, done)))]
     wait_until(begun.exists, "the first task's begin")
-    tasks += [view.apply_async(run, str(ran), n, seconds) for n, seconds in ((1, 0.2), (2, 1), (3, 0))]
+    tasks += [view.apply_async(run, str(ran), n, seconds) for n, seconds in ((1, 0.2), (2, third_s), (3, 0))]
     cluster.start_engine()
     wait_until(lambda: len(client.ids) == 2, "another engine")
-    engine.proxy.hold(seconds)
+    engine.proxy.hold(hold_s)
     gate.touch()
     wait_until(lambda: ran.exists() and "2" in ran.read_text().split(), "the third task's begin")
     return engine, tasks, ran
@@ -89,7 +89,7 @@ def test_a_goodbye_overtakes_what_the_connection_holds(tmp_path, end, disabled):
     way by that for tasks."""
     with Troubled(tmp_path, [], ["--hwm=0", "--HeartMonitor.max_heartmonitor_misses=40"]) as cluster, \
             cluster.client(0) as client:
-        engine, tasks, ran = hold_notes(cluster, client, tmp_path, disabled, 4)
+        engine, tasks, ran = hold_notes(cluster, client, tmp_path, disabled, 4, 1)
         end(client, engine)
         for task in tasks:
             with contextlib.suppress(ipp.error.RemoteError):
@@ -100,7 +100,7 @@ def test_a_goodbye_overtakes_what_the_connection_holds(tmp_path, end, disabled):
 def test_a_killed_engine_whose_connection_breaks(tmp_path):
     """A tunnel in front of it alone has its last notes, and resets it."""
     with Troubled(tmp_path, [], ["--hwm=0", "--HeartMonitor.period=3000"]) as cluster, cluster.client(0) as client:
-        engine, tasks, ran = hold_notes(cluster, client, tmp_path, "attach", 3)
+        engine, tasks, ran = hold_notes(cluster, client, tmp_path, "attach", 3, 60)  # the third is there to the end, however slow the machine
         os.kill(engine.pid, signal.SIGKILL)
         engine.proxy.cut()
         for task in tasks:
