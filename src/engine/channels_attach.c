@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One connection for all channels (extensions.md 2). Its end is the engine's end for the
- * controller, so nothing is kept for a connection to come: who lost the engine has been told.
- */
+ * controller, so nothing is sent from then on until there is another one. What was queued by
+ * then goes out in front of the next registration: there answers count, and notes don't. */
 #include "engine/channels_set.h"
 
 #include <string.h>

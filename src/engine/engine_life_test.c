@@ -176,6 +176,7 @@ static void test_tasks_taken_away_while_stopped(void **state)
     wait_for_reset(port, our_port);
     kill(f->pid, SIGCONT);
     struct got g = expect(f, "query", "registration_request");
+    unsigned registers = f->next; /* before it, a note that can't begin anything may come */
     json_t *content = json_parse(g.parts.content, NULL);
     const json_t *begun = json_object_get(json_object_get(content, "ersa"), "begun");
     assert_int_equal(json_array_size(begun), 1);
@@ -187,7 +188,7 @@ static void test_tasks_taken_away_while_stopped(void **state)
     struct asked c = ask(f, "task", "echo");
     expect_reply(f, "task", c);
     assert_int_equal(count(f, "iopub", "stream"), 0);
-    assert_int_equal(count(f, "task", "ersa_begun"), 2);
+    assert_int_equal(count_from(f, registers, "task", "ersa_begun"), 1);
     (void)b;
     (void)left;
 }

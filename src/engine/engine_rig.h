@@ -106,13 +106,20 @@ static inline struct got expect(struct fixture *f, const char *channel, const ch
     }
 }
 
-static inline unsigned count(struct fixture *f, const char *channel, const char *type)
+/* Of the messages from that one on. */
+static inline unsigned count_from(struct fixture *f, unsigned first, const char *channel,
+                                  const char *type)
 {
     struct got g;
     unsigned n = 0;
-    for (unsigned i = 0; i < f->n_received; i++)
+    for (unsigned i = first; i < f->n_received; i++)
         n += is_type(f->received[i], channel, type, &g);
     return n;
+}
+
+static inline unsigned count(struct fixture *f, const char *channel, const char *type)
+{
+    return count_from(f, 0, channel, type);
 }
 
 static inline bool has(struct slice text, const char *piece)

@@ -66,11 +66,14 @@ def test_tunnel_that_is_cut_may_have_kept_what_was_begun(client, peers):
         other.recv(timeout=0.3)
 
 
-def come_back(engine, peers, controller, begun):
-    """Its connection is reset, and it comes by a new one."""
+def come_back(engine, peers, controller, begun, left_over=()):
+    """Its connection is reset, and it comes by a new one. `left_over`: what it had queued for the former one, functions
+    of the engine."""
     engine.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     engine.close()
     again = type(engine)(controller, name=engine.uuid)
+    for send in left_over:
+        send(again)
     again.send("query", again.session.pack("registration_request", {
         "uuid": again.uuid, "id": engine.id, "ersa": {"v": 1, "caps": CAPS, "begun": begun}}))
     reply = again.session.unpack(again.recv_channel("query"))
@@ -88,6 +91,18 @@ def test_engine_whose_connection_broke_tells_what_it_has_begun(client, peers, co
     assert ids([other.recv()]) == ids(requests)[2:]
     with pytest.raises(Silence):
         other.recv(timeout=0.3)
+    again.close()
+
+
+def test_what_was_queued_for_the_connection_before(client, peers, controller):
+    """Answers count. A task whose note could not be written did not begin, though the note comes by the next one."""
+    engine = peers.raw()
+    requests = hold(client, engine)
+    other = peers.attached()
+    again = come_back(engine, peers, controller, ids(requests)[:1], [
+        lambda e: e.send("task", e.reply_to(requests[0])), lambda e: begin(e, requests[1])])
+    assert client.recv(client.task).parent["msg_id"] == ids(requests)[0]
+    assert ids([other.recv() for _ in range(2)]) == ids(requests)[1:]
     again.close()
 
 
