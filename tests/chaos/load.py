@@ -10,7 +10,7 @@ import time
 
 import ipyparallel as ipp
 import zmq
-from harness import Client as RawClient
+from clients import Client as RawClient
 from ipyparallel.serialize import pack_apply_message
 
 from verdict import FAILURE, LOST, REFUSED, RESULT, Sent
@@ -179,7 +179,7 @@ class StockLoad(Load):
 
 
 class Place:
-    """What harness.Client wants to know of a controller."""
+    """What clients.Client wants to know of a controller."""
 
     def __init__(self, connection_file):
         self.client_info = json.loads(pathlib.Path(connection_file).read_text())

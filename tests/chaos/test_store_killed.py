@@ -12,8 +12,8 @@ import time
 
 import pytest
 import zmq
+from clients import Client
 from clusters import Cluster
-from harness import Client
 from ipyparallel.serialize import pack_apply_message
 from reference_store import reference
 

@@ -15,8 +15,8 @@ import urllib.request
 
 import pytest
 import zmq
+from clients import Client
 from clusters import Cluster
-from harness import Client
 from processes import ROOT
 
 from load import Place

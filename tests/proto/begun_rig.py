@@ -5,7 +5,9 @@ import contextlib
 
 import pytest
 
-from harness import CAPS, DELIMITER, Silence, header_of
+from engines import CAPS
+from messages import DELIMITER, header_of
+from waiting import Silence
 
 TUNNEL = "tcp://127.0.0.1:1"  # nobody has that name for its end
 SETTLE_S = 40  # a heart that stops, and the grace behind it, at most

@@ -9,7 +9,10 @@ import zmq
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-from harness import AttachEngine, Client, Controller, RawEngine, StockEngine  # noqa: E402
+from clients import Client  # noqa: E402
+from controllers import Controller  # noqa: E402
+from engines import AttachEngine, StockEngine  # noqa: E402
+from raw_engine import RawEngine  # noqa: E402
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-import harness
-from harness import DELIMITER, PATIENCE_S, header_of, raw_recv
+import controllers
+from messages import DELIMITER, header_of
+from waiting import PATIENCE_S, Silence, raw_recv
 
 MANY = 100_000
 
@@ -16,9 +17,9 @@ MANY = 100_000
 @pytest.fixture
 def start(start_controller, make_peers, monkeypatch):
     """(controller, client, engine): one engine that takes whatever comes."""
-    plain = harness.ROOT / "build" / "bin"
-    if "san" in str(harness.BIN) and (plain / "ipcontroller").exists():
-        monkeypatch.setattr(harness, "BIN", plain)
+    plain = controllers.ROOT / "build" / "bin"
+    if "san" in str(controllers.BIN) and (plain / "ipcontroller").exists():
+        monkeypatch.setattr(controllers, "BIN", plain)
 
     def go(*args, engines=1):
         controller = start_controller("--ping=1000", "--log-level=30", "--hwm=0", "--nodb", *args)
@@ -91,7 +92,7 @@ class Worker(threading.Thread):
         while not self.stopping.is_set():
             try:
                 request = self.engine.recv(timeout=0.1)
-            except harness.Silence:
+            except Silence:
                 continue
             self.order.append(header_of(request)["msg_id"])
             content = {"status": "ok"} if self.status == "ok" else {"status": "error", "ename": "Wrong", "evalue": "", "traceback": []}

@@ -10,7 +10,9 @@ import pytest
 
 import zmtp
 
-from harness import RawEngine, header_of, wait_until
+from messages import header_of
+from raw_engine import RawEngine
+from waiting import wait_until
 
 SIDES = [("client", key) for key in ("registration", "mux", "task", "control", "iopub", "notification")]
 SIDES += [("engine", key) for key in ("mux", "task", "control", "iopub", "hb_ping", "hb_pong", "attach")]

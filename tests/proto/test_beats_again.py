@@ -10,7 +10,8 @@ import pytest
 import zmq
 
 from begun_rig import TUNNEL, begin, client, expect_not_again, ids, registered_again  # noqa: F401
-from harness import Silence, header_of, wait_until
+from messages import header_of
+from waiting import Silence, wait_until
 
 
 @pytest.fixture

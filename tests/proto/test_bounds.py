@@ -16,9 +16,13 @@ import time
 
 import pytest
 
-import harness
+import controllers
 import zmtp
-from harness import CAPS, PATIENCE_S, header_of, raw_recv, unassigned, wait_until
+from clients import unassigned
+from engines import CAPS
+from messages import header_of
+from raw_engine import RawEngine
+from waiting import PATIENCE_S, Silence, raw_recv, wait_until
 
 LIMIT_MB = 48
 BOUND_MB = 200 + LIMIT_MB
@@ -28,9 +32,9 @@ HELD_BACK_S = 2  # who can't send, or hears nothing, for so long is held back
 
 @pytest.fixture
 def start(start_controller, monkeypatch):
-    plain = harness.ROOT / "build" / "bin"
-    if "san" in str(harness.BIN) and (plain / "ipcontroller").exists():
-        monkeypatch.setattr(harness, "BIN", plain)
+    plain = controllers.ROOT / "build" / "bin"
+    if "san" in str(controllers.BIN) and (plain / "ipcontroller").exists():
+        monkeypatch.setattr(controllers, "BIN", plain)
 
     def go(*args):
         return start_controller("--ping=500", "--log-level=20", f"--TaskScheduler.client_limit={LIMIT_MB * MB}",
@@ -132,7 +136,7 @@ class RawTask:
 
     def __call__(self):
         frames = self.session.pack("apply_request", metadata=self.metadata, buffers=[self.payload])
-        return harness.RawEngine.encode(frames)
+        return RawEngine.encode(frames)
 
 
 def test_client_that_floods_with_large_tasks(start, witness):
@@ -190,7 +194,7 @@ def test_client_that_floods_and_reads_no_refusals(start, witness):
         end = time.monotonic() + 12
         try:
             while time.monotonic() < end:
-                block = b"".join(harness.RawEngine.encode(pack()) for _ in range(200))
+                block = b"".join(RawEngine.encode(pack()) for _ in range(200))
                 s.sendall(block)
                 octets += len(block)
         except socket.timeout:
@@ -246,7 +250,7 @@ def test_many_messages_that_never_end(start, witness):
 def send_results(client, s, engine, result):
     """Answers one request over and over until the controller doesn't read any more; how often."""
     frames = client.session.pack("apply_request", buffers=[b"x"])
-    s.sendall(harness.RawEngine.encode([engine.uuid.encode(), *frames]))
+    s.sendall(RawEngine.encode([engine.uuid.encode(), *frames]))
     request = engine.recv_channel("mux")
     engine.socket.settimeout(HELD_BACK_S)
     with contextlib.suppress(socket.timeout):
@@ -293,7 +297,7 @@ def test_engine_that_stops_reading(start, witness):
         sent = 0
         try:
             for _ in range(600):
-                s.sendall(harness.RawEngine.encode([stuck.uuid.encode(), *w.client.session.pack("apply_request", buffers=[payload])]))
+                s.sendall(RawEngine.encode([stuck.uuid.encode(), *w.client.session.pack("apply_request", buffers=[payload])]))
                 sent += 1
         except socket.timeout:
             pass
@@ -379,7 +383,7 @@ class LargeTasks:
 
     def until_held_back(self):
         most = 0
-        with contextlib.suppress(harness.Silence):
+        with contextlib.suppress(Silence):
             while most < BOUND_MB:
                 self.client.submit(buffers=[self.payload])
                 self.sent += 1
@@ -455,7 +459,7 @@ def test_client_that_reads_no_answers_about_results(start, witness, store):
         owner.recv(owner.task)
     with w, connection(controller, "client", "registration", b"DEALER") as s:
         for i in range(200):
-            s.sendall(harness.RawEngine.encode(owner.session.pack("result_request", {"msg_ids": ids})))
+            s.sendall(RawEngine.encode(owner.session.pack("result_request", {"msg_ids": ids})))
             if i % 20 == 0:
                 assert len(owner.query("history_request").content["history"]) >= 20
         wait_until(lambda: w.served > 10 or w.failure, what="service")
@@ -507,7 +511,7 @@ def test_engines_go_on_while_the_store_lags_behind(start, make_peers, tmp_path):
     engine, client = peers.attached(), peers.client()
     client.wait_engines(1)
     pack = Packer(client.session, [b"work"])
-    blocks = [b"".join(harness.RawEngine.encode(pack()) for _ in range(200)) for _ in range(300)]
+    blocks = [b"".join(RawEngine.encode(pack()) for _ in range(200)) for _ in range(300)]
     lock = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
     try:
         with connection(controller, "client", "task", b"DEALER") as s:

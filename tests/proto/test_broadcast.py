@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from harness import DELIMITER, Silence, header_of, new_uuid, raw_recv, silence, wait_until
+from messages import DELIMITER, header_of, new_uuid
+from waiting import Silence, raw_recv, silence, wait_until
 
 COPIED = ("is_broadcast", "is_coalescing", "original_msg_id")
 

@@ -2,7 +2,9 @@
 """Our additions (extensions.md), each of them switched off."""
 import pytest
 
-from harness import CAPS, Silence, header_of
+from engines import CAPS
+from messages import header_of
+from waiting import Silence
 
 
 @pytest.fixture(params=CAPS)

@@ -16,7 +16,7 @@ import pytest
 
 import conversation
 from conversation import DELIMITER, Reader
-from harness import PATIENCE_S
+from waiting import PATIENCE_S
 
 CAPTURED = pathlib.Path(__file__).parent / "captured"
 HEARTS = ("hb_ping", "hb_pong")

@@ -6,7 +6,9 @@ import struct
 import pytest
 
 from begun_rig import SETTLE_S, begin, client, controller, expect_lost, get_ready, hold, ids  # noqa: F401
-from harness import CAPS, DELIMITER, Silence, header_of, silence
+from engines import CAPS
+from messages import header_of
+from waiting import Silence, silence
 
 
 def test_connection_of_a_silent_engine_is_reset_before_others_get_its_tasks(client, peers):

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from harness import header_of, silence, wait_until
+from messages import header_of
+from waiting import silence, wait_until
 
 GRACE_S = 15  # an end that is guessed, and the grace behind it
 KINDS = {"clear_request": None, "abort_request": {"msg_ids": ["x"]}, "signal_request": {"sig": "SIGINT"},

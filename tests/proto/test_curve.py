@@ -11,7 +11,11 @@ import time
 import pytest
 import zmq
 
-from harness import BIN, Client, Session, raw_recv, secure, wait_until
+from clients import Client
+from controllers import BIN
+from messages import Session
+from sockets import secure
+from waiting import raw_recv, wait_until
 
 ON = {"IPP_ENABLE_CURVE": "1"}
 QUIET_S = 0.5

@@ -5,8 +5,10 @@ that the work is linear, and that nobody else waits for it. The scheduler alone 
 CPU time is measured on a build without sanitizers."""
 import pytest
 
+from clients import unassigned
 from flock import MANY, Flock, Witness, Worker, cpu_s, fail_head, start  # noqa: F401  (a fixture)
-from harness import header_of, unassigned, wait_until
+from messages import header_of
+from waiting import wait_until
 
 GROWTH, SLACK = 4, 2  # four times as many tasks may cost eight times as much; a square would be sixteen
 

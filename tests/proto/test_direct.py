@@ -6,7 +6,8 @@ import signal
 import pytest
 import zmq
 
-from harness import Session, header_of, new_uuid, raw_recv, silence, wait_until
+from messages import Session, header_of, new_uuid
+from waiting import raw_recv, silence, wait_until
 
 
 @pytest.fixture(params=["attached", "stock"])

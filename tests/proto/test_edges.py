@@ -14,7 +14,9 @@ import time
 
 import pytest
 
-from harness import PATIENCE_S, Controller, header_of, raw_recv, wait_until
+from controllers import Controller
+from messages import header_of
+from waiting import PATIENCE_S, raw_recv, wait_until
 
 
 def queues(client, **more):

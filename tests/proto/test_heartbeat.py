@@ -6,7 +6,7 @@ import time
 import pytest
 import zmq
 
-from harness import wait_until
+from waiting import wait_until
 
 
 @pytest.fixture

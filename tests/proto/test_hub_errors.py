@@ -3,7 +3,8 @@
 (controller.md 14; db.md for the query language). KeyErrors carry Python's repr of the text, as the reference's do."""
 import pytest
 
-from harness import header_of, wait_until
+from messages import header_of
+from waiting import wait_until
 
 NOBODY = "00000000-000000000000000000000000"
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Output that comes after its result, of tasks from a deep queue: SQLite has it in the table a while later, and yet
 whoever asks the hub as soon as it has seen it gets it (src/store/sqlite_ended.c)."""
-from harness import PATIENCE_S, header_of, raw_recv, wait_until
+from messages import header_of
+from waiting import PATIENCE_S, raw_recv, wait_until
 
 N = 8000  # so many do not wait in memory
 

@@ -13,7 +13,9 @@ import pytest
 import zmtp
 from begun_rig import (TUNNEL, begin, client, controller, expect_lost, expect_none, expect_not_again, get_ready, hold,  # noqa: F401
                        ids, registered_again)
-from harness import CAPS, DELIMITER, Silence
+from engines import CAPS
+from messages import DELIMITER
+from waiting import Silence
 
 
 

@@ -3,8 +3,9 @@
 import json
 import time
 
+from clients import unassigned
 from flock import MANY, Flock, Witness, cpu_s, start  # noqa: F401  (a fixture)
-from harness import unassigned, wait_until
+from waiting import wait_until
 
 
 def test_lists_of_all(start, make_peers):

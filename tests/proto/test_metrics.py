@@ -17,7 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import test_broadcast as broadcasts
 import test_recall
-from harness import BIN, PATIENCE_S, Controller, wait_until
+from controllers import BIN, Controller
+from waiting import PATIENCE_S, wait_until
 
 KINDS = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 

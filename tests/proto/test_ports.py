@@ -12,7 +12,9 @@ import stat
 
 import pytest
 
-from harness import Controller, header_of, wait_until
+from controllers import Controller
+from messages import header_of
+from waiting import wait_until
 
 ENGINE_KEYS = ["registration", "control", "mux", "task", "iopub", "hb_ping", "hb_pong"]
 CLIENT_KEYS = ["control", "mux", "task", "iopub", "notification", "broadcast"]

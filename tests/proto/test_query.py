@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from harness import DELIMITER, Session, header_of, raw_recv, silence, wait_until
+from messages import DELIMITER, Session, header_of
+from waiting import raw_recv, silence, wait_until
 
 
 def test_connection_request(client, peers):

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from harness import PATIENCE_S, Silence, header_of, wait_until
+from messages import header_of
+from waiting import PATIENCE_S, Silence, wait_until
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 """Engines register, are announced, leave (controller.md 7 to 10; extensions.md 2, 3, 5)."""
 import pytest
 
-from harness import CAPS, Silence, StockEngine, new_uuid, raw_recv, wait_until
+from engines import CAPS, StockEngine
+from messages import new_uuid
+from waiting import Silence, raw_recv, wait_until
 
 
 def test_reply_of_a_stock_engine(peers, controller):

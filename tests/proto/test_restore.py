@@ -6,7 +6,10 @@ import stat
 
 import pytest
 
-from harness import CAPS, PATIENCE_S, Controller, header_of, new_uuid, raw_recv, wait_until
+from controllers import Controller
+from engines import CAPS
+from messages import header_of, new_uuid
+from waiting import PATIENCE_S, raw_recv, wait_until
 
 
 def state_path(controller):

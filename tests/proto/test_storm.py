@@ -6,7 +6,7 @@ import queue
 
 import pytest
 
-from harness import raw_recv, wait_until
+from waiting import raw_recv, wait_until
 
 ATTACHED, STOCK = 200, 50
 TOTAL = ATTACHED + STOCK

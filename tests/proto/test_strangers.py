@@ -3,8 +3,8 @@
 import socket
 import time
 
-from harness import wait_until
 from test_metrics import Metrics
+from waiting import wait_until
 
 LINES_MAX = 20  # of a kind, in a minute
 

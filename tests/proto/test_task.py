@@ -5,7 +5,9 @@ import os
 
 import pytest
 
-from harness import Silence, header_of, raw_recv, silence, unassigned, wait_until
+from clients import unassigned
+from messages import header_of
+from waiting import Silence, raw_recv, silence, wait_until
 
 
 @pytest.fixture(params=["attached", "stock"])
