@@ -5,7 +5,7 @@ import signal
 import time
 
 import ipyparallel as ipp
-from processes import wait_until
+from processes import freeze, wait_until
 
 from trouble import Troubled
 
@@ -24,7 +24,7 @@ def test_a_silent_engine_with_a_full_connection_comes_back(tmp_path):
         _, engine = cluster.current[0]
         view = client.load_balanced_view()
         view.apply_sync(abs, 1)
-        os.kill(engine.pid, signal.SIGSTOP)
+        freeze(engine.pid)
         tasks = [view.apply_async(write, str(ran), n, os.urandom(30 << 20)) for n in range(6)]
         wait_until(lambda: "its heartbeat stopped" in cluster.controller.output(), "the end of its heart")
         time.sleep(1)

@@ -7,7 +7,7 @@ import signal
 
 import ipyparallel as ipp
 import pytest
-from processes import wait_until
+from processes import freeze, wait_until
 
 from trouble import Troubled
 
@@ -50,7 +50,7 @@ def cut(engine):
 
 @contextlib.contextmanager
 def stopped(engine):
-    os.kill(engine.pid, signal.SIGSTOP)
+    freeze(engine.pid)
     yield
     os.kill(engine.pid, signal.SIGCONT)
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from processes import BIN, PYTHON, is_alive, wait_until
+from processes import BIN, PYTHON, freeze, is_alive, wait_until
 
 APPLY = """
 import os, sys
@@ -216,7 +216,7 @@ def test_engines_that_outlived_their_controller_are_stopped(profile):
     profile.ipcluster("start", "-n", 2, "--daemonize")
     engines, killed = profile.engine_pids(), [profile.owner(), profile.controller_pid()]
     for pid in engines:
-        os.kill(pid, signal.SIGSTOP)  # they can't notice that the controller goes
+        freeze(pid)  # they can't notice that the controller goes
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, killed)), "end of ipcluster and controller")
@@ -233,7 +233,7 @@ def test_hung_engines_are_killed_with_one_deadline(profile, configure):
     profile.ipcluster("start", "-n", 4, "--daemonize")
     engines = profile.engine_pids()
     for pid in engines:
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
     start = time.monotonic()
     profile.ipcluster("stop")
     assert 4.9 < time.monotonic() - start < 15

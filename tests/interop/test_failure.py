@@ -9,7 +9,7 @@ import pytest
 
 import ipyparallel as ipp
 import functions as f
-from processes import wait_until
+from processes import freeze, wait_until
 
 
 def kill_while_it_works(cluster, client, view, started):
@@ -103,7 +103,7 @@ def test_control_request_to_an_engine_that_is_killed(own_cluster, request_type):
         stopped = client.ids[0]
         code = client[stopped].apply_sync(f.pid)
         engine = next(e.pid for e in own_cluster.engines if code in e.family())
-        os.kill(engine, signal.SIGSTOP)
+        freeze(engine)
         calls = {
             "abort": lambda: client.abort(["a task"], targets=stopped, block=True),
             "clear": lambda: client.clear(targets=stopped, block=True),

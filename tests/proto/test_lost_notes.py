@@ -15,6 +15,7 @@ from begun_rig import (TUNNEL, begin, client, controller, expect_lost, expect_no
                        ids, registered_again)
 from engines import CAPS
 from messages import DELIMITER
+from processes import freeze
 from waiting import Silence
 
 
@@ -102,7 +103,7 @@ def test_what_it_tells_waits_while_the_controller_is_held_back(client, peers, co
     engine.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     engine.close()
     controller.wait_log("its connection broke")
-    os.kill(controller.process.pid, signal.SIGSTOP)
+    freeze(controller.process.pid)
     try:
         host, port = controller.url("attach", "engine").removeprefix("tcp://").split(":")
         s = socket.create_connection((host, int(port)))

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import test_broadcast as broadcasts
 import test_recall
 from controllers import BIN, Controller
+from processes import freeze
 from waiting import PATIENCE_S, wait_until
 
 KINDS = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
@@ -409,7 +410,7 @@ def test_what_a_database_has_still_to_write(start_controller, make_peers):
 def test_a_stopped_router_is_noticed_and_comes_back(metrics, controller):
     """SIGSTOP stops the web thread, too: the scrape waits, and is answered afterwards."""
     with socket.create_connection((metrics.url.hostname, metrics.url.port), timeout=PATIENCE_S) as s:
-        controller.process.send_signal(signal.SIGSTOP)
+        freeze(controller.process.pid)
         s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         controller.process.send_signal(signal.SIGCONT)
         assert s.recv(12) == b"HTTP/1.1 200"

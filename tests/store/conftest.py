@@ -17,7 +17,7 @@ HERE = pathlib.Path(__file__).resolve()
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(HERE.parents[1] / "support"))
 from clusters import Cluster  # noqa: E402
-from processes import wait_until  # noqa: E402
+from processes import freeze, wait_until  # noqa: E402
 
 JAVA = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]  # it lives for seconds
 
@@ -55,6 +55,9 @@ class MongoServer:
 
     def signal(self, signo):
         self.process.send_signal(signo)
+
+    def freeze(self):
+        freeze(self.process.pid)
 
     def kill(self):
         self.process.kill()

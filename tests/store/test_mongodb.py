@@ -105,7 +105,7 @@ def test_a_server_that_hangs(own_mongodb, tmp_path):
     with controller(tmp_path, own_mongodb, "hangs") as cluster, cluster.client() as client:
         view = client.load_balanced_view()
         view.apply_async(abs, -1).get(timeout=30)
-        own_mongodb.signal(signal.SIGSTOP)
+        own_mongodb.freeze()
         tasks = [view.apply_async(bytes, 1_000_000 + i) for i in range(60)]
         assert [len(t.get(timeout=60)) for t in tasks] == [1_000_000 + i for i in range(60)]
         own_mongodb.signal(signal.SIGCONT)

@@ -31,7 +31,7 @@ class Outage:
         self.server, self.kind = server, kind
 
     def begin(self):
-        self.server.signal(signal.SIGSTOP) if self.kind == "hangs" else self.server.kill()
+        self.server.freeze() if self.kind == "hangs" else self.server.kill()
 
     def end(self):
         if self.kind == "hangs":
@@ -185,7 +185,7 @@ def test_the_controller_writes_what_waits(quick_server, tmp_path):
     """It ends just when the server is back: it takes the time to write."""
     n = 8_000
     with controller(tmp_path, quick_server, "--MongoDB.waiting_limit=2M") as cluster:
-        quick_server.signal(signal.SIGSTOP)
+        quick_server.freeze()
         with load(cluster, n) as program:
             out, _ = program.communicate(timeout=300)
         assert json.loads(out)["tasks"] == n

@@ -197,7 +197,7 @@ def test_a_batch_of_which_nothing_is_taken(server, tmp_path):
     n = 40
     with fussy(server) as front, controller(tmp_path, front, engines=1) as cluster, cluster.client() as client:
         view = client.load_balanced_view()
-        server.signal(signal.SIGSTOP)  # so that they come as one batch
+        server.freeze()  # so that they come as one batch
         with view.temp_flags(label="poison"):
             bad = [view.apply_async(abs, -1) for _ in range(n)]
         assert [t.get(PATIENCE_S) for t in bad] == [1] * n
@@ -230,7 +230,7 @@ def test_a_server_whose_disk_is_full(server, tmp_path, answer):
     """It may say so of the command, or of each change."""
     with fussy(server) as front, controller(tmp_path, front, engines=1) as cluster, cluster.client() as client:
         view = client.load_balanced_view()
-        server.signal(signal.SIGSTOP)
+        server.freeze()
         tasks = [view.apply_async(abs, -1) for _ in range(5)]
         assert [t.get(PATIENCE_S) for t in tasks] == [1] * 5
         front.server.answer = answer
@@ -246,7 +246,7 @@ def test_a_server_that_takes_changes_again_meanwhile(server, tmp_path):
     """While each change is tried alone: those that it refused before are no worse than those that it took."""
     with fussy(server) as front, controller(tmp_path, front, engines=1) as cluster, cluster.client() as client:
         view = client.load_balanced_view()
-        server.signal(signal.SIGSTOP)  # so that they come as one batch
+        server.freeze()  # so that they come as one batch
         tasks = [view.apply_async(abs, -1) for _ in range(5)]
         assert [t.get(PATIENCE_S) for t in tasks] == [1] * 5
         front.server.refuses = lambda message: b"$set" in message and front.server.refused < 3  # the batch, then two of five
@@ -260,7 +260,7 @@ def test_a_server_that_takes_no_more_changes_meanwhile(server, tmp_path):
     """Only what it refuses while it takes others is given up."""
     with fussy(server) as front, controller(tmp_path, front, engines=1) as cluster, cluster.client() as client:
         view = client.load_balanced_view()
-        server.signal(signal.SIGSTOP)
+        server.freeze()
         with view.temp_flags(label="poison"):
             bad = view.apply_async(abs, -1)
         tasks = [view.apply_async(abs, -1) for _ in range(5)]

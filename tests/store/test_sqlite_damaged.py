@@ -10,7 +10,7 @@ import sqlite3
 
 import ipyparallel as ipp
 import pytest
-from processes import wait_until
+from processes import freeze, wait_until
 from sqlite_rig import controller, count, figure, load_under_way
 
 NOT_KEPT = "task records are not kept"
@@ -34,7 +34,7 @@ def is_stopped(pid):
 def spoil(controller, path, damage):
     """Damages the file while the controller is stopped: pages that it read between would hide it."""
     def is_spoiled():
-        controller.process.send_signal(signal.SIGSTOP)
+        freeze(controller.process.pid)
         wait_until(lambda: is_stopped(controller.pid), "a stop")
         try:
             if is_settled(path):  # not where it was stopped with a lock

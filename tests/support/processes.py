@@ -29,13 +29,22 @@ def wait_until(condition, what, seconds=DEADLINE_S):
     return value
 
 
+def state_of(pid, thread):
+    """The kernel's letter; X when it is gone."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/task/{thread}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    return "X"
+
+
 def is_alive(pid):
     """Exists and is no zombie."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rsplit(")", 1)[1].split()[0] not in "ZX"
+    return state_of(pid, pid) not in "ZX"
+
+
+def freeze(pid):
+    """SIGSTOP, and all its threads have stopped: until one of them takes the signal, another may still answer something."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: {state_of(pid, thread) for thread in os.listdir(f"/proc/{pid}/task")} <= set("TtXZ"), f"the stop of {pid}")
 
 
 def family(pid):
