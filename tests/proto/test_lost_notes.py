@@ -11,7 +11,7 @@ import time
 import pytest
 
 import zmtp
-from begun_rig import (TUNNEL, begin, client, controller, expect_lost, expect_none, expect_not_again, get_ready, hold,  # noqa: F401
+from begun_rig import (TUNNEL, begin, client, controller, expect_lost, expect_none, expect_not_again, hold,  # noqa: F401
                        ids, registered_again)
 from engines import CAPS
 from messages import DELIMITER
