@@ -164,7 +164,8 @@ def test_who_asks_while_it_is_full(long_outage, tmp_path):
             assert program.poll() is None
             long_outage.end()
             program.communicate(timeout=400)
-        wait_until(lambda: len(answered_history(client)) == n, "everything written", 300)
+        wait_until(lambda: figure(cluster, "ersa_store_pending_records") == 0, "everything written", 300)
+        assert len(answered_history(client)) == n
 
 
 def test_the_controller_ends(long_outage, tmp_path):
