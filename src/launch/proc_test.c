@@ -16,7 +16,8 @@
 
 #include "launch/proc.h"
 
-/* A child that waits to be killed, with the cluster in its environment where `dir` is given. */
+/* A child that waits to be killed, with the cluster in its environment where `dir` is given. It
+ * stops itself and executes nothing more: a process in exec has no environment for a moment. */
 static pid_t start_child(const char *dir)
 {
     int ready[2];
@@ -26,14 +27,13 @@ static pid_t start_child(const char *dir)
         char profile[256];
         snprintf(profile, sizeof(profile), "IPP_PROFILE_DIR=%s", dir ? dir : "");
         char *const env[] = {profile, "IPP_CLUSTER_ID=x", NULL};
-        char *const argv[] = {"/bin/sh", "-c", "echo; exec sleep 60", NULL};
+        char *const argv[] = {"/bin/sh", "-c", "echo; kill -STOP $$", NULL};
         dup2(ready[1], 1);
         execve("/bin/sh", argv, env);
         _exit(127);
     }
     char c;
-    assert_int_equal(read(ready[0], &c, 1),
-                     1); /* the shell runs: the environment is in place */
+    assert_int_equal(read(ready[0], &c, 1), 1); /* the environment is in place */
     close(ready[0]);
     close(ready[1]);
     return pid;
