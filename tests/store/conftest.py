@@ -109,14 +109,18 @@ def mongo_args(server, database="ipython-tasks"):
     return ["--mongodb", f"--MongoDB.connection_args={server.uri}", f"--MongoDB.database={database}"]
 
 
-def answered_history(client):
-    """The hub's history as soon as it has an answer: a server that is slow, or was away, makes it an error."""
-    def ask():
+def answered(ask):
+    """What the hub says as soon as it has an answer: a server that is slow, or was away, makes it an error."""
+    def try_it():
         try:
-            return [client.hub_history()]
+            return [ask()]
         except RemoteError:
             return None
-    return wait_until(ask, "an answer")[0]
+    return wait_until(try_it, "an answer")[0]
+
+
+def answered_history(client):
+    return answered(client.hub_history)
 
 
 @pytest.fixture(scope="module", params=["memory", "sqlite", "mongodb"])
