@@ -29,6 +29,12 @@ static struct engine *select_one(const struct router *r, const json_t *target)
     return e && engine_is_live(e) ? e : NULL;
 }
 
+static int by_id(const void *a, const void *b)
+{
+    const struct engine *const *x = a, *const *y = b;
+    return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+}
+
 static int select_all(const struct router *r, struct selection *ret)
 {
     ret->engines = calloc(r->registry.n_live + 1, sizeof(*ret->engines));
@@ -36,6 +42,7 @@ static int select_all(const struct router *r, struct selection *ret)
         return ERSA_ENOMEM;
     list_for_each (&r->registry.live, it)
         ret->engines[ret->n++] = container_of(it, struct engine, link);
+    qsort(ret->engines, ret->n, sizeof(*ret->engines), by_id);
     return 0;
 }
 

@@ -102,6 +102,15 @@ def test_too_few_frames(client, controller, n):
     assert client.engines() == {}
 
 
+def test_engines_are_listed_by_id(client, peers):
+    for wish in (12, 3, 101, 7):
+        peers.attached(wish=wish)
+    client.wait_engines(4)
+    for query in [("queue_request", {}), ("queue_request", {"verbose": True}), ("load_request", {})]:
+        reply = client.query(query[0], {"targets": None, **query[1]}).content
+        assert [int(key) for key in reply if key.isdigit()] == [3, 7, 12, 101]
+
+
 def test_queue_and_load(client, peers):
     first, second = peers.attached(), peers.attached()
     client.wait_engines(2)

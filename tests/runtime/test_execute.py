@@ -2,6 +2,8 @@
 """execute_request in plain Python, and what front ends ask (engine.md 10.1, 10.3, 13, 21)."""
 import pytest
 
+from fakeengine import FakeEngine
+
 
 def published(engine, *skip):
     messages, engine.published = engine.published, []
@@ -235,3 +237,10 @@ def test_comms(engine):
     engine.request("comm_open", {"comm_id": "c2", "target_name": "nobody", "data": {}})
     assert engine.published[-1][0] == "comm_close"
     assert engine.request("comm_msg", {"comm_id": "gone"}).status == "none"
+
+
+def test_a_cell_has_one_name_on_all_engines(engine):
+    """So that the errors of many can be told to be the same."""
+    with FakeEngine() as other:
+        errors = [e.execute("1 +").content["evalue"] for e in (engine, other)]
+    assert errors[0] == errors[1] and "<cell-" in errors[0]

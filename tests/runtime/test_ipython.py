@@ -39,6 +39,13 @@ def test_magics_and_shell_lines(engine):
     assert engine.published[-1][2]["data"]["text/plain"] == "['x', 'y']"
 
 
+@pytest.mark.parametrize("text", ["\n    x = 1\n    y = x + 1\n    ", "\tx = 1\n\ty = 2", ">>> y = 2", ">>> if 1:\n...     y = 2\n"])
+def test_input_as_it_was_copied(engine, text):
+    reply = engine.execute(text)
+    assert reply.status == "ok", reply.content
+    assert engine.value("lambda: y") == 2
+
+
 def test_counter_and_results_go_on(engine):
     engine.execute("11", silent=False)
     reply = engine.execute("%time 12", silent=False)

@@ -3,6 +3,7 @@
 the text is at hand for tracebacks and inspect."""
 import _ast
 import sys
+import zlib
 
 _FUTURES = 0x1FE0000  # CO_FUTURE_*: what `from __future__` in a cell leaves on for the next ones
 _COROUTINE = 0x80     # CO_COROUTINE: there is a top-level await
@@ -42,7 +43,7 @@ def compile_cell(text, flags=0):
     """The Cell for a text; SyntaxError and what else compile() raises."""
     cell = _kept.get((text, flags))
     if cell is None:
-        name = f"<cell-{hash(text) & 0xffffffffffff:012x}>"
+        name = f"<cell-{zlib.crc32(text.encode(errors='surrogatepass')):08x}>"  # the same on all engines
         _note_source(name, text)
         cell = Cell(text, name, flags)
         if len(_kept) >= _KEPT_MAX:
@@ -73,10 +74,12 @@ def patch_linecache(module):
 
 
 def is_input(text):
-    """Does it need IPython, if at all? Lines that begin with its special characters do."""
-    for line in text.splitlines():
-        line = line.strip()
-        if line and (line[0] in "%!?,;/" or line[-1] == "?" or "= %" in line or "=%" in line or "= !" in line
-                     or "=!" in line):
+    """Does it need IPython, if at all? Lines that begin with its special characters do, and what was copied from a
+    prompt or out of an indented block."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and (lines[0][0] in " \t" or lines[0].startswith(">>> ")):
+        return True
+    for line in map(str.strip, lines):
+        if line[0] in "%!?,;/" or line[-1] == "?" or "= %" in line or "=%" in line or "= !" in line or "=!" in line:
             return True
     return False
