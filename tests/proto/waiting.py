@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Waiting, for a condition or for a message, with a deadline: nothing in these tests sleeps for a fixed time."""
+"""Waiting for a condition or for a message, with a deadline; and that nothing comes."""
 import contextlib
 import os
 import time
